@@ -1,0 +1,28 @@
+"""See what Django's signals do: every dispatch, its receivers, their nesting, times and errors."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from signal_tracer.trace import Dispatch, ReceiverCall, Trace
+    from signal_tracer.tracer import trace_signals
+
+__all__ = ["Dispatch", "ReceiverCall", "Trace", "trace_signals"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    # Late, so that whoever imports a part of this package (pytest does, in every run) does not
+    # load Django with it.
+    if name == "trace_signals":
+        from signal_tracer.tracer import trace_signals
+
+        return trace_signals
+    if name in __all__:
+        from signal_tracer import trace
+
+        return getattr(trace, name)
+    raise AttributeError(f"module 'signal_tracer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

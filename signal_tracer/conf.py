@@ -1,0 +1,124 @@
+"""The place for the one setting, ``SIGNAL_TRACER``: its keys, their defaults, what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+
+from django.conf import settings
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """``SIGNAL_TRACER`` as it was when a trace started; a key is a field's name in capitals.
+
+    ``enabled``: whether the middleware traces; ``None`` means ``settings.DEBUG``, a string is
+    the dotted path of a callable that is given the request and returns a bool.
+    ``reporters``: dotted paths of callables that the middleware gives each finished trace.
+    ``exclude_signals``: ``fnmatch`` patterns of signal names whose dispatches are not recorded.
+    ``slow_receiver_ms``: milliseconds of own time from which a receiver call counts as slow.
+    ``max_dispatches``: how many dispatches a trace keeps; those beyond are only counted.
+    ``max_value_length``: characters kept of a string value.
+    ``record_locations``: whether to record where each dispatch was sent from.
+    """
+
+    enabled: bool | str | None = None
+    reporters: tuple[str, ...] = ()
+    exclude_signals: tuple[str, ...] = ("debug_toolbar.*",)
+    slow_receiver_ms: float = 10
+    max_dispatches: int = 2000
+    max_value_length: int = 200
+    record_locations: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the setting: ``key`` is ``None`` when the whole is not a dict."""
+
+    key: str | None
+    message: str
+    hint: str
+    is_unknown_key: bool = field(default=False)
+
+
+KEYS = {each.name.upper(): each.name for each in fields(Config)}
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_milliseconds(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value >= 0  # type: ignore[arg-type]  # the type was just tested
+
+
+def _are_strings(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+
+
+def _is_switch(value: object) -> bool:
+    return value is None or isinstance(value, bool | str)
+
+
+# What a key must hold: the test, and how to say it.
+_EXPECTED: dict[str, tuple[Callable[[object], bool], str]] = {
+    "ENABLED": (_is_switch, "None, a bool or the dotted path of a callable(request)"),
+    "REPORTERS": (_are_strings, "a list of dotted paths"),
+    "EXCLUDE_SIGNALS": (_are_strings, "a list of patterns such as 'debug_toolbar.*'"),
+    "SLOW_RECEIVER_MS": (_is_milliseconds, "a number of milliseconds, 0 or more"),
+    "MAX_DISPATCHES": (_is_count, "a whole number, 1 or more"),
+    "MAX_VALUE_LENGTH": (_is_count, "a whole number of characters, 1 or more"),
+    "RECORD_LOCATIONS": (lambda value: isinstance(value, bool), "True or False"),
+}
+
+
+def read_config() -> Config:
+    """The setting as it is now. A wrong entry counts as absent; ``problems()`` names it."""
+    given = getattr(settings, "SIGNAL_TRACER", None)
+    if not isinstance(given, Mapping):
+        return Config()
+    return Config(
+        **{
+            KEYS[key]: tuple(value) if isinstance(value, list) else value
+            for key, value in given.items()
+            if key in KEYS and _EXPECTED[key][0](value)
+        }
+    )
+
+
+def problems() -> Iterator[Problem]:
+    """What is wrong with the setting, each with what to do about it."""
+    given = getattr(settings, "SIGNAL_TRACER", None)
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        yield Problem(
+            None,
+            f"SIGNAL_TRACER is a {type(given).__name__}, not a dict.",
+            f"Write SIGNAL_TRACER = {{...}} with any of these keys: {', '.join(KEYS)}.",
+        )
+        return
+    for key, value in given.items():
+        if key not in KEYS:
+            likely = get_close_matches(str(key).upper(), KEYS, n=1, cutoff=0.5)
+            yield Problem(
+                str(key),
+                f"SIGNAL_TRACER has an unknown key {key!r}.",
+                f"Did you mean {likely[0]!r}?" if likely else f"The keys are: {', '.join(KEYS)}.",
+                is_unknown_key=True,
+            )
+        elif not _EXPECTED[key][0](value):
+            default = getattr(Config(), KEYS[key])
+            yield Problem(
+                key,
+                f"SIGNAL_TRACER[{key!r}] is {_shown(value)}, not {_EXPECTED[key][1]}.",
+                f"Until this is mended the default is used: {default!r}.",
+            )
+
+
+def _shown(value: object) -> str:
+    if type(value) in (str, int, float, bool, type(None)):
+        return repr(value)
+    return f"a {type(value).__name__}"
