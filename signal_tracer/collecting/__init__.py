@@ -1,0 +1,1 @@
+"""Watches Django while a trace runs, and puts everything back."""

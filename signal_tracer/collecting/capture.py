@@ -1,0 +1,349 @@
+"""The place where keyword arguments, responses and exceptions become safe, small, redacted values.
+
+Nothing of the user's is run to describe it: no ``repr``, ``str``, ``hash``, ``==``, ``bool`` or
+``len`` of an object we do not know, no property, no query. What cannot be described so is
+recorded as its type.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import itertools
+import pathlib
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.db.models.manager import BaseManager
+from django.dispatch import Signal
+from django.http import HttpRequest
+from django.utils.functional import LazyObject, Promise, empty
+from django.views.debug import SafeExceptionReporterFilter
+
+from signal_tracer.collecting.naming import (
+    IdentityCache,
+    class_name,
+    describe_receiver,
+    find_in_class,
+    is_a,
+    locate,
+    name_of_signal,
+)
+from signal_tracer.trace import Error, Location, Summary, TracebackLine, Value
+
+REDACTED = Summary("[redacted]")
+
+# The words of Django's own filter for debug pages, and those it does not know.
+_SECRET_NAME = re.compile(
+    f"{SafeExceptionReporterFilter.hidden_settings.pattern}|AUTHORIZATION|CARD|CVV|SESSION",
+    re.IGNORECASE,
+)
+_DEPTH = 2
+_ITEMS = 10
+_TRACEBACK_LINES = 40
+
+
+
+def _ids(*kinds: type) -> frozenset[int]:
+    # By id: comparing or hashing a class would run the __eq__ or __hash__ of its metaclass.
+    return frozenset(map(id, kinds))
+
+
+# Their str() is the interpreter's own for exactly these types.
+_PLAIN_TYPES = _ids(decimal.Decimal, uuid.UUID, datetime.date, datetime.timedelta)
+_CALLABLE_TYPES = _ids(FunctionType, MethodType, BuiltinFunctionType)
+_MESSAGE_TYPES = _ids(str, int, float, bool, type(None))
+_instance_dict: Callable[[object], dict[str, object]] = find_in_class(Model, "__dict__").__get__  # type: ignore[attr-defined]  # its descriptor
+
+
+class Unrendered(tuple[str, object]):
+    """A model instance as its label and key: 60 bytes and no string made in the hot path."""
+
+    __slots__ = ()
+
+
+def is_secret(name: object) -> bool:
+    """Whether a key's name says that its value must not be shown."""
+    return type(name) is str and _SECRET_NAME.search(name) is not None
+
+
+def _key_attributes(model: type[Model]) -> tuple[str, ...]:
+    key = model._meta.pk
+    parts = getattr(model._meta, "pk_fields", None) or ([key] if key is not None else [])
+    return tuple(part.attname for part in parts)
+
+
+_model_keys: IdentityCache[tuple[str, tuple[str, ...]]] = IdentityCache(
+    lambda model: (class_name(model), _key_attributes(model))
+)
+_shapes: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[bool, ...]]] = {}
+
+
+class Capture:
+    """Turns live values into recorded ones; strings are cut at ``max_length`` characters.
+
+    ``secrets`` collects the redacted texts, so that a message quoting one can be masked too.
+    """
+
+    __slots__ = ("max_length", "secrets")
+
+    def __init__(self, max_length: int) -> None:
+        self.max_length = max_length
+        self.secrets: set[str] = set()
+
+    def kwargs(self, named: dict[str, object]) -> tuple[tuple[str, ...], tuple[object, ...]]:
+        """The names and the captured values; the names are shared between dispatches."""
+        names = tuple(named)
+        shape = _shapes.get(names)
+        if shape is None:
+            shape = names, tuple(is_secret(name) for name in names)
+            if len(_shapes) < 1000:
+                _shapes[names] = shape
+        names, secret = shape
+        if True in secret:
+            return names, tuple(
+                self.hide(value) if hidden else self.value(value)
+                for value, hidden in zip(named.values(), secret, strict=True)
+            )
+        capture = self.value
+        return names, tuple([capture(value) for value in named.values()])
+
+    def value(self, live: object) -> object:
+        """What is recorded of ``live``: a ``Value``, or ``Unrendered`` for a model instance."""
+        if live is None or live is True or live is False:
+            return live
+        kind = type(live)
+        if kind is str:
+            return live if len(live) <= self.max_length else Summary(self._text(live))  # type: ignore[arg-type]  # exactly a str
+        if issubclass(kind, Model):
+            label, attributes = _model_keys(kind)
+            values = _instance_dict(live)
+            if len(attributes) == 1:
+                return Unrendered((label, self._key(values.get(attributes[0]))))
+            return Unrendered((label, tuple(self._key(values.get(each)) for each in attributes)))
+        if kind is int:
+            return live if live.bit_length() <= 128 else Summary(self._describe(live, 0))  # type: ignore[attr-defined]  # exactly an int
+        if kind is float and live - live == 0:  # type: ignore[operator]  # neither infinite nor nan, which JSON lacks
+            return live
+        return Summary(self._bounded(self._describe(live, _DEPTH)))
+
+    def hide(self, live: object) -> Summary:
+        """Redacts ``live``, and remembers its text."""
+        if type(live) is str or type(live) is int:
+            text = str(live)
+            if 3 <= len(text) <= 500 and len(self.secrets) < 10_000:
+                self.secrets.add(text)
+        return REDACTED
+
+    def _key(self, live: object) -> object:
+        if live is None or type(live) is int or (type(live) is str and len(live) <= 100):
+            return live
+        return Summary(self._bounded(self._describe(live, 0)))
+
+    def _bounded(self, text: str) -> str:
+        limit = 5 * self.max_length
+        return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+
+    def _text(self, text: str) -> str:
+        if len(text) <= self.max_length:
+            return repr(text)
+        return f"{text[: self.max_length]!r}… ({len(text):,} characters)"
+
+    def _describe(self, live: Any, depth: int) -> str:
+        kind = type(live)
+        if live is None or live is True or live is False or kind is float:
+            return repr(live)
+        if kind is str:
+            return self._text(live)
+        if kind is int:
+            bits = live.bit_length()
+            return repr(live) if bits <= 128 else f"<int of {bits:,} bits>"
+        if kind is bytes or kind is bytearray:
+            return f"<{kind.__name__} of length {len(live):,}>"
+        if issubclass(kind, Model):
+            return render_model(self.value(live))
+        if id(kind) in _PLAIN_TYPES:
+            return f"{kind.__name__}({live})"
+        if kind is datetime.datetime or kind is datetime.time:
+            # With a time zone, str() would ask the zone, which may be the user's code.
+            zone = "" if live.tzinfo is None else f", {class_name(type(live.tzinfo))}"
+            return f"{kind.__name__}({live.replace(tzinfo=None)}{zone})"
+        if issubclass(kind, enum.Enum):
+            return f"{class_name(kind)}.{self._enum_name(live)}"
+        if issubclass(kind, pathlib.PurePath) and kind.__module__.startswith("pathlib"):
+            return f"{kind.__name__}({self._text(str(live))})"
+        return self._describe_container(live, depth) or self._describe_object(live)
+
+    def _enum_name(self, live: object) -> str:
+        name = object.__getattribute__(live, "__dict__").get("_name_")
+        return name if type(name) is str else "?"
+
+    def _describe_container(self, live: Any, depth: int) -> str | None:
+        kind = type(live)
+        # The base class's own iterators: a subclass may have overridden them.
+        for base, opening, closing in _CONTAINERS:
+            if issubclass(kind, base):
+                break
+        else:
+            return None
+        size = base.__len__(live)
+        # An instance dict counts as a plain dict; any other subclass is named.
+        prefix = "" if kind is base else class_name(kind)
+        if depth == 0:
+            return f"{prefix or base.__name__} of {size:,}"
+        if base is dict:
+            items: Iterable[str] = [
+                self._describe_item(key, value, depth - 1)
+                for key, value in itertools.islice(dict.items(live), _ITEMS)
+            ]
+        else:
+            members = list(itertools.islice(base.__iter__(live), _ITEMS))
+            if base in (set, frozenset) and all(type(each) is str for each in members):
+                members.sort()
+            items = [self._describe(each, depth - 1) for each in members]
+        shown = ", ".join(items)
+        if size > _ITEMS:
+            shown += f", … {size - _ITEMS:,} more"
+        if base is tuple and size == 1:
+            shown += ","
+        if base is frozenset or (base is set and not size):
+            opening, closing = f"{base.__name__}({opening}", f"{closing})"
+        return f"{prefix}{opening}{shown}{closing}"
+
+    def _describe_item(self, key: object, value: object, depth: int) -> str:
+        shown = self.hide(value).text if is_secret(key) else self._describe(value, depth)
+        return f"{self._describe(key, 0)}: {shown}"
+
+    def _describe_object(self, live: Any) -> str:
+        kind = type(live)
+        if issubclass(kind, QuerySet | BaseManager):  # type: ignore[arg-type]  # a union of classes
+            model = _instance_dict_of(live).get("model")
+            of = class_name(model) if is_a(model, type) else "?"
+            return f"<{class_name(kind).rpartition('.')[2]} of {of}>"
+        if issubclass(kind, HttpRequest):
+            values = _instance_dict_of(live)
+            method, path = values.get("method"), values.get("path")
+            shown = " ".join(each for each in (method, path) if type(each) is str)
+            return f"<{class_name(kind).rpartition('.')[2]} {self._bounded(shown)}>"
+        if issubclass(kind, LazyObject):
+            wrapped = _instance_dict_of(live).get("_wrapped", empty)
+            return "<lazy object, not set up>" if wrapped is empty else self._describe(wrapped, 0)
+        if issubclass(kind, Promise):
+            return "<lazy text, not evaluated>"
+        if issubclass(kind, Signal):
+            return name_of_signal(live)
+        if issubclass(kind, type):
+            return class_name(live)
+        if id(kind) in _CALLABLE_TYPES:
+            return describe_receiver(live).name
+        if issubclass(kind, ModuleType):
+            name = object.__getattribute__(live, "__dict__").get("__name__")
+            return f"<module {name}>" if type(name) is str else "<module>"
+        return f"<{class_name(kind)}>"
+
+
+_CONTAINERS: tuple[tuple[Any, str, str], ...] = (
+    (dict, "{", "}"),
+    (list, "[", "]"),
+    (tuple, "(", ")"),
+    (set, "{", "}"),
+    (frozenset, "{", "}"),
+)
+
+
+def _instance_dict_of(live: object) -> dict[str, object]:
+    try:
+        found = object.__getattribute__(live, "__dict__")
+    except AttributeError:
+        return {}
+    return found if type(found) is dict else {}
+
+
+def render_model(captured: Any) -> str:
+    label, key = captured
+    if type(key) is tuple:
+        return f"{label}(pk=({', '.join(_show_key(each) for each in key)}))"
+    return f"{label}(pk={_show_key(key)})"
+
+
+def _show_key(key: object) -> str:
+    return key.text if type(key) is Summary else repr(key)
+
+
+def render(captured: object) -> Value:
+    """The ``Value`` of what ``Capture.value`` returned."""
+    if type(captured) is Unrendered:
+        return Summary(render_model(captured))
+    return captured  # type: ignore[return-value]  # anything else is one already
+
+
+def name_of_sender(sender: object) -> str:
+    """``shop.Order`` for a model class, a dotted path for a class, ``'a string'`` in quotes.
+
+    An instance is described as a value is: ``shop.Order(pk=3)``, ``<shop.services.Checkout>``.
+    """
+    if is_a(sender, type):
+        return class_name(sender)
+    described = render(_SENDERS.value(sender))
+    return described.text if isinstance(described, Summary) else repr(described)
+
+
+_SENDERS = Capture(200)
+
+
+# Exceptions
+
+_args_of: Callable[[BaseException], tuple[object, ...]] = BaseException.__dict__["args"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+
+
+class CapturedError:
+    """An exception as type, message and places; the source lines are looked up when read."""
+
+    __slots__ = ("_message", "_steps", "_type")
+
+    def __init__(self, error: BaseException, capture: Capture, hidden: Callable[[str], bool]):
+        """``hidden`` says of a file that its frames are not worth showing."""
+        self._type = class_name(type(error))
+        self._message = _message_of(error, capture)
+        self._steps: list[tuple[CodeType, int]] = []
+        step = _traceback_of(error)
+        while step is not None:
+            code = step.tb_frame.f_code
+            if not hidden(code.co_filename):
+                self._steps.append((code, step.tb_lasti))
+            step = step.tb_next
+
+    def render(self, read_line: Callable[[str, int], str]) -> Error:
+        """The plain record; ``read_line`` returns a line of source, or nothing."""
+        steps = self._steps
+        lines = []
+        for index, (code, instruction) in enumerate(steps):
+            left_out = len(steps) - _TRACEBACK_LINES
+            if left_out > 0 and 5 <= index < 5 + left_out:
+                if index == 5:
+                    where = Location(code.co_filename, code.co_firstlineno, code.co_qualname)
+                    lines.append(TracebackLine(where, f"… {left_out:,} more"))
+                continue
+            where = locate(code, instruction)
+            lines.append(TracebackLine(where, read_line(where.file, where.line)))
+        return Error(self._type, self._message, tuple(lines))
+
+
+def _message_of(error: BaseException, capture: Capture) -> str:
+    """The message without running ``__str__``: the exception's arguments, described."""
+    args = _args_of(error)
+    plain = all(id(type(each)) in _MESSAGE_TYPES for each in args)
+    own_str = find_in_class(type(error), "__str__")
+    if len(args) == 1 and type(args[0]) is str:
+        return capture._bounded(args[0])
+    if plain and own_str is OSError.__dict__["__str__"] and len(args) >= 2:
+        return capture._bounded(f"[Errno {args[0]}] {args[1]}")
+    if not args:
+        return ""
+    return capture._bounded(", ".join(capture._describe(each, 1) for each in args))

@@ -1,0 +1,322 @@
+"""The place where live signals, senders, receivers and frames become names and locations.
+
+Looking must not run the code of what is looked at: attributes are read from class and module
+dictionaries through the methods of ``type`` and ``ModuleType`` themselves, never by ``getattr``
+or ``isinstance`` (which reads ``__class__``) on an object that we do not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import re
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, Generic, TypeVar
+
+import django
+from asgiref.sync import iscoroutinefunction
+from django.db.models.options import Options
+from django.dispatch import Signal
+
+from signal_tracer.trace import Location
+
+T = TypeVar("T")
+
+_mro_of = type.__dict__["__mro__"].__get__
+_namespace_of = type.__dict__["__dict__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+_partial_func_of = partial.__dict__["func"].__get__
+
+_LONGEST_NAME = 300
+
+
+class IdentityCache(Generic[T]):
+    """Remembers a value for each live object, by identity, without keeping the object alive.
+
+    A plain ``WeakKeyDictionary`` would hash and compare the objects.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._entries: dict[int, tuple[T, weakref.ref[object] | None]] = {}
+
+    def __call__(self, live: object) -> T:
+        entry = self._entries.get(id(live))
+        if entry is not None:
+            return entry[0]
+        value = self._make(live)
+        key = id(live)
+        try:
+            reference = weakref.ref(live, lambda _: self._entries.pop(key, None))
+        except TypeError:
+            return value  # It could die unnoticed, and another take its id.
+        self._entries[key] = (value, reference)
+        return value
+
+    def forget(self, live: object) -> None:
+        self._entries.pop(id(live), None)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+def is_a(live: object, kind: type) -> bool:
+    """``isinstance`` without reading ``__class__``, which would set up a lazy object."""
+    return issubclass(type(live), kind)
+
+
+def find_in_class(cls: type, name: str) -> object:
+    """The attribute as it stands in a class's own or inherited dictionary, or ``None``."""
+    for each in _mro_of(cls):
+        namespace = _namespace_of(each)
+        if name in namespace:
+            return namespace[name]
+    return None
+
+
+def _dotted(module: object, name: object) -> str:
+    text = name if type(name) is str else "?"
+    if type(module) is str and module not in ("", "builtins"):
+        text = f"{module}.{text}"
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
+
+
+def name_of_class(cls: type) -> str:
+    """``shop.Order`` for a model (its label), otherwise the dotted path."""
+    namespace = _namespace_of(cls)
+    meta = namespace.get("_meta")
+    if type(meta) is Options:
+        return str(meta.label)
+    return _dotted(namespace.get("__module__"), _qualname_of(cls))
+
+
+class_name: IdentityCache[str] = IdentityCache(name_of_class)
+
+
+# Receivers
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What can be said of a receiver without running it."""
+
+    name: str
+    defined_at: Location | None
+
+
+def describe_receiver(receiver: object, depth: int = 0) -> Description:
+    """Names any callable: function, method, partial, class, builtin, callable instance, Mock."""
+    kind = type(receiver)
+    if kind is FunctionType:
+        return _describe_function(receiver)
+    if kind is MethodType:
+        function = receiver.__func__
+        if type(function) is FunctionType:
+            return _describe_function(function)
+        return describe_receiver(function, depth + 1) if depth < 3 else Description("?", None)
+    if issubclass(kind, partial) and depth < 3:
+        inner = describe_receiver(_partial_func_of(receiver), depth + 1)
+        return Description(f"partial({inner.name})", inner.defined_at)
+    if kind is BuiltinFunctionType:
+        owner = receiver.__self__
+        module = "" if is_a(owner, ModuleType) or owner is None else class_name(type(owner))
+        return Description(_dotted(module or receiver.__module__, receiver.__name__), None)
+    if issubclass(kind, type):
+        return Description(class_name(receiver), _class_location(receiver))
+    called = find_in_class(kind, "__call__")
+    return Description(
+        f"{class_name(kind)}()",
+        _location_of_code(called.__code__) if type(called) is FunctionType else None,
+    )
+
+
+def _describe_function(function: Any) -> Description:
+    return Description(
+        _dotted(function.__module__, function.__qualname__),
+        _location_of_code(unwrapped(function).__code__),
+    )
+
+
+def unwrapped(function: Any) -> Any:
+    """The function behind ``functools.wraps`` decorators, which is the one worth opening."""
+    for _ in range(10):
+        wrapped = function.__dict__.get("__wrapped__")
+        if type(wrapped) is MethodType:
+            wrapped = wrapped.__func__
+        if type(wrapped) is not FunctionType:
+            break
+        function = wrapped
+    return function
+
+
+def _class_location(cls: Any) -> Location | None:
+    initialiser = find_in_class(cls, "__init__")
+    return _location_of_code(initialiser.__code__) if type(initialiser) is FunctionType else None
+
+
+def _location_of_code(code: CodeType) -> Location:
+    return Location(code.co_filename, code.co_firstlineno, code.co_qualname)
+
+
+# Signals
+
+_numbers: Iterator[int] = iter(range(1, sys.maxsize))
+_scanned_modules = 0
+_bindings: dict[int, list[tuple[str, str]]] = {}
+
+
+def _signal_types(root: type = Signal) -> Iterator[type]:
+    yield root
+    for subclass in type.__subclasses__(root):
+        yield from _signal_types(subclass)
+
+
+def _module_namespace(module: object) -> dict[str, object]:
+    # Not vars(): a lazily loaded module would load itself.
+    return object.__getattribute__(module, "__dict__") if is_a(module, ModuleType) else {}
+
+
+def _scan_modules() -> None:
+    """Note under which names each signal stands in a module, or in a class of one."""
+    global _scanned_modules
+    _scanned_modules = len(sys.modules)
+    # By id, because hashing a class would run the __hash__ of its metaclass.
+    kinds = {id(kind) for kind in _signal_types()}
+    _bindings.clear()
+    for module_name, module in list(sys.modules.items()):
+        for name, value in list(_module_namespace(module).items()):
+            if id(type(value)) in kinds:
+                _bindings.setdefault(id(value), []).append((module_name, name))
+            elif issubclass(type(value), type) and value is not Signal:
+                _scan_class(value, module_name, kinds)
+
+
+def _scan_class(cls: Any, module_name: str, kinds: set[int]) -> None:
+    namespace = _namespace_of(cls)
+    if namespace.get("__module__") is not module_name and namespace.get("__module__") != module_name:
+        return
+    for name, value in list(namespace.items()):
+        if id(type(value)) in kinds:
+            _bindings.setdefault(id(value), []).append((module_name, f"{_qualname_of(cls)}.{name}"))
+
+
+def _bound_names(signal: Signal) -> list[tuple[str, str]]:
+    if id(signal) not in _bindings and _scanned_modules != len(sys.modules):
+        _scan_modules()
+    return [
+        (module_name, name)
+        for module_name, name in _bindings.get(id(signal), ())
+        if _is_bound(signal, module_name, name)
+    ]
+
+
+def _is_bound(signal: Signal, module_name: str, name: str) -> bool:
+    owner, _, attribute = name.rpartition(".")
+    namespace = _module_namespace(sys.modules.get(module_name))
+    if owner:
+        cls = namespace.get(owner)
+        return is_a(cls, type) and _namespace_of(cls).get(attribute) is signal
+    return namespace.get(name) is signal
+
+
+def _assigns(module_name: str, name: str) -> bool:
+    """Whether the module's source assigns the name, so that it did not just import it."""
+    path = _module_namespace(sys.modules.get(module_name)).get("__file__")
+    if type(path) is not str or not path.endswith(".py"):
+        return False
+    try:
+        source = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    pattern = rf"^\s*{re.escape(name.rpartition('.')[2])}\s*(:[^=\n]+)?=(?!=)"
+    return re.search(pattern, source, re.MULTILINE) is not None
+
+
+def _find_signal_name(signal: Signal) -> str:
+    names = _bound_names(signal)
+    if len(names) > 1:
+        # A signal has no name of its own, and many modules import it: the one that assigns it
+        # is its home. Modules called "signals" are the likeliest, and asked first.
+        names.sort(key=lambda each: (not each[0].endswith("signals"), each[0].count(".")))
+        names = [each for each in names if _assigns(*each)] or names
+    if names:
+        return ".".join(names[0])
+    return f"<unnamed {_qualname_of(type(signal))} {next(_numbers)}>"
+
+
+_signal_names: IdentityCache[str] = IdentityCache(_find_signal_name)
+
+
+def name_of_signal(signal: Signal, caller: FrameType | None = None) -> str:
+    """The dotted name of the module variable (or class attribute) that holds the signal.
+
+    One that no module holds is called ``<unnamed Signal 1>``, numbered as they are met.
+    """
+    name = _signal_names(signal)
+    if name.startswith("<") and caller is not None:
+        # It may have been assigned since the modules were scanned: look where it is sent from.
+        module_name = caller.f_globals.get("__name__")
+        for attribute, value in list(caller.f_globals.items()):
+            if value is signal and type(module_name) is str and type(attribute) is str:
+                _bindings[id(signal)] = [(module_name, attribute)]
+                _signal_names.forget(signal)
+                return _signal_names(signal)
+    return name
+
+
+# Where a dispatch was sent from
+
+# What calls send() on somebody's behalf: ourselves, Django, and what starts threads and tasks.
+_NOT_THE_SENDER = tuple(
+    str(path)
+    for path in (
+        Path(__file__).parents[1],
+        Path(django.__file__).parent,
+        Path(iscoroutinefunction.__code__.co_filename).parent,
+        Path(asyncio.__file__).parent,
+        Path(concurrent.futures.__file__).parent,
+        threading.__file__,
+        contextlib.__file__,
+        functools.__file__,
+    )
+)
+_is_machinery: dict[str, bool] = {}
+
+
+def find_sender_frame(frame: FrameType | None) -> FrameType | None:
+    """The nearest frame outside Django; if all are inside, the nearest."""
+    nearest = frame
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        machinery = _is_machinery.get(filename)
+        if machinery is None:
+            machinery = _is_machinery[filename] = filename.startswith(_NOT_THE_SENDER)
+        if not machinery:
+            return frame
+        frame = frame.f_back
+    return nearest
+
+
+def locate(code: CodeType, instruction: int) -> Location:
+    """The line of an instruction. Late, because finding it is linear in the function's length."""
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= instruction < end and number is not None:
+            line = number
+    return Location(code.co_filename, line, code.co_qualname)

@@ -1,0 +1,582 @@
+"""The place that knows which trace and receiver call the running code belongs to.
+
+A *node* is what the context variable ``current`` holds while a trace runs, and what the next
+dispatch is recorded under:
+
+* ``Root``: a trace was started here, and no receiver call runs inside it;
+* ``DispatchRecord``: a dispatch began, and its receivers have not;
+* ``CallRecord``: a receiver call runs;
+* ``Unkept``: a dispatch runs that is not recorded: excluded, or beyond the limit.
+
+Records are as small as they can be; ``Recorder.read`` makes the plain data of a ``Trace``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import logging
+import re
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
+from time import perf_counter_ns
+from types import CodeType, FrameType
+from typing import Any, TypeAlias
+
+from signal_tracer.collecting.capture import Capture, CapturedError, name_of_sender, render
+from signal_tracer.collecting.naming import find_sender_frame, is_a, locate, name_of_signal
+from signal_tracer.conf import Config
+from signal_tracer.trace import (
+    Contents,
+    Dispatch,
+    Error,
+    Location,
+    Method,
+    NearMiss,
+    Outcome,
+    ReceiverCall,
+    Summary,
+    TracebackLine,
+    Unheard,
+    Unwatched,
+    Value,
+)
+
+logger = logging.getLogger("signal_tracer")
+
+now: Callable[[], int] = perf_counter_ns
+
+
+class ReceiverInfo:
+    """What is known of one connected receiver; shared by all its calls."""
+
+    __slots__ = ("defined_at", "dispatch_uid", "is_async", "name")
+
+    def __init__(
+        self, name: str, defined_at: Location | None, dispatch_uid: Value, is_async: bool
+    ) -> None:
+        self.name = name
+        self.defined_at = defined_at
+        self.dispatch_uid = dispatch_uid
+        self.is_async = is_async
+
+
+Infos: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo]]"
+NO_INFOS: Infos = ([], [])
+
+
+class Failure:
+    """How a receiver call ended other than by returning."""
+
+    __slots__ = ("error", "outcome")
+
+    def __init__(self, outcome: Outcome, error: CapturedError | None) -> None:
+        self.outcome = outcome
+        self.error = error
+
+
+class CallRecord:
+    """One receiver call. ``started`` is 0 before it runs, ``stopped`` until it has ended."""
+
+    __slots__ = ("dispatches", "failure", "info", "recorders", "response", "started", "stopped")
+
+    def __init__(self, info: ReceiverInfo, recorders: tuple[Recorder, ...], started: int) -> None:
+        self.info = info
+        self.recorders = recorders
+        self.started = started
+        self.stopped = 0
+        self.response: object = None
+        self.failure: Failure | None = None
+        self.dispatches: list[DispatchRecord] | None = None
+
+    def add(self, record: DispatchRecord) -> None:
+        if self.dispatches is None:
+            self.dispatches = [record]
+        else:
+            self.dispatches.append(record)
+
+    def fail(self, error: BaseException, outcome: Outcome | None = None) -> None:
+        """The call ended with ``error``, now unless its end was seen before."""
+        if not self.stopped:
+            self.stopped = now()
+        if outcome is None:
+            is_cancelled = is_a(error, asyncio.CancelledError) or is_a(error, GeneratorExit)
+            outcome = "cancelled" if is_cancelled else "raised"
+        self.failure = Failure(outcome, capture_error(error, self.recorders))
+
+
+class DispatchRecord:
+    """One dispatch. It is linked into its traces once a receiver is called for it."""
+
+    __slots__ = (
+        "calls",
+        "error",
+        "in_django",
+        "infos",
+        "instruction",
+        "keepers",
+        "method",
+        "names",
+        "near_misses",
+        "parent",
+        "recorders",
+        "sender",
+        "sent_by",
+        "signal",
+        "signal_id",
+        "started",
+        "stopped",
+        "unwatched",
+        "values",
+    )
+
+    def __init__(
+        self,
+        parent: Node,
+        recorders: tuple[Recorder, ...],
+        signal: str,
+        signal_id: int,
+        method: Method,
+    ) -> None:
+        self.parent: Node | None = parent
+        self.recorders = recorders
+        # Those that keep it: None until it is linked.
+        self.keepers: tuple[Recorder, ...] | None = None
+        self.signal = signal
+        self.signal_id = signal_id
+        self.sender = ""
+        self.method = method
+        self.names: tuple[str, ...] = ()
+        self.values: tuple[object, ...] = ()
+        self.sent_by: CodeType | None = None
+        self.instruction = 0
+        self.started = 0
+        self.stopped = 0
+        self.calls: list[CallRecord] = []
+        self.near_misses: list[ReceiverInfo] | None = None
+        self.error: CapturedError | None = None
+        self.unwatched: list[str] | None = None
+        # Of the receivers that are to run, while the dispatch is open.
+        self.infos = NO_INFOS
+        # Whether Django's own loop runs the receivers now, not one of a subclass.
+        self.in_django = False
+
+    def add(self, record: DispatchRecord) -> None:
+        # Sent by the signal's own class, between receivers: beside this dispatch, not below.
+        if self.parent is not None:
+            self.parent.add(record)
+        else:
+            for recorder in self.recorders:
+                recorder.roots.append(record)
+
+    def link(self) -> None:
+        """Keep the dispatch in each trace that has room, and count it in those that have not."""
+        if self.keepers is None and self.parent is not None:
+            self.keepers = tuple([each for each in self.recorders if each.takes(self.signal)])
+            if self.keepers:
+                self.parent.add(self)
+
+
+class Root:
+    """Where a trace was started: what is sent here is a root of it, and belongs to what is around."""
+
+    __slots__ = ("outer", "recorder", "recorders")
+
+    def __init__(self, recorder: Recorder, outer: Node | None) -> None:
+        around = () if outer is None else outer.recorders
+        self.outer = outer
+        self.recorder = recorder
+        self.recorders: tuple[Recorder, ...] = (
+            *(each for each in around if each.is_running),
+            recorder,
+        )
+
+    def add(self, record: DispatchRecord) -> None:
+        self.recorder.roots.append(record)
+        if self.outer is not None:
+            self.outer.add(record)
+
+
+class Unkept:
+    """A dispatch that is not recorded, so that what it runs is not taken for its sender's.
+
+    ``outer`` takes what is sent below; beyond the limit nothing does, and it is ``None``.
+    """
+
+    __slots__ = ("outer", "recorders", "signal")
+
+    def __init__(self, recorders: tuple[Recorder, ...], signal: str, outer: Node | None) -> None:
+        self.recorders = recorders
+        self.signal = signal
+        self.outer = outer
+
+    def add(self, record: DispatchRecord) -> None:
+        if self.outer is not None:
+            self.outer.add(record)
+
+
+Node: TypeAlias = "Root | DispatchRecord | CallRecord | Unkept"
+
+current: ContextVar[Node | None] = ContextVar("signal_tracer.current", default=None)
+
+# Traces of the whole process (all_threads=True), for code whose context has none of its own.
+everywhere: tuple[Recorder, ...] = ()
+
+
+def watch_everywhere(recorder: Recorder) -> None:
+    global everywhere
+    everywhere = (*everywhere, recorder)
+
+
+def leave_everywhere(recorder: Recorder) -> None:
+    global everywhere
+    everywhere = tuple(each for each in everywhere if each is not recorder)
+
+
+def node_with_everywhere(node: Node | None) -> Node | None:
+    """``node``, with the traces of the whole process that were started elsewhere."""
+    for recorder in everywhere:
+        if node is None or recorder not in node.recorders:
+            node = Root(recorder, node)
+    return node
+
+
+def nearest_running(node: Node | None) -> Node | None:
+    """``node`` without the traces around it that have ended, so that they can be forgotten."""
+    while type(node) is Root and not node.recorder.is_running:
+        node = node.outer
+    if node is None or any(recorder.is_running for recorder in node.recorders):
+        return node
+    return None
+
+
+class Counter:
+    """How many unheard dispatches one signal and sender had."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Recorder:
+    """What one trace collects while it runs.
+
+    Counts are plain integers: CPython switches threads between two bytecodes of ``x.n += 1``
+    only at calls and jumps, of which there are none.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.capture = Capture(config.max_value_length)
+        self.is_running = True
+        self.started = now()
+        self.stopped = 0
+        self.roots: list[DispatchRecord] = []
+        self.kept = 0
+        self.omitted = 0
+        self.excluded = 0
+        self.faults = 0
+        self.is_full = False
+        self._unheard: dict[tuple[int, int], Counter] = {}
+        self._watched: dict[tuple[int, int], tuple[object, object]] = {}
+        self._unheard_by_name: dict[tuple[str, str], Counter] = {}
+        self._unwatched: dict[tuple[str, str], int] = {}
+        self._excludes: dict[str, bool] = {}
+
+    def excludes(self, signal: str) -> bool:
+        found = self._excludes.get(signal)
+        if found is None:
+            found = any(fnmatchcase(signal, each) for each in self.config.exclude_signals)
+            self._excludes[signal] = found
+        return found
+
+    def takes(self, signal: str) -> bool:
+        """Whether a dispatch of ``signal`` is kept; counts it either way."""
+        if not self.is_running:
+            return False
+        if self.excludes(signal):
+            self.excluded += 1
+            return False
+        if self.is_full:
+            self.omitted += 1
+            return False
+        self.kept += 1
+        if self.kept >= self.config.max_dispatches:
+            self.is_full = True
+        return True
+
+    def count_unheard(self, signal: Any, sender: Any) -> None:
+        counter = self._unheard.get((id(signal), id(sender)))
+        if counter is None:
+            counter = self._counter_of(signal, sender)
+        counter.count += 1
+
+    def _counter_of(self, signal: Any, sender: Any) -> Counter:
+        """A counter under the names; found by identity next time, for as long as both live."""
+        names = name_of_signal(signal), name_of_sender(sender)
+        if self.excludes(names[0]):
+            names = names[0], ""
+        elif len(self._unheard_by_name) >= self.config.max_dispatches:
+            names = names[0], "other senders"  # Bounded, whatever is sent from.
+        counter = self._unheard_by_name.setdefault(names, Counter())
+        if is_a(sender, type):
+            key = id(signal), id(sender)
+
+            def forget(_: object) -> None:
+                self._unheard.pop(key, None)
+                self._watched.pop(key, None)
+
+            self._unheard[key] = counter
+            self._watched[key] = weakref.ref(signal, forget), weakref.ref(sender, forget)
+        return counter
+
+    def count_unwatched(self, signal: str, method: str) -> None:
+        key = signal, method
+        self._unwatched[key] = self._unwatched.get(key, 0) + 1
+
+    def stop(self) -> None:
+        self.is_running = False
+        self.stopped = now()
+
+    def read(self) -> tuple[Contents, bool]:
+        """What was recorded so far as plain data, and whether the trace has ended."""
+        excluded = self.excluded
+        unheard = []
+        for (signal, sender), counter in list(self._unheard_by_name.items()):
+            if self.excludes(signal):
+                excluded += counter.count
+            else:
+                unheard.append(Unheard(signal, sender, counter.count))
+        contents = Contents(
+            dispatches=_Reading(self).dispatches(self.roots),
+            unheard=sorted(unheard, key=lambda each: (-each.count, each.signal, each.sender)),
+            unwatched=[Unwatched(*key, count) for key, count in list(self._unwatched.items())],
+            omitted=self.omitted,
+            excluded=excluded,
+            faults=self.faults,
+            duration=((self.stopped or now()) - self.started) / 1e9,
+        )
+        return contents, not self.is_running
+
+
+def capture_error(error: BaseException, recorders: tuple[Recorder, ...]) -> CapturedError:
+    return CapturedError(error, recorders[-1].capture, is_hidden_file)
+
+
+# Files whose frames a short traceback leaves out: Django's loop and ours around a receiver.
+_hidden_files: set[str] = {__file__}
+
+
+def hide_file(filename: str) -> None:
+    _hidden_files.add(filename)
+
+
+def is_hidden_file(filename: str) -> bool:
+    return filename in _hidden_files
+
+
+def open_dispatch(
+    node: Node,
+    signal: Any,
+    sender: object,
+    method: Method,
+    named: dict[str, object],
+    caller: FrameType,
+) -> DispatchRecord | Unkept | None:
+    """Begin to record a dispatch; ``None`` when every trace around it has ended."""
+    recorders = node.recorders
+    recorder = recorders[-1]
+    if len(recorders) > 1 or not recorder.is_running:
+        recorders = tuple([each for each in recorders if each.is_running])
+        if not recorders:
+            return None
+        recorder = recorders[-1]
+    site = find_sender_frame(caller)
+    name = name_of_signal(signal, site)
+    if recorder.is_full or recorder.excludes(name):
+        wanting = [each for each in recorders if not each.excludes(name)]
+        if not wanting:
+            return Unkept(recorders, name, node)
+        if all(each.is_full for each in wanting):
+            return Unkept(recorders, name, None)
+    record = DispatchRecord(node, recorders, name, id(signal), method)
+    record.sender = name_of_sender(sender)
+    record.names, record.values = recorder.capture.kwargs(named)
+    if len(recorders) > 1 and recorder.capture.secrets:
+        for each in recorders:
+            each.capture.secrets |= recorder.capture.secrets
+    if recorder.config.record_locations and site is not None:
+        record.sent_by = site.f_code
+        record.instruction = site.f_lasti
+    record.started = now()
+    return record
+
+
+def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object) -> None:
+    """Count a dispatch that was not recorded."""
+    if was_heard:
+        for recorder in unkept.recorders:
+            recorder.takes(unkept.signal)
+    else:
+        count_unheard(unkept, signal, sender)
+
+
+def close_dispatch(
+    record: DispatchRecord,
+    signal: Any,
+    sender: object,
+    responses: list[tuple[object, object]] | None,
+    error: BaseException | None,
+) -> None:
+    """Note the end of a dispatch: what it returned, or what it raised and did not run."""
+    record.stopped = now()
+    infos = record.infos
+    if error is not None:
+        record.link()
+        for call in record.calls:
+            if call.started and not call.stopped and not call.info.is_async:
+                call.fail(error)
+        record.error = capture_error(error, record.recorders)
+        called = [call.info for call in record.calls]
+        synchronous = sum(1 for info in called if not info.is_async)
+        record.near_misses = [
+            *infos[0][synchronous:],
+            *infos[1][len(called) - synchronous :],
+        ]
+    elif record.calls or responses or responses is None:
+        record.link()
+    else:
+        count_unheard(record, signal, sender)
+    record.infos = NO_INFOS
+    record.parent = None
+
+
+def count_unheard(node: Node, signal: Any, sender: object) -> None:
+    for recorder in node.recorders:
+        if recorder.is_running:
+            recorder.count_unheard(signal, sender)
+
+
+def report_fault(node: Node | None, doing: str) -> None:
+    """Say that the tracer itself failed, once a kind, and count it; to be called in ``except``."""
+    for recorder in () if node is None else node.recorders:
+        recorder.faults += 1
+    if doing not in _reported:
+        _reported.add(doing)
+        logger.exception(
+            "signal_tracer failed %s; the traced code went on undisturbed. "
+            "Further failures of this kind are only counted in Trace.faults.",
+            doing,
+        )
+
+
+_reported: set[str] = set()
+
+
+class _Reading:
+    """Makes the plain data of one trace from its records."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._until = recorder.stopped or now()
+        secrets = recorder.capture.secrets
+        longest_first = sorted(secrets, key=len, reverse=True)
+        self._secret = (
+            re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+            if secrets
+            else None
+        )
+
+    def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
+        return [
+            self._dispatch(record)
+            for record in list(records or ())
+            if record.keepers and self._recorder in record.keepers
+        ]
+
+    def _dispatch(self, record: DispatchRecord) -> Dispatch:
+        sent_from = record.sent_by
+        return Dispatch(
+            signal=record.signal,
+            sender=self._mask(record.sender),
+            method=record.method,
+            kwargs={
+                name: self._value(value)
+                for name, value in zip(record.names, record.values, strict=True)
+            },
+            sent_from=sent_from and locate(sent_from, record.instruction),
+            started_at=self._since_start(record.started),
+            duration=self._seconds(record.started, record.stopped),
+            receiver_calls=[self._call(call) for call in list(record.calls)],
+            near_misses=[
+                NearMiss(info.name, "not_run", info.defined_at, info.dispatch_uid, info.is_async)
+                for info in record.near_misses or ()
+            ],
+            error=record.error and self._error(record.error),
+            unwatched=record.unwatched,
+        )
+
+    def _call(self, record: CallRecord) -> ReceiverCall:
+        nested = self.dispatches(record.dispatches)
+        failure = record.failure
+        outcome: Outcome = "returned" if record.stopped else "running"
+        if failure is not None:
+            outcome = failure.outcome
+        started_at = self._since_start(record.started)
+        duration = self._seconds(record.started, record.stopped)
+        return ReceiverCall(
+            receiver=record.info.name,
+            defined_at=record.info.defined_at,
+            dispatch_uid=record.info.dispatch_uid,
+            is_async=record.info.is_async,
+            started_at=started_at,
+            duration=duration,
+            own_time=duration - _time_covered(nested, started_at, started_at + duration),
+            outcome=outcome,
+            response=self._value(record.response),
+            error=self._error(failure.error) if failure and failure.error else None,
+            dispatches=nested,
+        )
+
+    def _error(self, captured: CapturedError) -> Error:
+        error = captured.render(_read_line)
+        lines = (TracebackLine(each.location, self._mask(each.code)) for each in error.traceback)
+        return Error(error.type, self._mask(error.message), tuple(lines))
+
+    def _value(self, captured: object) -> Value:
+        value = render(captured)
+        if isinstance(value, str):
+            masked = self._mask(value)
+            return value if masked == value else Summary(repr(masked))
+        return Summary(self._mask(value.text)) if isinstance(value, Summary) else value
+
+    def _mask(self, text: str) -> str:
+        """``text`` without what was redacted as a keyword argument somewhere in this trace."""
+        return text if self._secret is None else self._secret.sub("[redacted]", text)
+
+    def _since_start(self, moment: int) -> float:
+        return (moment - self._recorder.started) / 1e9
+
+    def _seconds(self, started: int, stopped: int) -> float:
+        return max((stopped or self._until) - started, 0) / 1e9
+
+
+def _time_covered(dispatches: list[Dispatch], start: float, end: float) -> float:
+    """Seconds between ``start`` and ``end`` in which at least one of the dispatches ran."""
+    covered = 0.0
+    reached = start
+    for dispatch in sorted(dispatches, key=lambda each: each.started_at):
+        stop = min(dispatch.started_at + dispatch.duration, end)
+        if stop > reached:
+            covered += stop - max(dispatch.started_at, reached)
+            reached = stop
+    return min(covered, end - start)
+
+
+def _read_line(file: str, line: int) -> str:
+    return linecache.getline(file, line).strip()
+
+

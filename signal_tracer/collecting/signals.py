@@ -1,0 +1,692 @@
+"""The place where ``Signal.send`` and its siblings are watched, and put back.
+
+Django's loop runs the receivers itself, always. Synchronous receivers are never wrapped: the
+list that ``_live_receivers`` gives to Django's loop notes when the loop takes the next one. Only
+asynchronous receivers get a thin callable around them, which nobody but Django's loop sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+import types
+import weakref
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from typing import Any
+
+from asgiref.sync import markcoroutinefunction
+from django.dispatch import Signal, dispatcher
+
+from signal_tracer.collecting import recording
+from signal_tracer.collecting.capture import Capture, render
+from signal_tracer.collecting.naming import (
+    IdentityCache,
+    describe_receiver,
+    name_of_signal,
+)
+from signal_tracer.collecting.recording import (
+    CallRecord,
+    DispatchRecord,
+    Infos,
+    ReceiverInfo,
+    Root,
+    Unkept,
+    current,
+)
+from signal_tracer.trace import Method, Summary, Value
+
+# Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
+# sender without receivers.
+_NO_RECEIVERS = dispatcher.NO_RECEIVERS
+_DISPATCHER_FILE = dispatcher.__file__
+_object_hash = object.__hash__
+
+_METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
+
+recording.hide_file(_DISPATCHER_FILE)
+recording.hide_file(__file__)
+
+
+# The four send methods
+
+
+def _watch_send(original: Any, method: Method, is_django: bool) -> Any:
+    def send(self: Any, sender: Any, **named: Any) -> Any:
+        __traceback_hide__ = True  # Django's debug page leaves this frame out.
+        # Django's own fast path, first. A sender with a __hash__ of its own is left to Django,
+        # or it would be hashed twice.
+        if is_django and (
+            not self.receivers
+            or (
+                type(sender).__hash__ is _object_hash
+                and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
+            )
+        ):
+            node = current.get()
+            if node is not None or recording.everywhere:
+                _note_unheard(node, self, sender)
+            return []
+        node = current.get()
+        if node is None and not recording.everywhere:
+            return original(self, sender, **named)
+        record = _open(node, self, sender, method, named, sys._getframe(1))
+        if record is None:
+            return original(self, sender, **named)
+        loop = _enter(record, is_django)
+        token = current.set(record)
+        try:
+            responses = original(self, sender, **named)
+        except BaseException as error:
+            current.reset(token)
+            _leave(record, loop)
+            if record is not node:
+                _close(record, self, sender, None, error)
+            raise
+        current.reset(token)
+        _leave(record, loop, responses)
+        if record is not node:
+            _close(record, self, sender, responses, None)
+        return responses
+
+    return _pass_over(functools.wraps(original)(send), method)
+
+
+def _pass_over(function: Any, name: str) -> Any:
+    """Keep ``function`` out of what ``warnings.warn(stacklevel=...)`` counts.
+
+    CPython does not count frames of the import system, which it tells by two words in their
+    file name; there is no other way to be passed over by a caller's ``stacklevel``.
+    """
+    file = f"<signal_tracer {name}, passed over like importlib._bootstrap>"
+    recording.hide_file(file)
+    function.__code__ = function.__code__.replace(co_filename=file)
+    return function
+
+
+def _watch_asend(original: Any, method: Method, is_django: bool) -> Any:
+    # A plain function: when its coroutine is run by gather() or create_task(), the frame that
+    # called it is gone.
+    def asend(self: Any, sender: Any, **named: Any) -> Any:
+        is_traced = current.get() is not None or recording.everywhere
+        caller = sys._getframe(1) if is_traced else None
+        coroutine = _asend(original, self, sender, method, named, caller, is_django)
+        _name_like(coroutine, original)
+        return coroutine
+
+    # inspect.iscoroutinefunction() honours the mark from Python 3.12 on; Django 5.2 and asyncio
+    # ask asgiref's and asyncio's, which honour it on 3.11 too.
+    return markcoroutinefunction(functools.wraps(original)(asend))
+
+
+async def _asend(
+    original: Any,
+    signal: Any,
+    sender: Any,
+    method: Method,
+    named: dict[str, Any],
+    caller: types.FrameType | None,
+    is_django: bool,
+) -> Any:
+    __traceback_hide__ = True
+    node = current.get()
+    if node is None and not recording.everywhere:
+        return await original(signal, sender, **named)
+    record = _open(node, signal, sender, method, named, caller or sys._getframe(0))
+    del caller
+    if record is None:
+        return await original(signal, sender, **named)
+    loop = _enter(record, is_django)
+    try:
+        responses = await _held(original(signal, sender, **named), record)
+    except BaseException as error:
+        _leave(record, loop)
+        if record is not node:
+            _close(record, signal, sender, None, error)
+        raise
+    _leave(record, loop, responses)
+    if record is not node:
+        _close(record, signal, sender, responses, None)
+    return responses
+
+
+def _name_like(coroutine: Any, model: Any) -> None:
+    # "coroutine 'Signal.asend' was never awaited" should read as it does without us.
+    coroutine.__name__ = model.__name__
+    coroutine.__qualname__ = model.__qualname__
+
+
+@types.coroutine
+def _held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
+    """Run ``coroutine`` with ``current`` set to ``node`` while it runs, and not while it waits.
+
+    Since Django 6.1 the async receivers of a dispatch share one ``contextvars.Context``: what
+    one leaves set while it waits, its siblings would find, and so would the sender afterwards.
+    """
+    __traceback_hide__ = True
+    step, value = coroutine.send, None
+    while True:
+        token = current.set(node)
+        try:
+            awaited = step(value)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            # It may have started a trace that goes on over the wait.
+            node = current.get()
+            current.reset(token)
+        value = None
+        try:
+            value = yield awaited
+            step = coroutine.send
+        except GeneratorExit:
+            token = current.set(node)
+            try:
+                coroutine.close()
+            finally:
+                current.reset(token)
+            raise
+        except BaseException as error:
+            step, value = coroutine.throw, error
+
+
+# Around a dispatch. None of this may reach the traced code, so each part is fenced.
+
+
+def _open(
+    node: Any,
+    signal: Any,
+    sender: Any,
+    method: Method,
+    named: dict[str, Any],
+    caller: types.FrameType,
+) -> Any:
+    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
+        return node  # A subclass's own send has called Django's: that is one dispatch.
+    try:
+        if recording.everywhere:
+            node = recording.node_with_everywhere(node)
+        return recording.open_dispatch(node, signal, sender, method, named, caller)
+    except Exception:
+        recording.report_fault(node, "to begin the record of a dispatch")
+        return None
+
+
+def _note_unheard(node: Any, signal: Any, sender: Any) -> None:
+    try:
+        if recording.everywhere:
+            node = recording.node_with_everywhere(node)
+        if type(node) is not DispatchRecord or node.signal_id != id(signal):
+            recording.count_unheard(node, signal, sender)
+    except Exception:
+        recording.report_fault(node, "to count an unheard dispatch")
+
+
+def _close(
+    record: Any, signal: Any, sender: Any, responses: Any, error: BaseException | None
+) -> None:
+    try:
+        if type(record) is Unkept:
+            was_heard = error is not None or type(responses) is not list or len(responses) > 0
+            recording.close_unkept(record, was_heard=was_heard, signal=signal, sender=sender)
+            return
+        if not record.calls and type(responses) is list and responses:
+            _note_unwatched(record, responses)
+        recording.close_dispatch(record, signal, sender, responses, error)
+    except Exception:
+        recording.report_fault(record, "to end the record of a dispatch")
+
+
+def _enter(record: Any, is_django: bool) -> tuple[bool, int] | None:
+    """Note that Django's own loop begins, or a subclass's; returns what ``_leave`` wants."""
+    if type(record) is not DispatchRecord:
+        return None
+    before = record.in_django, len(record.calls)
+    record.in_django = is_django
+    return before
+
+
+def _leave(record: Any, before: tuple[bool, int] | None, responses: Any = None) -> None:
+    if before is None:
+        return
+    is_djangos = record.in_django
+    record.in_django, first = before
+    if is_djangos and type(responses) is list:
+        try:
+            _note_responses(record, first, responses)
+        except Exception:
+            recording.report_fault(record, "to record the responses of a dispatch")
+
+
+def _note_responses(record: DispatchRecord, first: int, responses: list[Any]) -> None:
+    calls = record.calls[first:]
+    # Django 5.2's asend() may start the async receivers first; among the responses they are last.
+    if any(call.info.is_async for call in calls):
+        calls.sort(key=lambda call: call.info.is_async)
+        _unwatch(responses)
+    if record.keepers and len(calls) != len(responses):
+        # Another tool gave Django's loop a list of its own.
+        _note_unwatched(record, responses)
+        return
+    capture = record.recorders[-1].capture.value
+    for call, (_, response) in zip(calls, responses, strict=False):
+        if response is not None and call.failure is None:
+            call.response = capture(response)
+
+
+def _unwatch(responses: list[Any]) -> None:
+    """Give back the receivers themselves, in the list that Django made for its caller."""
+    for index, (receiver, response) in enumerate(responses):
+        if type(receiver) is WatchedReceiver:
+            responses[index] = (receiver.receiver, response)
+
+
+def _note_unwatched(record: DispatchRecord, responses: list[Any]) -> None:
+    """Keep the names of receivers that ran in a loop we could not watch."""
+    record.calls = []
+    record.unwatched = [
+        describe_receiver(each[0]).name
+        for each in responses
+        if type(each) is tuple and len(each) == 2
+    ]
+
+
+# Around a receiver call
+
+
+class WatchedReceivers(list[Any]):
+    """Django's list of synchronous receivers, which notes where Django's loop over it stands.
+
+    It stays a list, because other tools assign into it; only Django's own loop is watched.
+    """
+
+    __slots__ = ("infos", "record")
+
+    record: DispatchRecord
+    infos: list[ReceiverInfo]
+
+    def __iter__(self) -> Iterator[Any]:
+        if (
+            sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE
+            and len(self) == len(self.infos)
+        ):
+            return _calls(self.record, super().__iter__(), self.infos)
+        return super().__iter__()
+
+
+def _calls(
+    record: DispatchRecord, receivers: Iterator[Any], infos: list[ReceiverInfo]
+) -> Iterator[Any]:
+    recorders = record.recorders
+    for receiver, info in zip(receivers, infos, strict=True):
+        call = None
+        try:
+            call = CallRecord(info, recorders, recording.now())
+            record.calls.append(call)
+            current.set(call)
+        except Exception:
+            recording.report_fault(record, "to begin the record of a receiver call")
+        yield receiver
+        # A receiver that raised does not come back here, unless send_robust caught it.
+        if call is not None and not call.stopped:
+            call.stopped = recording.now()
+    current.set(record)
+
+
+class WatchedReceiver:
+    """Stands for one asynchronous receiver in the list that Django's loop takes."""
+
+    __slots__ = ("call", "info", "receiver", "record")
+
+    def __init__(self, receiver: Any, info: ReceiverInfo, record: DispatchRecord) -> None:
+        self.receiver = receiver
+        self.info = info
+        self.record = record
+        self.call: CallRecord | None = None
+
+    def __call__(self, /, **named: Any) -> Any:
+        __traceback_hide__ = True
+        call = self._begin()
+        if call is None:
+            return self.receiver(**named)
+        token = current.set(call)
+        try:
+            awaitable = self.receiver(**named)
+        except BaseException as error:
+            _fail(call, error)
+            raise
+        finally:
+            current.reset(token)
+        if type(awaitable) is not types.CoroutineType:
+            # Not ours to drive: a future runs elsewhere, and anything else Django refuses.
+            call.stopped = recording.now()
+            return awaitable
+        call.started = 0
+        coroutine = _run(_Closing(awaitable), call)
+        _name_like(coroutine, awaitable)
+        return coroutine
+
+    def _begin(self) -> CallRecord | None:
+        try:
+            self.call = CallRecord(self.info, self.record.recorders, recording.now())
+            self.record.calls.append(self.call)
+        except Exception:
+            recording.report_fault(self.record, "to begin the record of an async receiver call")
+        return self.call
+
+
+class _Closing:
+    """Closes a coroutine that was never started, which Python would otherwise warn about.
+
+    Django may cancel a task before its first step. Then our coroutine ends without having
+    touched the receiver's, which without us would have been the one that was cancelled.
+    """
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+
+    def __del__(self) -> None:
+        self.coroutine.close()
+
+
+async def _run(closing: _Closing, call: CallRecord) -> Any:
+    __traceback_hide__ = True
+    call.started = recording.now()
+    try:
+        response = await _held(closing.coroutine, call)
+    except BaseException as error:
+        _fail(call, error)
+        raise
+    call.stopped = recording.now()
+    return response
+
+
+def _fail(call: CallRecord, error: BaseException) -> None:
+    try:
+        call.fail(error)
+    except Exception:
+        recording.report_fault(call, "to record the exception of a receiver")
+
+
+# Django's private methods, each the same in 5.2, 6.0 and 6.1
+
+
+def _watch_live_receivers(original: Any) -> Any:
+    # _live_receivers(sender) returns (synchronous receivers, asynchronous receivers).
+    def _live_receivers(self: Any, sender: Any) -> Any:
+        found = original(self, sender)
+        node = current.get()
+        if node is not None:
+            try:
+                return _watch_list(node, self, sender, found)
+            except Exception:
+                recording.report_fault(node, "to watch the receivers of a dispatch")
+        return found
+
+    return functools.wraps(original)(_live_receivers)
+
+
+def _watch_list(node: Any, signal: Any, sender: Any, found: Any) -> Any:
+    if type(node) is not DispatchRecord or node.signal_id != id(signal):
+        _note_own_method(node, signal, sys._getframe(2))
+        return found
+    synchronous, asynchronous = found
+    if (
+        not node.in_django
+        or type(synchronous) is WatchedReceivers
+        or not (synchronous or asynchronous)
+    ):
+        return found
+    node.link()
+    if not node.keepers:
+        return found
+    infos = node.infos = _infos_of(signal, sender, synchronous, asynchronous)
+    watched = WatchedReceivers(synchronous)
+    watched.record = node
+    watched.infos = infos[0]
+    return watched, [
+        WatchedReceiver(receiver, info, node)
+        for receiver, info in zip(asynchronous, infos[1], strict=True)
+    ]
+
+
+def _note_own_method(node: Any, signal: Any, frame: types.FrameType | None) -> None:
+    """Count a method of a ``Signal`` subclass, such as ``send_chained``, that runs receivers."""
+    while frame is not None and frame.f_code.co_name.startswith("_"):
+        frame = frame.f_back
+    if frame is not None and frame.f_code.co_filename != _DISPATCHER_FILE:
+        for recorder in node.recorders:
+            if recorder.is_running:
+                recorder.count_unwatched(name_of_signal(signal), frame.f_code.co_name)
+
+
+def _watch_log_robust_failure(original: Any) -> Any:
+    # _log_robust_failure(receiver, err) is called where send_robust caught an exception.
+    def _log_robust_failure(self: Any, receiver: Any, err: Any) -> Any:
+        if type(receiver) is WatchedReceiver:
+            _swallow(receiver.call, err)
+            receiver = receiver.receiver
+        else:
+            node = current.get()
+            while type(node) is Root:  # A trace that the receiver started and did not end.
+                node = node.outer
+            if type(node) is CallRecord and not node.stopped:
+                _swallow(node, err)
+        return original(self, receiver, err)
+
+    return functools.wraps(original)(_log_robust_failure)
+
+
+def _swallow(call: CallRecord | None, error: BaseException) -> None:
+    if call is not None:
+        try:
+            call.fail(error, "swallowed")
+        except Exception:
+            recording.report_fault(call, "to record a swallowed exception")
+
+
+def _watch_connections(original: Any) -> Any:
+    def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            _known_infos.forget(self)
+
+    return _pass_over(functools.wraps(original)(changed), original.__name__)
+
+
+# Who is connected
+
+
+class _KnownInfos:
+    """The receiver infos of one signal by sender, for as long as its connections stay as they are."""
+
+    __slots__ = ("by_sender", "size")
+
+    def __init__(self, signal: Any) -> None:
+        self.size = len(signal.receivers)
+        self.by_sender: dict[int, Infos] = {}
+
+
+_known_infos: IdentityCache[_KnownInfos] = IdentityCache(_KnownInfos)
+
+
+def _infos_of(signal: Any, sender: Any, synchronous: list[Any], asynchronous: list[Any]) -> Infos:
+    """What is known of each receiver, in the order of the two lists."""
+    known = _known_infos(signal)
+    if known.size != len(signal.receivers) or len(known.by_sender) > 1000:
+        _known_infos.forget(signal)
+        known = _known_infos(signal)
+    infos = known.by_sender.get(id(sender))
+    if (
+        infos is None
+        or not _order_is_djangos
+        or len(infos[0]) != len(synchronous)
+        or len(infos[1]) != len(asynchronous)
+    ):
+        connections = _connections_for(signal, sender)
+        infos = (
+            [_info_of(receiver, False, connections) for receiver in synchronous],
+            [_info_of(receiver, True, connections) for receiver in asynchronous],
+        )
+        known.by_sender[id(sender)] = infos
+    return infos
+
+
+def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
+    """The live receivers that Django would call, in order, each with its ``dispatch_uid``."""
+    wanted = (_identity(None), _identity(sender))
+    return [
+        (receiver, uid)
+        for receiver, sender_key, uid in map(_read_connection, list(signal.receivers))
+        if receiver is not None and sender_key in wanted
+    ]
+
+
+def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
+    """Receiver (``None`` if dead or unknown), sender's key and ``dispatch_uid`` of a connection.
+
+    An entry of ``Signal.receivers`` is ``(lookup_key, receiver, is_async)`` in Django 5.2 and
+    ``(lookup_key, receiver, sender_ref, is_async)`` from 6.0; the lookup key is
+    ``(dispatch_uid or the receiver's id, the sender's id)``, the receiver itself or weak.
+    """
+    if type(entry) is not tuple or len(entry) < 2 or type(entry[0]) is not tuple:
+        return None, None, None
+    receiver_key, sender_key = entry[0]
+    receiver = entry[1]
+    if issubclass(type(receiver), weakref.ReferenceType):
+        receiver = receiver()
+    is_id = type(receiver_key) is int or (
+        type(receiver_key) is tuple and all(type(each) is int for each in receiver_key)
+    )
+    if is_id and receiver_key == _identity(receiver):
+        return receiver, sender_key, None
+    return receiver, sender_key, render(_uids.value(receiver_key))
+
+
+_uids = Capture(200)
+
+
+def _identity(live: Any) -> Any:
+    """What Django's ``_make_id`` returns, without asking objects for attributes."""
+    if type(live) is types.MethodType:
+        return (id(live.__self__), id(live.__func__))
+    return id(live)
+
+
+def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
+    """Takes the receiver's connection off the list, so that the next one of the same is next."""
+    for candidate in (receiver, _behind(receiver)):
+        identity = _identity(candidate)
+        for index, (connected, uid) in enumerate(connections):
+            if _identity(connected) == identity:
+                del connections[index]
+                described = describe_receiver(connected)
+                return ReceiverInfo(described.name, described.defined_at, uid, is_async)
+    described = describe_receiver(receiver)
+    return ReceiverInfo(described.name, described.defined_at, Summary("unknown"), is_async)
+
+
+def _behind(receiver: Any) -> Any:
+    """The receiver that another tool's wrapper stands for."""
+    return receiver.__dict__.get("__wrapped__") if type(receiver) is types.FunctionType else None
+
+
+# Install and uninstall
+
+
+class _Patch:
+    """One attribute of a class that we replaced."""
+
+    __slots__ = ("cls", "name", "original", "ours")
+
+    def __init__(self, cls: type, name: str, original: Any, ours: Any) -> None:
+        self.cls = cls
+        self.name = name
+        self.original = original
+        self.ours = ours
+
+    def is_in_place(self) -> bool:
+        return vars(self.cls).get(self.name) is self.ours
+
+
+_patches: dict[tuple[type, str], _Patch] = {}
+_order_is_djangos = True
+
+
+def install() -> None:
+    """Watch ``Signal`` and its subclasses, from now until ``uninstall()``. Idempotent.
+
+    It stays: a class has a fixed number of version tags for life, and a process that installs
+    and removes for every trace ends with every look-up on ``Signal`` uncached.
+    """
+    global _order_is_djangos
+    for name, watch in _DJANGOS_OWN.items():
+        _patch(Signal, name, watch)
+    live_receivers = _patches[Signal, "_live_receivers"].original
+    _order_is_djangos = live_receivers.__code__.co_filename == _DISPATCHER_FILE
+    _watch_sends(Signal)
+    if "__init_subclass__" not in vars(Signal):
+        _patch_with(Signal, "__init_subclass__", None, classmethod(_watch_new_subclass))
+    for subclass in _subclasses(Signal):
+        _watch_sends(subclass)
+
+
+def uninstall() -> None:
+    """Put back what is still ours.
+
+    Where another tool has since replaced one of our functions, its own stays, and ours below it
+    passes everything through while no trace runs.
+    """
+    for patch in _patches.values():
+        if patch.is_in_place():
+            if patch.original is None:
+                delattr(patch.cls, patch.name)
+            else:
+                setattr(patch.cls, patch.name, patch.original)
+    _patches.clear()
+    _known_infos.clear()
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    for subclass in type.__subclasses__(cls):
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _watch_new_subclass(cls: Any, **kwargs: Any) -> None:
+    super(Signal, cls).__init_subclass__(**kwargs)
+    _watch_sends(cls)
+
+
+def _watch_sends(cls: type) -> None:
+    """Watch the send methods that the class defines itself."""
+    is_django = cls is Signal
+    for method in _METHODS:
+        function = vars(cls).get(method)
+        if type(function) is types.FunctionType:
+            is_async = asyncio.iscoroutinefunction(function)
+            watch = _watch_asend if is_async else _watch_send
+            _patch(cls, method, functools.partial(watch, method=method, is_django=is_django))
+
+
+def _patch(cls: type, name: str, watch: Callable[[Any], Any]) -> None:
+    patch = _patches.get((cls, name))
+    if patch is None or not patch.is_in_place():
+        original = vars(cls)[name]
+        _patch_with(cls, name, original, watch(original))
+
+
+def _patch_with(cls: type, name: str, original: Any, ours: Any) -> None:
+    _patches[cls, name] = _Patch(cls, name, original, ours)
+    setattr(cls, name, ours)
+
+
+_DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {
+    "_live_receivers": _watch_live_receivers,
+    "_log_robust_failure": _watch_log_robust_failure,
+    "connect": _watch_connections,
+    "disconnect": _watch_connections,
+}

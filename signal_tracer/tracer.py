@@ -1,0 +1,101 @@
+"""The place where a trace is started and stopped: ``trace_signals()``."""
+
+from __future__ import annotations
+
+from contextvars import Token
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from signal_tracer.collecting import recording, signals
+from signal_tracer.collecting.naming import describe_receiver, name_of_signal
+from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.recording import Node, Recorder, Root, current
+from signal_tracer.conf import read_config
+from signal_tracer.trace import Request, Role, Trace
+
+__all__ = ["trace_signals", "uninstall"]
+
+
+class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress
+    """Trace the signals that are dispatched in a ``with`` block::
+
+        with trace_signals("checkout") as trace:
+            order.save()
+        print(trace)
+
+    The block may be in sync or async code, inside another trace, in any thread. It sees its own
+    context: what it calls, awaits, or starts as an ``asyncio`` task or through ``sync_to_async``.
+    A thread started by hand has a context of its own; ``all_threads=True`` watches the whole
+    process instead.
+
+    ``name``: what is traced, for whoever reads it. ``request``: the HTTP request it belongs to.
+    Raises ``RuntimeError`` when entered a second time: each ``with`` wants a trace of its own.
+    """
+
+    def __init__(
+        self, name: str = "", *, all_threads: bool = False, request: Request | None = None
+    ) -> None:
+        self._name = name
+        self._all_threads = all_threads
+        self._request = request
+        self._root: Root | None = None
+        self._token: Token[Node | None] | None = None
+
+    def __enter__(self) -> Trace:
+        if self._root is not None:
+            raise RuntimeError(
+                "This trace_signals() was entered before, and a trace starts once. "
+                "Write `with trace_signals() as trace:` with a new one."
+            )
+        config = read_config()
+        signals.install()
+        recorder = Recorder(config)
+        self._root = Root(recorder, recording.nearest_running(current.get()))
+        self._token = current.set(self._root)
+        if self._all_threads:
+            recording.watch_everywhere(recorder)
+        return Trace(
+            self._name,
+            started_at=datetime.now(UTC),
+            request=self._request,
+            slow_after=config.slow_receiver_ms / 1000,
+            read=recorder.read,
+            name_of=_name_of,
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._root is None or not self._root.recorder.is_running:
+            return
+        self._root.recorder.stop()
+        recording.leave_everywhere(self._root.recorder)
+        node = current.get()
+        if node is self._root and self._token is not None:
+            try:
+                current.reset(self._token)
+            except ValueError:  # Ended in another context than it was started in.
+                current.set(self._root.outer)
+        elif type(node) is Root:
+            # Ended before a trace inside it: that one goes on, and forgets this one.
+            current.set(recording.nearest_running(node))
+        self._token = None
+
+
+def uninstall() -> None:
+    """Give ``Signal`` its own methods back, until the next trace. Raises nothing.
+
+    The tracer stays installed after the first trace, because that is cheaper than to come and
+    go; tests that compare ``vars(Signal)`` may want this.
+    """
+    signals.uninstall()
+
+
+def _name_of(role: Role, live: Any) -> str:
+    if role == "signal":
+        return name_of_signal(live)
+    return name_of_sender(live) if role == "sender" else describe_receiver(live).name
