@@ -54,7 +54,9 @@ class SignalTracerMiddleware:
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        get_response = cast("Callable[[HttpRequest], Awaitable[HttpResponseBase]]", self.get_response)
+        get_response = cast(
+            "Callable[[HttpRequest], Awaitable[HttpResponseBase]]", self.get_response
+        )
         if not _is_wanted(request):
             return await get_response(request)
         with _trace(request) as trace:

@@ -406,7 +406,9 @@ def _outline(dispatch: Dispatch, depth: int, lines: list[str]) -> None:
         for nested in call.dispatches:
             _outline(nested, depth + 2, lines)
     for miss in dispatch.near_misses:
-        lines.append(f"{'  ' * (depth + 1)}{miss.receiver}  {miss.reason.replace('_', ' ').upper()}")
+        lines.append(
+            f"{'  ' * (depth + 1)}{miss.receiver}  {miss.reason.replace('_', ' ').upper()}"
+        )
     for receiver in dispatch.unwatched or ():
         lines.append(f"{'  ' * (depth + 1)}{receiver}  NOT WATCHED")
 

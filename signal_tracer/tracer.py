@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextvars import Token
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from signal_tracer.collecting import recording, signals
-from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.naming import describe_receiver, name_of_signal
+from signal_tracer.collecting.reading import read
 from signal_tracer.collecting.recording import Node, Recorder, Root, current
 from signal_tracer.conf import read_config
 from signal_tracer.trace import Request, Role, Trace
@@ -60,7 +62,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             started_at=datetime.now(UTC),
             request=self._request,
             slow_after=config.slow_receiver_ms / 1000,
-            read=recorder.read,
+            read=partial(read, recorder),
             name_of=_name_of,
         )
 

@@ -48,7 +48,6 @@ _ITEMS = 10
 _TRACEBACK_LINES = 40
 
 
-
 def _ids(*kinds: type) -> frozenset[int]:
     # By id: comparing or hashing a class would run the __eq__ or __hash__ of its metaclass.
     return frozenset(map(id, kinds))

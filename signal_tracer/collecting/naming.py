@@ -209,7 +209,10 @@ def _scan_modules() -> None:
 
 def _scan_class(cls: Any, module_name: str, kinds: set[int]) -> None:
     namespace = _namespace_of(cls)
-    if namespace.get("__module__") is not module_name and namespace.get("__module__") != module_name:
+    if (
+        namespace.get("__module__") is not module_name
+        and namespace.get("__module__") != module_name
+    ):
         return
     for name, value in list(namespace.items()):
         if id(type(value)) in kinds:

@@ -14,9 +14,7 @@ Records are as small as they can be; ``Recorder.read`` makes the plain data of a
 from __future__ import annotations
 
 import asyncio
-import linecache
 import logging
-import re
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -25,22 +23,13 @@ from time import perf_counter_ns
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
-from signal_tracer.collecting.capture import Capture, CapturedError, name_of_sender, render
-from signal_tracer.collecting.naming import find_sender_frame, is_a, locate, name_of_signal
+from signal_tracer.collecting.capture import Capture, CapturedError, name_of_sender
+from signal_tracer.collecting.naming import find_sender_frame, is_a, name_of_signal
 from signal_tracer.conf import Config
 from signal_tracer.trace import (
-    Contents,
-    Dispatch,
-    Error,
     Location,
     Method,
-    NearMiss,
     Outcome,
-    ReceiverCall,
-    Summary,
-    TracebackLine,
-    Unheard,
-    Unwatched,
     Value,
 )
 
@@ -341,25 +330,24 @@ class Recorder:
         self.is_running = False
         self.stopped = now()
 
-    def read(self) -> tuple[Contents, bool]:
-        """What was recorded so far as plain data, and whether the trace has ended."""
-        excluded = self.excluded
-        unheard = []
-        for (signal, sender), counter in list(self._unheard_by_name.items()):
-            if self.excludes(signal):
-                excluded += counter.count
-            else:
-                unheard.append(Unheard(signal, sender, counter.count))
-        contents = Contents(
-            dispatches=_Reading(self).dispatches(self.roots),
-            unheard=sorted(unheard, key=lambda each: (-each.count, each.signal, each.sender)),
-            unwatched=[Unwatched(*key, count) for key, count in list(self._unwatched.items())],
-            omitted=self.omitted,
-            excluded=excluded,
-            faults=self.faults,
-            duration=((self.stopped or now()) - self.started) / 1e9,
+    def unheard(self) -> list[tuple[str, str, int]]:
+        """Signal, sender and count, without those that are excluded."""
+        return [
+            (*names, counter.count)
+            for names, counter in list(self._unheard_by_name.items())
+            if not self.excludes(names[0])
+        ]
+
+    def excluded_dispatches(self) -> int:
+        """How many were left out by pattern, heard or not."""
+        return self.excluded + sum(
+            counter.count
+            for names, counter in list(self._unheard_by_name.items())
+            if self.excludes(names[0])
         )
-        return contents, not self.is_running
+
+    def unwatched(self) -> list[tuple[str, str, int]]:
+        return [(*names, count) for names, count in list(self._unwatched.items())]
 
 
 def capture_error(error: BaseException, recorders: tuple[Recorder, ...]) -> CapturedError:
@@ -474,109 +462,3 @@ def report_fault(node: Node | None, doing: str) -> None:
 
 
 _reported: set[str] = set()
-
-
-class _Reading:
-    """Makes the plain data of one trace from its records."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._until = recorder.stopped or now()
-        secrets = recorder.capture.secrets
-        longest_first = sorted(secrets, key=len, reverse=True)
-        self._secret = (
-            re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
-            if secrets
-            else None
-        )
-
-    def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
-        return [
-            self._dispatch(record)
-            for record in list(records or ())
-            if record.keepers and self._recorder in record.keepers
-        ]
-
-    def _dispatch(self, record: DispatchRecord) -> Dispatch:
-        sent_from = record.sent_by
-        return Dispatch(
-            signal=record.signal,
-            sender=self._mask(record.sender),
-            method=record.method,
-            kwargs={
-                name: self._value(value)
-                for name, value in zip(record.names, record.values, strict=True)
-            },
-            sent_from=sent_from and locate(sent_from, record.instruction),
-            started_at=self._since_start(record.started),
-            duration=self._seconds(record.started, record.stopped),
-            receiver_calls=[self._call(call) for call in list(record.calls)],
-            near_misses=[
-                NearMiss(info.name, "not_run", info.defined_at, info.dispatch_uid, info.is_async)
-                for info in record.near_misses or ()
-            ],
-            error=record.error and self._error(record.error),
-            unwatched=record.unwatched,
-        )
-
-    def _call(self, record: CallRecord) -> ReceiverCall:
-        nested = self.dispatches(record.dispatches)
-        failure = record.failure
-        outcome: Outcome = "returned" if record.stopped else "running"
-        if failure is not None:
-            outcome = failure.outcome
-        started_at = self._since_start(record.started)
-        duration = self._seconds(record.started, record.stopped)
-        return ReceiverCall(
-            receiver=record.info.name,
-            defined_at=record.info.defined_at,
-            dispatch_uid=record.info.dispatch_uid,
-            is_async=record.info.is_async,
-            started_at=started_at,
-            duration=duration,
-            own_time=duration - _time_covered(nested, started_at, started_at + duration),
-            outcome=outcome,
-            response=self._value(record.response),
-            error=self._error(failure.error) if failure and failure.error else None,
-            dispatches=nested,
-        )
-
-    def _error(self, captured: CapturedError) -> Error:
-        error = captured.render(_read_line)
-        lines = (TracebackLine(each.location, self._mask(each.code)) for each in error.traceback)
-        return Error(error.type, self._mask(error.message), tuple(lines))
-
-    def _value(self, captured: object) -> Value:
-        value = render(captured)
-        if isinstance(value, str):
-            masked = self._mask(value)
-            return value if masked == value else Summary(repr(masked))
-        return Summary(self._mask(value.text)) if isinstance(value, Summary) else value
-
-    def _mask(self, text: str) -> str:
-        """``text`` without what was redacted as a keyword argument somewhere in this trace."""
-        return text if self._secret is None else self._secret.sub("[redacted]", text)
-
-    def _since_start(self, moment: int) -> float:
-        return (moment - self._recorder.started) / 1e9
-
-    def _seconds(self, started: int, stopped: int) -> float:
-        return max((stopped or self._until) - started, 0) / 1e9
-
-
-def _time_covered(dispatches: list[Dispatch], start: float, end: float) -> float:
-    """Seconds between ``start`` and ``end`` in which at least one of the dispatches ran."""
-    covered = 0.0
-    reached = start
-    for dispatch in sorted(dispatches, key=lambda each: each.started_at):
-        stop = min(dispatch.started_at + dispatch.duration, end)
-        if stop > reached:
-            covered += stop - max(dispatch.started_at, reached)
-            reached = stop
-    return min(covered, end - start)
-
-
-def _read_line(file: str, line: int) -> str:
-    return linecache.getline(file, line).strip()
-
-

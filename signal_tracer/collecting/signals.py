@@ -11,7 +11,6 @@ import asyncio
 import functools
 import sys
 import types
-import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
 
@@ -19,22 +18,17 @@ from asgiref.sync import markcoroutinefunction
 from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import recording
-from signal_tracer.collecting.capture import Capture, render
-from signal_tracer.collecting.naming import (
-    IdentityCache,
-    describe_receiver,
-    name_of_signal,
-)
+from signal_tracer.collecting.connections import forget_connections, infos_of
+from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.recording import (
     CallRecord,
     DispatchRecord,
-    Infos,
     ReceiverInfo,
     Root,
     Unkept,
     current,
 )
-from signal_tracer.trace import Method, Summary, Value
+from signal_tracer.trace import Method
 
 # Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
 # sender without receivers.
@@ -306,10 +300,7 @@ class WatchedReceivers(list[Any]):
     infos: list[ReceiverInfo]
 
     def __iter__(self) -> Iterator[Any]:
-        if (
-            sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE
-            and len(self) == len(self.infos)
-        ):
+        if sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE and len(self) == len(self.infos):
             return _calls(self.record, super().__iter__(), self.infos)
         return super().__iter__()
 
@@ -442,7 +433,9 @@ def _watch_list(node: Any, signal: Any, sender: Any, found: Any) -> Any:
     node.link()
     if not node.keepers:
         return found
-    infos = node.infos = _infos_of(signal, sender, synchronous, asynchronous)
+    infos = node.infos = infos_of(
+        signal, sender, synchronous, asynchronous, is_ordered=_order_is_djangos
+    )
     watched = WatchedReceivers(synchronous)
     watched.record = node
     watched.infos = infos[0]
@@ -492,106 +485,9 @@ def _watch_connections(original: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         finally:
-            _known_infos.forget(self)
+            forget_connections(self)
 
     return _pass_over(functools.wraps(original)(changed), original.__name__)
-
-
-# Who is connected
-
-
-class _KnownInfos:
-    """The receiver infos of one signal by sender, for as long as its connections stay as they are."""
-
-    __slots__ = ("by_sender", "size")
-
-    def __init__(self, signal: Any) -> None:
-        self.size = len(signal.receivers)
-        self.by_sender: dict[int, Infos] = {}
-
-
-_known_infos: IdentityCache[_KnownInfos] = IdentityCache(_KnownInfos)
-
-
-def _infos_of(signal: Any, sender: Any, synchronous: list[Any], asynchronous: list[Any]) -> Infos:
-    """What is known of each receiver, in the order of the two lists."""
-    known = _known_infos(signal)
-    if known.size != len(signal.receivers) or len(known.by_sender) > 1000:
-        _known_infos.forget(signal)
-        known = _known_infos(signal)
-    infos = known.by_sender.get(id(sender))
-    if (
-        infos is None
-        or not _order_is_djangos
-        or len(infos[0]) != len(synchronous)
-        or len(infos[1]) != len(asynchronous)
-    ):
-        connections = _connections_for(signal, sender)
-        infos = (
-            [_info_of(receiver, False, connections) for receiver in synchronous],
-            [_info_of(receiver, True, connections) for receiver in asynchronous],
-        )
-        known.by_sender[id(sender)] = infos
-    return infos
-
-
-def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
-    """The live receivers that Django would call, in order, each with its ``dispatch_uid``."""
-    wanted = (_identity(None), _identity(sender))
-    return [
-        (receiver, uid)
-        for receiver, sender_key, uid in map(_read_connection, list(signal.receivers))
-        if receiver is not None and sender_key in wanted
-    ]
-
-
-def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
-    """Receiver (``None`` if dead or unknown), sender's key and ``dispatch_uid`` of a connection.
-
-    An entry of ``Signal.receivers`` is ``(lookup_key, receiver, is_async)`` in Django 5.2 and
-    ``(lookup_key, receiver, sender_ref, is_async)`` from 6.0; the lookup key is
-    ``(dispatch_uid or the receiver's id, the sender's id)``, the receiver itself or weak.
-    """
-    if type(entry) is not tuple or len(entry) < 2 or type(entry[0]) is not tuple:
-        return None, None, None
-    receiver_key, sender_key = entry[0]
-    receiver = entry[1]
-    if issubclass(type(receiver), weakref.ReferenceType):
-        receiver = receiver()
-    is_id = type(receiver_key) is int or (
-        type(receiver_key) is tuple and all(type(each) is int for each in receiver_key)
-    )
-    if is_id and receiver_key == _identity(receiver):
-        return receiver, sender_key, None
-    return receiver, sender_key, render(_uids.value(receiver_key))
-
-
-_uids = Capture(200)
-
-
-def _identity(live: Any) -> Any:
-    """What Django's ``_make_id`` returns, without asking objects for attributes."""
-    if type(live) is types.MethodType:
-        return (id(live.__self__), id(live.__func__))
-    return id(live)
-
-
-def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
-    """Takes the receiver's connection off the list, so that the next one of the same is next."""
-    for candidate in (receiver, _behind(receiver)):
-        identity = _identity(candidate)
-        for index, (connected, uid) in enumerate(connections):
-            if _identity(connected) == identity:
-                del connections[index]
-                described = describe_receiver(connected)
-                return ReceiverInfo(described.name, described.defined_at, uid, is_async)
-    described = describe_receiver(receiver)
-    return ReceiverInfo(described.name, described.defined_at, Summary("unknown"), is_async)
-
-
-def _behind(receiver: Any) -> Any:
-    """The receiver that another tool's wrapper stands for."""
-    return receiver.__dict__.get("__wrapped__") if type(receiver) is types.FunctionType else None
 
 
 # Install and uninstall
@@ -647,7 +543,7 @@ def uninstall() -> None:
             else:
                 setattr(patch.cls, patch.name, patch.original)
     _patches.clear()
-    _known_infos.clear()
+    forget_connections()
 
 
 def _subclasses(cls: type) -> Iterator[type]:

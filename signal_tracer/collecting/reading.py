@@ -1,0 +1,146 @@
+"""The place where the records of a trace become its plain data."""
+
+from __future__ import annotations
+
+import linecache
+import re
+
+from signal_tracer.collecting import recording
+from signal_tracer.collecting.capture import CapturedError, render
+from signal_tracer.collecting.naming import locate
+from signal_tracer.collecting.recording import CallRecord, DispatchRecord, Recorder
+from signal_tracer.trace import (
+    Contents,
+    Dispatch,
+    Error,
+    NearMiss,
+    Outcome,
+    ReceiverCall,
+    Summary,
+    TracebackLine,
+    Unheard,
+    Unwatched,
+    Value,
+)
+
+
+def read(recorder: Recorder) -> tuple[Contents, bool]:
+    """What was recorded so far, and whether the trace has ended."""
+    is_final = not recorder.is_running
+    contents = Contents(
+        dispatches=_Reading(recorder).dispatches(recorder.roots),
+        unheard=[
+            Unheard(*each)
+            for each in sorted(recorder.unheard(), key=lambda each: (-each[2], each[0], each[1]))
+        ],
+        unwatched=[Unwatched(*each) for each in recorder.unwatched()],
+        omitted=recorder.omitted,
+        excluded=recorder.excluded_dispatches(),
+        faults=recorder.faults,
+        duration=((recorder.stopped or recording.now()) - recorder.started) / 1e9,
+    )
+    return contents, is_final
+
+
+class _Reading:
+    """Makes the plain data of one trace from its records."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._until = recorder.stopped or recording.now()
+        secrets = recorder.capture.secrets
+        longest_first = sorted(secrets, key=len, reverse=True)
+        self._secret = (
+            re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+            if secrets
+            else None
+        )
+
+    def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
+        return [
+            self._dispatch(record)
+            for record in list(records or ())
+            if record.keepers and self._recorder in record.keepers
+        ]
+
+    def _dispatch(self, record: DispatchRecord) -> Dispatch:
+        sent_from = record.sent_by
+        return Dispatch(
+            signal=record.signal,
+            sender=self._mask(record.sender),
+            method=record.method,
+            kwargs={
+                name: self._value(value)
+                for name, value in zip(record.names, record.values, strict=True)
+            },
+            sent_from=sent_from and locate(sent_from, record.instruction),
+            started_at=self._since_start(record.started),
+            duration=self._seconds(record.started, record.stopped),
+            receiver_calls=[self._call(call) for call in list(record.calls)],
+            near_misses=[
+                NearMiss(info.name, "not_run", info.defined_at, info.dispatch_uid, info.is_async)
+                for info in record.near_misses or ()
+            ],
+            error=record.error and self._error(record.error),
+            unwatched=record.unwatched,
+        )
+
+    def _call(self, record: CallRecord) -> ReceiverCall:
+        nested = self.dispatches(record.dispatches)
+        failure = record.failure
+        outcome: Outcome = "returned" if record.stopped else "running"
+        if failure is not None:
+            outcome = failure.outcome
+        started_at = self._since_start(record.started)
+        duration = self._seconds(record.started, record.stopped)
+        return ReceiverCall(
+            receiver=record.info.name,
+            defined_at=record.info.defined_at,
+            dispatch_uid=record.info.dispatch_uid,
+            is_async=record.info.is_async,
+            started_at=started_at,
+            duration=duration,
+            own_time=duration - _time_covered(nested, started_at, started_at + duration),
+            outcome=outcome,
+            response=self._value(record.response),
+            error=self._error(failure.error) if failure and failure.error else None,
+            dispatches=nested,
+        )
+
+    def _error(self, captured: CapturedError) -> Error:
+        error = captured.render(_read_line)
+        lines = (TracebackLine(each.location, self._mask(each.code)) for each in error.traceback)
+        return Error(error.type, self._mask(error.message), tuple(lines))
+
+    def _value(self, captured: object) -> Value:
+        value = render(captured)
+        if isinstance(value, str):
+            masked = self._mask(value)
+            return value if masked == value else Summary(repr(masked))
+        return Summary(self._mask(value.text)) if isinstance(value, Summary) else value
+
+    def _mask(self, text: str) -> str:
+        """``text`` without what was redacted as a keyword argument somewhere in this trace."""
+        return text if self._secret is None else self._secret.sub("[redacted]", text)
+
+    def _since_start(self, moment: int) -> float:
+        return (moment - self._recorder.started) / 1e9
+
+    def _seconds(self, started: int, stopped: int) -> float:
+        return max((stopped or self._until) - started, 0) / 1e9
+
+
+def _time_covered(dispatches: list[Dispatch], start: float, end: float) -> float:
+    """Seconds between ``start`` and ``end`` in which at least one of the dispatches ran."""
+    covered = 0.0
+    reached = start
+    for dispatch in sorted(dispatches, key=lambda each: each.started_at):
+        stop = min(dispatch.started_at + dispatch.duration, end)
+        if stop > reached:
+            covered += stop - max(dispatch.started_at, reached)
+            reached = stop
+    return min(covered, end - start)
+
+
+def _read_line(file: str, line: int) -> str:
+    return linecache.getline(file, line).strip()
