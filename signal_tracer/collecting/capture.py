@@ -110,7 +110,12 @@ class Capture:
                 for value, hidden in zip(named.values(), secret, strict=True)
             )
         capture = self.value
-        return names, tuple([capture(value) for value in named.values()])
+        return names, tuple(
+            [
+                value if value is None or value is True or value is False else capture(value)
+                for value in named.values()
+            ]
+        )
 
     def value(self, live: object) -> object:
         """What is recorded of ``live``: a ``Value``, or ``Unrendered`` for a model instance."""

@@ -33,7 +33,7 @@ def infos_of(
     ``is_ordered``: the lists are Django's own, and so in the order of the connections. Otherwise
     another tool may have put wrappers into them, and each receiver is looked up.
     """
-    known = _known_infos(signal)
+    known = _known_infos.known.get(id(signal)) or _known_infos(signal)
     if known.size != len(signal.receivers) or len(known.by_sender) > 1000:
         _known_infos.forget(signal)
         known = _known_infos(signal)

@@ -49,31 +49,35 @@ _LONGEST_NAME = 300
 class IdentityCache(Generic[T]):
     """Remembers a value for each live object, by identity, without keeping the object alive.
 
-    A plain ``WeakKeyDictionary`` would hash and compare the objects.
+    A plain ``WeakKeyDictionary`` would hash and compare the objects. ``known`` is the values by
+    id, for callers in the hot path to look into first.
     """
 
     def __init__(self, make: Callable[[Any], T]) -> None:
         self._make = make
-        self._entries: dict[int, tuple[T, weakref.ref[object] | None]] = {}
+        self._references: dict[int, weakref.ref[object]] = {}
+        self.known: dict[int, T] = {}
 
     def __call__(self, live: object) -> T:
-        entry = self._entries.get(id(live))
-        if entry is not None:
-            return entry[0]
-        value = self._make(live)
         key = id(live)
-        try:
-            reference = weakref.ref(live, lambda _: self._entries.pop(key, None))
-        except TypeError:
-            return value  # It could die unnoticed, and another take its id.
-        self._entries[key] = (value, reference)
+        if key in self.known:
+            return self.known[key]
+        value = self._make(live)
+        with contextlib.suppress(TypeError):  # Without a weak reference its id may be reused.
+            self._references[key] = weakref.ref(live, lambda _: self._forget(key))
+            self.known[key] = value
         return value
 
+    def _forget(self, key: int) -> None:
+        self.known.pop(key, None)
+        self._references.pop(key, None)
+
     def forget(self, live: object) -> None:
-        self._entries.pop(id(live), None)
+        self._forget(id(live))
 
     def clear(self) -> None:
-        self._entries.clear()
+        self.known.clear()
+        self._references.clear()
 
 
 def is_a(live: object, kind: type) -> bool:
@@ -263,7 +267,7 @@ def _find_signal_name(signal: Signal) -> str:
     return f"<unnamed {_qualname_of(type(signal))} {next(_numbers)}>"
 
 
-_signal_names: IdentityCache[str] = IdentityCache(_find_signal_name)
+signal_name: IdentityCache[str] = IdentityCache(_find_signal_name)
 
 
 def name_of_signal(signal: Signal, caller: FrameType | None = None) -> str:
@@ -271,15 +275,15 @@ def name_of_signal(signal: Signal, caller: FrameType | None = None) -> str:
 
     One that no module holds is called ``<unnamed Signal 1>``, numbered as they are met.
     """
-    name = _signal_names(signal)
+    name = signal_name(signal)
     if name.startswith("<") and caller is not None:
         # It may have been assigned since the modules were scanned: look where it is sent from.
         module_name = caller.f_globals.get("__name__")
         for attribute, value in list(caller.f_globals.items()):
             if value is signal and type(module_name) is str and type(attribute) is str:
                 _bindings[id(signal)] = [(module_name, attribute)]
-                _signal_names.forget(signal)
-                return _signal_names(signal)
+                signal_name.forget(signal)
+                return signal_name(signal)
     return name
 
 

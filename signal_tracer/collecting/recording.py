@@ -24,7 +24,13 @@ from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
 from signal_tracer.collecting.capture import Capture, CapturedError, name_of_sender
-from signal_tracer.collecting.naming import find_sender_frame, is_a, name_of_signal
+from signal_tracer.collecting.naming import (
+    class_name,
+    find_sender_frame,
+    is_a,
+    name_of_signal,
+    signal_name,
+)
 from signal_tracer.conf import Config
 from signal_tracer.trace import (
     Location,
@@ -163,7 +169,9 @@ class DispatchRecord:
     def link(self) -> None:
         """Keep the dispatch in each trace that has room, and count it in those that have not."""
         if self.keepers is None and self.parent is not None:
-            self.keepers = tuple([each for each in self.recorders if each.takes(self.signal)])
+            recorders = self.recorders
+            keepers = tuple([each for each in recorders if each.takes(self.signal)])
+            self.keepers = recorders if len(keepers) == len(recorders) else keepers
             if self.keepers:
                 self.parent.add(self)
 
@@ -192,11 +200,14 @@ class Unkept:
     """A dispatch that is not recorded, so that what it runs is not taken for its sender's.
 
     ``outer`` takes what is sent below; beyond the limit nothing does, and it is ``None``.
+    ``signal`` is ``None`` when the tracer failed to record, which was counted as a fault.
     """
 
     __slots__ = ("outer", "recorders", "signal")
 
-    def __init__(self, recorders: tuple[Recorder, ...], signal: str, outer: Node | None) -> None:
+    def __init__(
+        self, recorders: tuple[Recorder, ...], signal: str | None, outer: Node | None
+    ) -> None:
         self.recorders = recorders
         self.signal = signal
         self.outer = outer
@@ -269,17 +280,17 @@ class Recorder:
         self.excluded = 0
         self.faults = 0
         self.is_full = False
-        self._unheard: dict[tuple[int, int], Counter] = {}
+        self.unheard_counters: dict[tuple[int, int], Counter] = {}
         self._watched: dict[tuple[int, int], tuple[object, object]] = {}
         self._unheard_by_name: dict[tuple[str, str], Counter] = {}
         self._unwatched: dict[tuple[str, str], int] = {}
-        self._excludes: dict[str, bool] = {}
+        self.excluded_names: dict[str, bool] = {}
 
     def excludes(self, signal: str) -> bool:
-        found = self._excludes.get(signal)
+        found = self.excluded_names.get(signal)
         if found is None:
             found = any(fnmatchcase(signal, each) for each in self.config.exclude_signals)
-            self._excludes[signal] = found
+            self.excluded_names[signal] = found
         return found
 
     def takes(self, signal: str) -> bool:
@@ -298,7 +309,7 @@ class Recorder:
         return True
 
     def count_unheard(self, signal: Any, sender: Any) -> None:
-        counter = self._unheard.get((id(signal), id(sender)))
+        counter = self.unheard_counters.get((id(signal), id(sender)))
         if counter is None:
             counter = self._counter_of(signal, sender)
         counter.count += 1
@@ -315,10 +326,10 @@ class Recorder:
             key = id(signal), id(sender)
 
             def forget(_: object) -> None:
-                self._unheard.pop(key, None)
+                self.unheard_counters.pop(key, None)
                 self._watched.pop(key, None)
 
-            self._unheard[key] = counter
+            self.unheard_counters[key] = counter
             self._watched[key] = weakref.ref(signal, forget), weakref.ref(sender, forget)
         return counter
 
@@ -329,6 +340,7 @@ class Recorder:
     def stop(self) -> None:
         self.is_running = False
         self.stopped = now()
+        self.unheard_counters = {}  # The hot path looks here first, and must find nothing now.
 
     def unheard(self) -> list[tuple[str, str, int]]:
         """Signal, sender and count, without those that are excluded."""
@@ -373,25 +385,23 @@ def open_dispatch(
     method: Method,
     named: dict[str, object],
     caller: FrameType,
-) -> DispatchRecord | Unkept | None:
-    """Begin to record a dispatch; ``None`` when every trace around it has ended."""
+) -> DispatchRecord | Unkept:
+    """Begin to record a dispatch that at least one running trace is to see."""
     recorders = node.recorders
     recorder = recorders[-1]
-    if len(recorders) > 1 or not recorder.is_running:
+    if len(recorders) > 1:
         recorders = tuple([each for each in recorders if each.is_running])
-        if not recorders:
-            return None
         recorder = recorders[-1]
     site = find_sender_frame(caller)
-    name = name_of_signal(signal, site)
-    if recorder.is_full or recorder.excludes(name):
+    name = signal_name.known.get(id(signal)) or name_of_signal(signal, site)
+    if recorder.is_full or recorder.excluded_names.get(name) is not False:
         wanting = [each for each in recorders if not each.excludes(name)]
         if not wanting:
             return Unkept(recorders, name, node)
         if all(each.is_full for each in wanting):
             return Unkept(recorders, name, None)
     record = DispatchRecord(node, recorders, name, id(signal), method)
-    record.sender = name_of_sender(sender)
+    record.sender = class_name.known.get(id(sender)) or name_of_sender(sender)
     record.names, record.values = recorder.capture.kwargs(named)
     if len(recorders) > 1 and recorder.capture.secrets:
         for each in recorders:
@@ -405,6 +415,8 @@ def open_dispatch(
 
 def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object) -> None:
     """Count a dispatch that was not recorded."""
+    if unkept.signal is None:
+        return
     if was_heard:
         for recorder in unkept.recorders:
             recorder.takes(unkept.signal)
@@ -412,34 +424,24 @@ def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object
         count_unheard(unkept, signal, sender)
 
 
-def close_dispatch(
-    record: DispatchRecord,
-    signal: Any,
-    sender: object,
-    responses: list[tuple[object, object]] | None,
-    error: BaseException | None,
-) -> None:
-    """Note the end of a dispatch: what it returned, or what it raised and did not run."""
+def close_dispatch(record: DispatchRecord) -> None:
+    """Note that a dispatch ended, after at least one receiver was called for it."""
     record.stopped = now()
-    infos = record.infos
-    if error is not None:
-        record.link()
-        for call in record.calls:
-            if call.started and not call.stopped and not call.info.is_async:
-                call.fail(error)
-        record.error = capture_error(error, record.recorders)
-        called = [call.info for call in record.calls]
-        synchronous = sum(1 for info in called if not info.is_async)
-        record.near_misses = [
-            *infos[0][synchronous:],
-            *infos[1][len(called) - synchronous :],
-        ]
-    elif record.calls or responses or responses is None:
-        record.link()
-    else:
-        count_unheard(record, signal, sender)
+    record.link()
     record.infos = NO_INFOS
     record.parent = None
+
+
+def close_failed_dispatch(record: DispatchRecord, error: BaseException) -> None:
+    """Note that a dispatch ended by raising, and which receivers consequently never ran."""
+    for call in record.calls:
+        if call.started and not call.stopped and not call.info.is_async:
+            call.fail(error)
+    record.error = capture_error(error, record.recorders)
+    synchronous = sum(1 for call in record.calls if not call.info.is_async)
+    asynchronous = len(record.calls) - synchronous
+    record.near_misses = [*record.infos[0][synchronous:], *record.infos[1][asynchronous:]]
+    close_dispatch(record)
 
 
 def count_unheard(node: Node, signal: Any, sender: object) -> None:

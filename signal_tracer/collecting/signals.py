@@ -48,8 +48,9 @@ recording.hide_file(__file__)
 def _watch_send(original: Any, method: Method, is_django: bool) -> Any:
     def send(self: Any, sender: Any, **named: Any) -> Any:
         __traceback_hide__ = True  # Django's debug page leaves this frame out.
-        # Django's own fast path, first. A sender with a __hash__ of its own is left to Django,
-        # or it would be hashed twice.
+        node = current.get()
+        # Django's own fast path. A sender with a __hash__ of its own is left to Django, or it
+        # would be hashed twice.
         if is_django and (
             not self.receivers
             or (
@@ -57,33 +58,49 @@ def _watch_send(original: Any, method: Method, is_django: bool) -> Any:
                 and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
             )
         ):
-            node = current.get()
-            if node is not None or recording.everywhere:
-                _note_unheard(node, self, sender)
+            if node is not None and not recording.everywhere:
+                for recorder in node.recorders:
+                    counter = recorder.unheard_counters.get((id(self), id(sender)))
+                    if counter is None or type(node) is DispatchRecord:
+                        _note_unheard(node, recorder, self, sender)
+                    else:
+                        counter.count += 1
+            elif recording.everywhere:
+                _note_unheard_everywhere(node, self, sender)
             return []
-        node = current.get()
         if node is None and not recording.everywhere:
             return original(self, sender, **named)
-        record = _open(node, self, sender, method, named, sys._getframe(1))
-        if record is None:
-            return original(self, sender, **named)
-        loop = _enter(record, is_django)
+        if type(node) is DispatchRecord and node.signal_id == id(self) and not node.stopped:
+            return _send_within(node, original, self, sender, named, is_django)
+        record = _open(node, self, sender, method, named, sys._getframe(1), is_django)
         token = current.set(record)
         try:
             responses = original(self, sender, **named)
         except BaseException as error:
             current.reset(token)
-            _leave(record, loop)
-            if record is not node:
-                _close(record, self, sender, None, error)
+            _close_failed(record, error)
             raise
         current.reset(token)
-        _leave(record, loop, responses)
-        if record is not node:
-            _close(record, self, sender, responses, None)
+        _close(record, self, sender, responses, is_django)
         return responses
 
     return _pass_over(functools.wraps(original)(send), method)
+
+
+def _send_within(
+    record: DispatchRecord, original: Any, signal: Any, sender: Any, named: Any, is_django: bool
+) -> Any:
+    """A subclass's own send has called Django's: that is one dispatch, whose record is open."""
+    __traceback_hide__ = True
+    was_in_django, first = record.in_django, len(record.calls)
+    record.in_django = is_django
+    try:
+        responses = original(signal, sender, **named)
+    finally:
+        record.in_django = was_in_django
+    if is_django:
+        _note_responses(record, responses, first)
+    return responses
 
 
 def _pass_over(function: Any, name: str) -> Any:
@@ -126,21 +143,24 @@ async def _asend(
     node = current.get()
     if node is None and not recording.everywhere:
         return await original(signal, sender, **named)
-    record = _open(node, signal, sender, method, named, caller or sys._getframe(0))
+    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
+        was_in_django, first = node.in_django, len(node.calls)
+        node.in_django = is_django
+        try:
+            responses = await original(signal, sender, **named)
+        finally:
+            node.in_django = was_in_django
+        if is_django:
+            _note_responses(node, responses, first)
+        return responses
+    record = _open(node, signal, sender, method, named, caller or sys._getframe(0), is_django)
     del caller
-    if record is None:
-        return await original(signal, sender, **named)
-    loop = _enter(record, is_django)
     try:
         responses = await _held(original(signal, sender, **named), record)
     except BaseException as error:
-        _leave(record, loop)
-        if record is not node:
-            _close(record, signal, sender, None, error)
+        _close_failed(record, error)
         raise
-    _leave(record, loop, responses)
-    if record is not node:
-        _close(record, signal, sender, responses, None)
+    _close(record, signal, sender, responses, is_django)
     return responses
 
 
@@ -194,78 +214,88 @@ def _open(
     method: Method,
     named: dict[str, Any],
     caller: types.FrameType,
+    is_django: bool,
 ) -> Any:
-    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
-        return node  # A subclass's own send has called Django's: that is one dispatch.
     try:
         if recording.everywhere:
             node = recording.node_with_everywhere(node)
-        return recording.open_dispatch(node, signal, sender, method, named, caller)
+        if not node.recorders[-1].is_running:
+            node = recording.nearest_running(node)
+            if node is None:
+                return None
+        record = recording.open_dispatch(node, signal, sender, method, named, caller)
+        if type(record) is DispatchRecord:
+            record.in_django = is_django
+        return record
     except Exception:
         recording.report_fault(node, "to begin the record of a dispatch")
-        return None
+        return None if node is None else Unkept(node.recorders, None, node)
 
 
-def _note_unheard(node: Any, signal: Any, sender: Any) -> None:
+def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
+    # Within a subclass's own send the dispatch is still open, and is counted when it ends.
+    if recorder.is_running and not (
+        type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped
+    ):
+        try:
+            recorder.count_unheard(signal, sender)
+        except Exception:
+            recording.report_fault(node, "to count an unheard dispatch")
+
+
+def _note_unheard_everywhere(node: Any, signal: Any, sender: Any) -> None:
+    node = recording.node_with_everywhere(node)
+    for recorder in node.recorders:
+        _note_unheard(node, recorder, signal, sender)
+
+
+def _close(record: Any, signal: Any, sender: Any, responses: Any, is_django: bool) -> None:
     try:
-        if recording.everywhere:
-            node = recording.node_with_everywhere(node)
-        if type(node) is not DispatchRecord or node.signal_id != id(signal):
-            recording.count_unheard(node, signal, sender)
-    except Exception:
-        recording.report_fault(node, "to count an unheard dispatch")
-
-
-def _close(
-    record: Any, signal: Any, sender: Any, responses: Any, error: BaseException | None
-) -> None:
-    try:
-        if type(record) is Unkept:
-            was_heard = error is not None or type(responses) is not list or len(responses) > 0
+        if type(record) is DispatchRecord:
+            if is_django:
+                _note_responses(record, responses, 0)
+            elif not record.calls and responses and type(responses) is list:
+                _note_unwatched(record, responses)
+            if record.calls or responses or type(responses) is not list:
+                recording.close_dispatch(record)
+            else:
+                recording.count_unheard(record, signal, sender)
+                record.parent = None
+        elif type(record) is Unkept:
+            was_heard = type(responses) is not list or len(responses) > 0
             recording.close_unkept(record, was_heard=was_heard, signal=signal, sender=sender)
-            return
-        if not record.calls and type(responses) is list and responses:
-            _note_unwatched(record, responses)
-        recording.close_dispatch(record, signal, sender, responses, error)
     except Exception:
         recording.report_fault(record, "to end the record of a dispatch")
 
 
-def _enter(record: Any, is_django: bool) -> tuple[bool, int] | None:
-    """Note that Django's own loop begins, or a subclass's; returns what ``_leave`` wants."""
-    if type(record) is not DispatchRecord:
-        return None
-    before = record.in_django, len(record.calls)
-    record.in_django = is_django
-    return before
+def _close_failed(record: Any, error: BaseException) -> None:
+    try:
+        if type(record) is DispatchRecord:
+            recording.close_failed_dispatch(record, error)
+        elif type(record) is Unkept:
+            recording.close_unkept(record, was_heard=True, signal=None, sender=None)
+    except Exception:
+        recording.report_fault(record, "to record the exception of a dispatch")
 
 
-def _leave(record: Any, before: tuple[bool, int] | None, responses: Any = None) -> None:
-    if before is None:
-        return
-    is_djangos = record.in_django
-    record.in_django, first = before
-    if is_djangos and type(responses) is list:
-        try:
-            _note_responses(record, first, responses)
-        except Exception:
-            recording.report_fault(record, "to record the responses of a dispatch")
-
-
-def _note_responses(record: DispatchRecord, first: int, responses: list[Any]) -> None:
-    calls = record.calls[first:]
-    # Django 5.2's asend() may start the async receivers first; among the responses they are last.
-    if any(call.info.is_async for call in calls):
-        calls.sort(key=lambda call: call.info.is_async)
+def _note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
+    """Keep what the calls from ``first`` on returned, and take our callables out of the list."""
+    if record.infos[1]:
         _unwatch(responses)
-    if record.keepers and len(calls) != len(responses):
-        # Another tool gave Django's loop a list of its own.
-        _note_unwatched(record, responses)
-        return
-    capture = record.recorders[-1].capture.value
-    for call, (_, response) in zip(calls, responses, strict=False):
-        if response is not None and call.failure is None:
-            call.response = capture(response)
+    try:
+        calls = record.calls[first:] if first else record.calls
+        if record.infos[1]:
+            # Django 5.2's asend() may start them first; among the responses they are last.
+            calls = sorted(calls, key=lambda call: call.info.is_async)
+        if len(calls) != len(responses) and record.keepers:
+            # Another tool gave Django's loop a list of its own.
+            _note_unwatched(record, responses)
+            return
+        for call, pair in zip(calls, responses, strict=False):
+            if pair[1] is not None and call.failure is None:
+                call.response = record.recorders[-1].capture.value(pair[1])
+    except Exception:
+        recording.report_fault(record, "to record the responses of a dispatch")
 
 
 def _unwatch(responses: list[Any]) -> None:
@@ -308,13 +338,13 @@ class WatchedReceivers(list[Any]):
 def _calls(
     record: DispatchRecord, receivers: Iterator[Any], infos: list[ReceiverInfo]
 ) -> Iterator[Any]:
-    recorders = record.recorders
+    recorders, add_call, set_current = record.recorders, record.calls.append, current.set
     for receiver, info in zip(receivers, infos, strict=True):
         call = None
         try:
             call = CallRecord(info, recorders, recording.now())
-            record.calls.append(call)
-            current.set(call)
+            add_call(call)
+            set_current(call)
         except Exception:
             recording.report_fault(record, "to begin the record of a receiver call")
         yield receiver
@@ -439,10 +469,12 @@ def _watch_list(node: Any, signal: Any, sender: Any, found: Any) -> Any:
     watched = WatchedReceivers(synchronous)
     watched.record = node
     watched.infos = infos[0]
-    return watched, [
-        WatchedReceiver(receiver, info, node)
-        for receiver, info in zip(asynchronous, infos[1], strict=True)
-    ]
+    if asynchronous:
+        asynchronous = [
+            WatchedReceiver(receiver, info, node)
+            for receiver, info in zip(asynchronous, infos[1], strict=True)
+        ]
+    return watched, asynchronous
 
 
 def _note_own_method(node: Any, signal: Any, frame: types.FrameType | None) -> None:

@@ -1,0 +1,351 @@
+"""What tracing costs, as ratios against untraced Django, interleaved in one process.
+
+    python benchmarks/overhead.py            a table
+    python benchmarks/overhead.py --json     the same for machines
+
+Each workload runs in turn without the tracer installed, with it installed and this context
+untraced, and traced; a ratio compares runs that were neighbours, so that a machine whose speed
+drifts does not matter. The receivers are empty and the database is SQLite in memory: the worst
+case, since everything real makes the tracer's share smaller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import platform
+import statistics
+import sys
+import tracemalloc
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+import django
+from django.conf import settings
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+settings.configure(
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=["signal_tracer"],
+    ROOT_URLCONF=__name__,
+    ALLOWED_HOSTS=["*"],
+    SECRET_KEY="only for benchmarks",
+    USE_TZ=True,
+)
+django.setup()
+logging.getLogger("django.dispatch").addHandler(logging.NullHandler())
+logging.getLogger("django.dispatch").propagate = False
+
+from django.db import connection, models  # noqa: E402
+from django.db.models.signals import post_save  # noqa: E402
+from django.dispatch import Signal  # noqa: E402
+from django.http import HttpRequest, HttpResponse  # noqa: E402
+from django.test import Client, override_settings  # noqa: E402
+from django.urls import path  # noqa: E402
+
+from signal_tracer import trace_signals  # noqa: E402
+from signal_tracer.tracer import uninstall  # noqa: E402
+
+DJANGOS_OWN = dict(vars(Signal))
+
+
+class Row(models.Model):
+    title = models.CharField(max_length=50)
+    count = models.IntegerField(default=0)
+
+    class Meta:
+        app_label = "overhead"
+
+
+with connection.schema_editor() as editor:
+    editor.create_model(Row)
+
+
+def first(sender: object, **kwargs: object) -> None: ...
+def second(sender: object, **kwargs: object) -> None: ...
+def third(sender: object, **kwargs: object) -> None: ...
+
+
+for receiver in (first, second, third):
+    post_save.connect(receiver, sender=Row)
+
+
+def save_rows(count: int) -> None:
+    for number in range(count):
+        Row(title="a title", count=number).save()
+
+
+def view(request: HttpRequest) -> HttpResponse:
+    save_rows(20)
+    return HttpResponse("saved")
+
+
+urlpatterns = [path("", view)]
+client = Client()
+
+
+def request() -> None:
+    client.get("/")
+
+
+def load_rows() -> None:
+    for _ in Row.objects.all():
+        pass
+
+
+def signal_with(*receivers: Callable[..., object]) -> Signal:
+    signal = Signal()
+    for receiver in receivers:
+        signal.connect(receiver, weak=False)
+    return signal
+
+
+def empty() -> Callable[..., None]:
+    def receiver(sender: object, **kwargs: object) -> None: ...
+
+    return receiver
+
+
+def failing(sender: object, **kwargs: object) -> None:
+    raise ValueError("no")
+
+
+def asynchronous() -> Callable[..., object]:
+    async def receiver(sender: object, **kwargs: object) -> None: ...
+
+    return receiver
+
+
+def chain_of(depth: int) -> Signal:
+    last = signal_with(empty())
+    for _ in range(depth - 1):
+        following = last
+
+        def relay(sender: object, following: Signal = following, **kwargs: object) -> None:
+            following.send(sender=sender, number=1)
+
+        last = signal_with(relay)
+    return last
+
+
+one = signal_with(empty())
+twenty = signal_with(*(empty() for _ in range(20)))
+deep = chain_of(10)
+robust = signal_with(empty(), empty(), failing, empty(), empty())
+ten_async = signal_with(*(asynchronous() for _ in range(10)))
+
+
+def send(signal: Signal, times: int) -> Callable[[], None]:
+    def run() -> None:
+        for number in range(times):
+            signal.send(sender=Row, number=number)
+
+    return run
+
+
+def send_robust() -> None:
+    for number in range(200):
+        robust.send_robust(sender=Row, number=number)
+
+
+def asend() -> None:
+    async def run() -> None:
+        for number in range(50):
+            await ten_async.asend(sender=Row, number=number)
+
+    asyncio.run(run())
+
+
+def traced() -> AbstractContextManager[object]:
+    return trace_signals("benchmark")
+
+
+def installed() -> AbstractContextManager[object]:
+    with trace_signals():
+        pass
+    return nullcontext()
+
+
+def through_middleware() -> AbstractContextManager[object]:
+    global client
+    client = Client()  # With handlers of its own, which load the middleware anew.
+    return override_settings(
+        MIDDLEWARE=["signal_tracer.middleware.SignalTracerMiddleware"],
+        SIGNAL_TRACER={"ENABLED": True},
+    )
+
+
+@dataclass
+class Workload:
+    name: str
+    run: Callable[[], None]
+    mode: Callable[[], AbstractContextManager[object]]
+    target: float
+
+
+WORKLOADS = [
+    Workload("installed, untraced: 1,000 saves", lambda: save_rows(1000), installed, 1.03),
+    Workload("installed, untraced: a request with 20 saves", request, installed, 1.03),
+    Workload("loading 10,000 rows", load_rows, traced, 1.05),
+    Workload("1,000 saves, three receivers each", lambda: save_rows(1000), traced, 1.20),
+    Workload("a request with 20 saves", request, through_middleware, 1.15),
+    Workload("one dispatch with 1 receiver", send(one, 500), traced, 4.5),
+    Workload("one dispatch with 20 receivers", send(twenty, 200), traced, 2.6),
+    Workload("ten dispatches deep", send(deep, 50), traced, 4.4),
+    Workload("asend with 10 async receivers", asend, traced, 1.5),
+    Workload("send_robust, one of five raising", send_robust, traced, 3.3),
+]
+
+
+@dataclass
+class Result:
+    name: str
+    target: float
+    minimum: float
+    median: float
+    unit: str = "×"
+
+    @property
+    def is_met(self) -> bool:
+        return self.median <= self.target
+
+
+def timed(run: Callable[[], None]) -> float:
+    gc.collect()
+    gc.disable()
+    started = perf_counter()
+    run()
+    elapsed = perf_counter() - started
+    gc.enable()
+    return elapsed
+
+
+def ratio_of(workload: Workload, rounds: int) -> Result:
+    global client
+    ratios = []
+    repeats = 5 if workload.run is request else 1
+
+    def run() -> None:
+        for _ in range(repeats):
+            workload.run()
+
+    for _ in range(rounds):
+        clear_rows(workload)
+        uninstall()
+        client = Client()
+        run()  # Warm the caches that uninstalling has emptied.
+        untraced = timed(run)
+        clear_rows(workload)
+        with workload.mode():
+            run()
+        clear_rows(workload)
+        with workload.mode():
+            if workload.run is request:
+                run()  # A new client loads its middleware with the first request.
+            ratios.append(timed(run) / untraced)
+    return Result(workload.name, workload.target, min(ratios), statistics.median(ratios))
+
+
+def clear_rows(workload: Workload) -> None:
+    if workload.run is load_rows:
+        if Row.objects.count() != 10_000:
+            Row.objects.all().delete()
+            Row.objects.bulk_create(Row(title="a title", count=number) for number in range(10_000))
+    else:
+        Row.objects.all()._raw_delete("default")
+
+
+def memory() -> list[Result]:
+    """Bytes per record: of a dispatch, and of a receiver call, as the difference 20 - 1 makes."""
+
+    def bytes_for(signal: Signal) -> float:
+        with trace_signals():
+            send(signal, 10)()
+            tracemalloc.start()
+            before = tracemalloc.get_traced_memory()[0]
+            for number in range(1000):
+                signal.send(sender=Row, instance=None, number=number)
+            after = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+        return (after - before) / 1000
+
+    one_call, twenty_calls = bytes_for(one), bytes_for(twenty)
+    a_call = (twenty_calls - one_call) / 19
+    return [
+        Result("memory of a dispatch", 600, one_call - a_call, one_call - a_call, " B"),
+        Result("memory of a receiver call", 170, a_call, a_call, " B"),
+    ]
+
+
+def past_the_limit(rounds: int) -> Result:
+    costs = []
+    with override_settings(SIGNAL_TRACER={"MAX_DISPATCHES": 1}):
+        for _ in range(rounds):
+            uninstall()
+            run = send(one, 2000)
+            run()
+            untraced = timed(run)
+            with trace_signals():
+                run()
+                costs.append((timed(run) - untraced) / 2000 * 1e6)
+    return Result("a dispatch past the limit", 2, min(costs), statistics.median(costs), " µs")
+
+
+def panel(rounds: int) -> Result | None:
+    """Server time of the panel on a full trace: from the store's dict to HTML."""
+    try:
+        from signal_tracer.panel import SignalTracerPanel
+    except ImportError:
+        return None
+    from benchmarks.panel_cost import render_milliseconds
+
+    costs = [render_milliseconds(SignalTracerPanel) for _ in range(rounds)]
+    return Result("panel on a full trace", 300, min(costs), statistics.median(costs), " ms")
+
+
+def is_untouched() -> bool:
+    return all(vars(Signal).get(name) is value for name, value in DJANGOS_OWN.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--rounds", type=int, default=25, help="runs of each (default: 25)")
+    parser.add_argument("--only", default="", help="workloads whose name contains this")
+    options = parser.parse_args()
+    untouched = is_untouched()
+    results = [
+        ratio_of(workload, options.rounds)
+        for workload in WORKLOADS
+        if options.only in workload.name
+    ]
+    if not options.only:
+        results += [*memory(), past_the_limit(options.rounds)]
+    versions = f"Python {platform.python_version()}, Django {django.get_version()}"
+    if options.json:
+        rows = [{**asdict(result), "is_met": result.is_met} for result in results]
+        print(json.dumps({"versions": versions, "untouched": untouched, "rows": rows}, indent=2))
+        return
+    print(f"{versions}, {platform.machine()}, {options.rounds} rounds\n")
+    print(f"| {'work':46} | {'target':>9} | {'min':>9} | {'median':>9} | met |")
+    print(f"|{'-' * 48}|{'-' * 10}:|{'-' * 10}:|{'-' * 10}:|-----|")
+    own = "Django's own" if untouched else "NOT Django's"
+    print(f"| {'never asked for a trace: Signal is':46} | {'Djangos':>9} | {own:>21} | {'yes' if untouched else 'NO':3} |")
+    for result in results:
+        figures = [
+            f"{number:,.{0 if number >= 100 else 2}f}{result.unit}"
+            for number in (result.target, result.minimum, result.median)
+        ]
+        met = "yes" if result.is_met else "NO"
+        print(f"| {result.name:46} | " + " | ".join(f"{each:>9}" for each in figures) + f" | {met:3} |")
+
+
+if __name__ == "__main__":
+    main()
