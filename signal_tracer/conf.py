@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from typing import Any
 
 from django.conf import settings
 
@@ -51,7 +52,9 @@ def _is_count(value: object) -> bool:
 
 
 def _is_milliseconds(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0  # type: ignore[arg-type]  # the type was just tested
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and value >= 0
 
 
 def _are_strings(value: object) -> bool:
@@ -79,13 +82,12 @@ def read_config() -> Config:
     given = getattr(settings, "SIGNAL_TRACER", None)
     if not isinstance(given, Mapping):
         return Config()
-    return Config(
-        **{
-            KEYS[key]: tuple(value) if isinstance(value, list) else value
-            for key, value in given.items()
-            if key in KEYS and _EXPECTED[key][0](value)
-        }
-    )
+    entries: dict[str, Any] = {
+        KEYS[key]: tuple(value) if isinstance(value, list) else value
+        for key, value in given.items()
+        if key in KEYS and _EXPECTED[key][0](value)
+    }
+    return Config(**entries)
 
 
 def problems() -> Iterator[Problem]:

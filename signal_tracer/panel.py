@@ -266,7 +266,7 @@ def _context(trace: Trace) -> dict[str, Any]:
         "max_rows": MAX_ROWS,
         "rows_left_out": len(rows) - len(shown),
         "has_notes": len(rows) > len(shown)
-        or bool(counts.omitted or counts.excluded or counts.faults or trace.unwatched),
+        or bool(counts.omitted or counts.faults or trace.unwatched),
         "indents": range(indents),
         "name_columns": str(indents + 1),
         "details_columns": str(indents + 4),  # all but the switch's
@@ -328,10 +328,9 @@ def _bars(row: Row, axis: float) -> tuple[Bar | None, list[Bar]]:
             own.append((since, min(nested.started_at, end)))
             since = max(since, nested.started_at + nested.duration)
         own.append((since, end))
-    # Pieces too narrow to be seen are left out: there may be thousands.
-    return _bar(start, end, axis), [
-        _bar(since, until, axis) for since, until in own if until - since >= axis / 500
-    ]
+    # Pieces too narrow to be seen are left out, because there may be thousands; but not all.
+    seen = [piece for piece in own if piece[1] - piece[0] >= axis / 500] or own[:1]
+    return _bar(start, end, axis), [_bar(since, until, axis) for since, until in seen]
 
 
 def _bar(start: float, end: float, axis: float) -> Bar:

@@ -424,11 +424,9 @@ def _value_from_json(data: object) -> Value:
 
 
 def _location_to_dict(location: Location | None) -> JSON | None:
-    return location and {
-        "file": location.file,
-        "line": location.line,
-        "function": location.function,
-    }
+    if location is None:
+        return None
+    return {"file": location.file, "line": location.line, "function": location.function}
 
 
 def _location_from_dict(data: JSON | None) -> Location | None:
@@ -436,7 +434,9 @@ def _location_from_dict(data: JSON | None) -> Location | None:
 
 
 def _error_to_dict(error: Error | None) -> JSON | None:
-    return error and {
+    if error is None:
+        return None
+    return {
         "type": error.type,
         "message": error.message,
         "traceback": [
@@ -447,7 +447,9 @@ def _error_to_dict(error: Error | None) -> JSON | None:
 
 
 def _error_from_dict(data: JSON | None) -> Error | None:
-    return data and Error(
+    if data is None:
+        return None
+    return Error(
         data["type"],
         data["message"],
         tuple(

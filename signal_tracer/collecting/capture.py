@@ -225,7 +225,7 @@ class Capture:
 
     def _describe_object(self, live: Any) -> str:
         kind = type(live)
-        if issubclass(kind, QuerySet | BaseManager):  # type: ignore[arg-type]  # a union of classes
+        if issubclass(kind, QuerySet | BaseManager):
             model = _instance_dict_of(live).get("model")
             of = class_name(model) if is_a(model, type) else "?"
             return f"<{class_name(kind).rpartition('.')[2]} of {of}>"

@@ -13,7 +13,7 @@ from signal_tracer.trace import Summary, Value
 
 
 class _KnownInfos:
-    """The receiver infos of one signal by sender, for as long as its connections stay as they are."""
+    """The receiver infos of one signal by sender, until its connections change."""
 
     __slots__ = ("by_sender", "size")
 

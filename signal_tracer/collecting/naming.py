@@ -124,7 +124,7 @@ class Description:
     defined_at: Location | None
 
 
-def describe_receiver(receiver: object, depth: int = 0) -> Description:
+def describe_receiver(receiver: Any, depth: int = 0) -> Description:
     """Names any callable: function, method, partial, class, builtin, callable instance, Mock."""
     kind = type(receiver)
     if kind is FunctionType:
@@ -187,7 +187,8 @@ _bindings: dict[int, list[tuple[str, str]]] = {}
 
 def _signal_types(root: type = Signal) -> Iterator[type]:
     yield root
-    for subclass in type.__subclasses__(root):
+    subclasses: list[type] = type.__subclasses__(root)
+    for subclass in subclasses:
         yield from _signal_types(subclass)
 
 

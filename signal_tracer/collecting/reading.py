@@ -73,7 +73,7 @@ class _Reading:
                 name: self._value(value)
                 for name, value in zip(record.names, record.values, strict=True)
             },
-            sent_from=sent_from and locate(sent_from, record.instruction),
+            sent_from=None if sent_from is None else locate(sent_from, record.instruction),
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in list(record.calls)],
@@ -81,7 +81,7 @@ class _Reading:
                 NearMiss(info.name, "not_run", info.defined_at, info.dispatch_uid, info.is_async)
                 for info in record.near_misses or ()
             ],
-            error=record.error and self._error(record.error),
+            error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
         )
 

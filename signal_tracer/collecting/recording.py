@@ -177,7 +177,7 @@ class DispatchRecord:
 
 
 class Root:
-    """Where a trace was started: what is sent here is a root of it, and belongs to what is around."""
+    """Where a trace was started: what is sent here is one of its roots, and the outer node's."""
 
     __slots__ = ("outer", "recorder", "recorders")
 

@@ -34,7 +34,7 @@ from signal_tracer.trace import Method
 # sender without receivers.
 _NO_RECEIVERS = dispatcher.NO_RECEIVERS
 _DISPATCHER_FILE = dispatcher.__file__
-_object_hash = object.__hash__
+_object_hash: object = object.__hash__
 
 _METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
 
@@ -579,12 +579,13 @@ def uninstall() -> None:
 
 
 def _subclasses(cls: type) -> Iterator[type]:
-    for subclass in type.__subclasses__(cls):
+    subclasses: list[type] = type.__subclasses__(cls)
+    for subclass in subclasses:
         yield subclass
         yield from _subclasses(subclass)
 
 
-def _watch_new_subclass(cls: Any, **kwargs: Any) -> None:
+def _watch_new_subclass(cls: Any, /, **kwargs: Any) -> None:
     super(Signal, cls).__init_subclass__(**kwargs)
     _watch_sends(cls)
 
