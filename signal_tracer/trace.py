@@ -187,6 +187,7 @@ class Contents:
     unheard: list[Unheard] = field(default_factory=list)
     unwatched: list[Unwatched] = field(default_factory=list)
     omitted: int = 0
+    too_deep: int = 0
     excluded: int = 0
     faults: int = 0
     duration: float = 0.0
@@ -198,6 +199,7 @@ class Trace:
     ``name``: what was traced. ``started_at``: an aware ``datetime``. ``duration``: seconds.
     ``dispatches``: the roots, in the order they were sent. ``unheard``: counts of dispatches
     without receivers. ``omitted``: dispatches not kept because ``MAX_DISPATCHES`` was reached.
+    ``too_deep``: dispatches not kept because they were nested more than 100 deep.
     ``excluded``: dispatches left out by ``EXCLUDE_SIGNALS``. ``unwatched``: receivers run by
     methods that cannot be watched. ``faults``: how often the tracer itself failed to record.
     ``request``: the HTTP request, if any.
@@ -254,6 +256,10 @@ class Trace:
     @property
     def omitted(self) -> int:
         return self.contents.omitted
+
+    @property
+    def too_deep(self) -> int:
+        return self.contents.too_deep
 
     @property
     def excluded(self) -> int:
@@ -356,6 +362,7 @@ class Trace:
                 for each in contents.unwatched
             ],
             "omitted": contents.omitted,
+            "too_deep": contents.too_deep,
             "excluded": contents.excluded,
             "faults": contents.faults,
         }
@@ -383,6 +390,7 @@ class Trace:
                     unheard=[Unheard(**each) for each in data["unheard"]],
                     unwatched=[Unwatched(**each) for each in data["unwatched"]],
                     omitted=data["omitted"],
+                    too_deep=data["too_deep"],
                     excluded=data["excluded"],
                     faults=data["faults"],
                     duration=data["duration"],

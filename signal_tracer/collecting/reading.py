@@ -35,6 +35,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
         omitted=recorder.omitted,
+        too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
         faults=recorder.faults,
         duration=((recorder.stopped or recording.now()) - recorder.started) / 1e9,

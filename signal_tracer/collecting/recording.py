@@ -72,12 +72,40 @@ class Failure:
         self.error = error
 
 
+class Recorders(tuple["Recorder", ...]):
+    """The traces that are to see what is sent at a node, and how many dispatches deep it is."""
+
+    depth: int = 0
+    _below: Recorders | None = None
+
+    def below(self) -> Recorders:
+        """The same, one dispatch deeper."""
+        if self._below is None:
+            self._below = self.at(self.depth + 1)
+        return self._below
+
+    def at(self, depth: int) -> Recorders:
+        found = Recorders(self)
+        found.depth = depth
+        return found
+
+    def running(self) -> Recorders:
+        """Those that have not ended."""
+        if all([each.is_running for each in self]):
+            return self
+        return Recorders(each for each in self if each.is_running).at(self.depth)
+
+
+# Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
+DEEPEST = 100
+
+
 class CallRecord:
     """One receiver call. ``started`` is 0 before it runs, ``stopped`` until it has ended."""
 
     __slots__ = ("dispatches", "failure", "info", "recorders", "response", "started", "stopped")
 
-    def __init__(self, info: ReceiverInfo, recorders: tuple[Recorder, ...], started: int) -> None:
+    def __init__(self, info: ReceiverInfo, recorders: Recorders, started: int) -> None:
         self.info = info
         self.recorders = recorders
         self.started = started
@@ -130,7 +158,7 @@ class DispatchRecord:
     def __init__(
         self,
         parent: Node,
-        recorders: tuple[Recorder, ...],
+        recorders: Recorders,
         signal: str,
         signal_id: int,
         method: Method,
@@ -182,13 +210,13 @@ class Root:
     __slots__ = ("outer", "recorder", "recorders")
 
     def __init__(self, recorder: Recorder, outer: Node | None) -> None:
-        around = () if outer is None else outer.recorders
         self.outer = outer
         self.recorder = recorder
-        self.recorders: tuple[Recorder, ...] = (
-            *(each for each in around if each.is_running),
-            recorder,
-        )
+        self.recorders = Recorders((recorder,))
+        if outer is not None:
+            around = outer.recorders.running()
+            depth = 0 if type(outer) is Unkept else around.depth
+            self.recorders = Recorders((*around, recorder)).at(depth)
 
     def add(self, record: DispatchRecord) -> None:
         self.recorder.roots.append(record)
@@ -203,12 +231,18 @@ class Unkept:
     ``signal`` is ``None`` when the tracer failed to record, which was counted as a fault.
     """
 
-    __slots__ = ("outer", "recorders", "signal")
+    __slots__ = ("is_too_deep", "outer", "recorders", "signal")
 
     def __init__(
-        self, recorders: tuple[Recorder, ...], signal: str | None, outer: Node | None
+        self,
+        recorders: Recorders,
+        signal: str | None,
+        outer: Node | None,
+        *,
+        is_too_deep: bool = False,
     ) -> None:
         self.recorders = recorders
+        self.is_too_deep = is_too_deep
         self.signal = signal
         self.outer = outer
 
@@ -277,6 +311,7 @@ class Recorder:
         self.roots: list[DispatchRecord] = []
         self.kept = 0
         self.omitted = 0
+        self.too_deep = 0
         self.excluded = 0
         self.faults = 0
         self.is_full = False
@@ -362,7 +397,7 @@ class Recorder:
         return [(*names, count) for names, count in list(self._unwatched.items())]
 
 
-def capture_error(error: BaseException, recorders: tuple[Recorder, ...]) -> CapturedError:
+def capture_error(error: BaseException, recorders: Recorders) -> CapturedError:
     return CapturedError(error, recorders[-1].capture, is_hidden_file)
 
 
@@ -387,11 +422,8 @@ def open_dispatch(
     caller: FrameType,
 ) -> DispatchRecord | Unkept:
     """Begin to record a dispatch that at least one running trace is to see."""
-    recorders = node.recorders
+    recorders = node.recorders.running() if len(node.recorders) > 1 else node.recorders
     recorder = recorders[-1]
-    if len(recorders) > 1:
-        recorders = tuple([each for each in recorders if each.is_running])
-        recorder = recorders[-1]
     site = find_sender_frame(caller)
     name = signal_name.known.get(id(signal)) or name_of_signal(signal, site)
     if recorder.is_full or recorder.excluded_names.get(name) is not False:
@@ -400,7 +432,9 @@ def open_dispatch(
             return Unkept(recorders, name, node)
         if all(each.is_full for each in wanting):
             return Unkept(recorders, name, None)
-    record = DispatchRecord(node, recorders, name, id(signal), method)
+    if recorders.depth >= DEEPEST:
+        return Unkept(recorders, name, None, is_too_deep=True)
+    record = DispatchRecord(node, recorders.below(), name, id(signal), method)
     record.sender = class_name.known.get(id(sender)) or name_of_sender(sender)
     record.names, record.values = recorder.capture.kwargs(named)
     if len(recorders) > 1 and recorder.capture.secrets:
@@ -417,7 +451,10 @@ def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object
     """Count a dispatch that was not recorded."""
     if unkept.signal is None:
         return
-    if was_heard:
+    if unkept.is_too_deep:
+        for recorder in unkept.recorders:
+            recorder.too_deep += 1
+    elif was_heard:
         for recorder in unkept.recorders:
             recorder.takes(unkept.signal)
     else:
