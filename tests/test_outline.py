@@ -1,0 +1,446 @@
+"""The outline: which rows a trace has, what is folded, marked and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from signal_tracer.showing.outline import (
+    Counts,
+    Row,
+    count,
+    flatten,
+    format_duration,
+    outline,
+    short_path,
+)
+from signal_tracer.trace import (
+    Contents,
+    Dispatch,
+    Error,
+    Location,
+    NearMiss,
+    ReceiverCall,
+    Summary,
+    Trace,
+    TracebackLine,
+    Unheard,
+)
+
+FILE = Location("shop/orders.py", 7, "pay")
+
+
+def traced(*dispatches: Dispatch, **contents: object) -> Trace:
+    return Trace(
+        "test",
+        started_at=datetime(2025, 1, 1, tzinfo=UTC),
+        contents=Contents(dispatches=list(dispatches), **contents),
+    )
+
+
+def spelled(rows: tuple[Row, ...]) -> list[str]:
+    """Each row as one line: key, title, count if folded, marks."""
+    lines = []
+    for row in flatten(rows):
+        times = f" x {row.count}" if row.count > 1 else ""
+        lines.append("  " * row.depth + " ".join([f"{row.key} {row.title}{times}", *row.marks]))
+    return lines
+
+
+def save(pk: int = 1) -> Dispatch:
+    """A dispatch with all that can set two apart, nested dispatches included."""
+    return Dispatch(
+        "django.db.models.signals.post_save",
+        "shop.Order",
+        kwargs={"instance": Summary(f"shop.Order(pk={pk})")},
+        sent_from=FILE,
+        started_at=float(pk),
+        duration=0.25,
+        receiver_calls=[
+            ReceiverCall(
+                "shop.receivers.index",
+                FILE,
+                "index",
+                started_at=pk + 0.125,
+                duration=0.125,
+                own_time=0.0078125,
+                response=pk,
+                dispatches=[
+                    Dispatch(
+                        "shop.signals.indexed",
+                        started_at=pk + 0.1875,
+                        duration=0.0625,
+                        receiver_calls=[ReceiverCall("shop.receivers.log")],
+                    )
+                ],
+            )
+        ],
+        near_misses=[NearMiss("shop.receivers.mail", "not_run", FILE)],
+    )
+
+
+def test_rows_follow_the_nesting_and_their_keys_say_where_they_are() -> None:
+    paid = Dispatch(
+        "shop.signals.paid",
+        "shop.Order",
+        "send_robust",
+        receiver_calls=[
+            ReceiverCall(
+                "shop.receivers.relay",
+                dispatches=[
+                    Dispatch(
+                        "shop.signals.shipped",
+                        method="asend",
+                        receiver_calls=[ReceiverCall("shop.receivers.notify", is_async=True)],
+                    ),
+                    Dispatch("shop.signals.closed"),
+                ],
+            ),
+            ReceiverCall("shop.receivers.send_receipt", outcome="swallowed"),
+        ],
+    )
+    failed = Dispatch(
+        "shop.signals.failed",
+        receiver_calls=[ReceiverCall("shop.receivers.stop", outcome="raised")],
+        near_misses=[NearMiss("shop.receivers.after", "not_run", is_async=True)],
+        error=Error("builtins.ValueError", "no"),
+    )
+    own_loop = Dispatch("shop.signals.own_loop", unwatched=["shop.receivers.a"])
+
+    assert spelled(outline(traced(paid, failed, own_loop))) == [
+        "0 shop.signals.paid.send_robust",
+        "  0-0 shop.receivers.relay",
+        "    0-0-0 shop.signals.shipped.asend",
+        "      0-0-0-0 shop.receivers.notify ASYNC",
+        "    0-0-1 shop.signals.closed.send",
+        "  0-1 shop.receivers.send_receipt SWALLOWED",
+        "1 shop.signals.failed.send RAISED",
+        "  1-0 shop.receivers.stop RAISED",
+        "  1-1 shop.receivers.after NOT RUN ASYNC",
+        "2 shop.signals.own_loop.send",
+        "  2-0 shop.receivers.a NOT WATCHED",
+    ]
+
+
+def test_a_row_holds_its_record_its_kind_and_its_times() -> None:
+    miss = NearMiss("shop.receivers.mail", "not_run")
+    call = ReceiverCall("shop.receivers.log", started_at=2.5, duration=0.5, own_time=0.25)
+    dispatch = Dispatch(
+        "shop.signals.paid",
+        started_at=2.0,
+        duration=1.0,
+        receiver_calls=[call],
+        near_misses=[miss],
+        unwatched=["shop.receivers.a"],
+    )
+
+    (row,) = outline(traced(dispatch))
+
+    assert row == Row(
+        kind="dispatch",
+        key="0",
+        depth=0,
+        title="shop.signals.paid.send",
+        record=dispatch,
+        marks=(),
+        started_at=2.0,
+        duration=1.0,
+        own_time=0.0,
+        count=1,
+        rows=(
+            Row("call", "0-0", 1, "shop.receivers.log", call, ("SLOW",), 2.5, 0.5, 0.25, 1, ()),
+            Row("near_miss", "0-1", 1, "shop.receivers.mail", miss, ("NOT RUN",), 2.0, 0, 0, 1, ()),
+            Row(
+                "unwatched",
+                "0-2",
+                1,
+                "shop.receivers.a",
+                "shop.receivers.a",
+                ("NOT WATCHED",),
+                2.0,
+                0,
+                0,
+                1,
+                (),
+            ),
+        ),
+    )
+
+
+def test_equal_dispatches_in_a_row_are_folded_with_all_that_they_nest() -> None:
+    rows = outline(traced(save(1), save(2), save(3)))
+
+    assert spelled(rows) == [
+        "0 django.db.models.signals.post_save.send x 3",
+        "  0-0 shop.receivers.index x 3",
+        "    0-0-0 shop.signals.indexed.send x 3",
+        "      0-0-0-0 shop.receivers.log x 3",
+        "  0-1 shop.receivers.mail x 3 NOT RUN",
+    ]
+
+
+def test_a_folded_row_starts_with_the_first_and_takes_as_long_as_all() -> None:
+    first = save(1)
+    folded, call, nested, *_ = flatten(outline(traced(first, save(2), save(3))))
+
+    assert (folded.started_at, folded.duration, folded.own_time) == (1.0, 0.75, 0.0)
+    assert (call.started_at, call.duration, call.own_time) == (1.125, 0.375, 0.0234375)
+    assert (nested.started_at, nested.duration) == (1.1875, 0.1875)
+    assert folded.record is first
+    assert call.record is first.receiver_calls[0]
+
+
+def test_a_run_inside_each_dispatch_of_a_run_is_one_row_that_counts_them_all() -> None:
+    def batch() -> Dispatch:
+        call = ReceiverCall(
+            "shop.receivers.save_lines", dispatches=[save(1), save(2), Dispatch("shop.done")]
+        )
+        return Dispatch("shop.signals.batch", receiver_calls=[call])
+
+    assert spelled(outline(traced(batch(), batch(), batch()))) == [
+        "0 shop.signals.batch.send x 3",
+        "  0-0 shop.receivers.save_lines x 3",
+        "    0-0-0 django.db.models.signals.post_save.send x 6",
+        "      0-0-0-0 shop.receivers.index x 6",
+        "        0-0-0-0-0 shop.signals.indexed.send x 6",
+        "          0-0-0-0-0-0 shop.receivers.log x 6",
+        "      0-0-0-1 shop.receivers.mail x 6 NOT RUN",
+        "    0-0-1 shop.done.send x 3",
+    ]
+
+
+def test_equal_dispatches_with_another_between_them_keep_their_places() -> None:
+    other = Dispatch("shop.signals.paid")
+
+    assert [(row.title, row.count) for row in outline(traced(save(), other, save(), save()))] == [
+        ("django.db.models.signals.post_save.send", 1),
+        ("shop.signals.paid.send", 1),
+        ("django.db.models.signals.post_save.send", 2),
+    ]
+
+
+def _change_call(**changes: object) -> Callable[[Dispatch], Dispatch]:
+    return lambda dispatch: replace(
+        dispatch, receiver_calls=[replace(dispatch.receiver_calls[0], **changes)]
+    )
+
+
+ERROR = Error("builtins.ValueError", "no address", (TracebackLine(FILE, "raise"),))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda dispatch: replace(dispatch, signal="django.db.models.signals.pre_save"),
+        lambda dispatch: replace(dispatch, sender="shop.Basket"),
+        lambda dispatch: replace(dispatch, method="asend"),
+        lambda dispatch: replace(dispatch, sent_from=replace(FILE, line=8)),
+        lambda dispatch: replace(dispatch, error=ERROR),
+        lambda dispatch: replace(dispatch, near_misses=[]),
+        lambda dispatch: replace(dispatch, unwatched=[]),
+        lambda dispatch: replace(dispatch, receiver_calls=dispatch.receiver_calls * 2),
+        _change_call(receiver="shop.receivers.reindex"),
+        _change_call(defined_at=None),
+        _change_call(dispatch_uid=None),
+        _change_call(is_async=True),
+        _change_call(outcome="cancelled"),
+        _change_call(own_time=0.01),
+        _change_call(dispatches=[]),
+        _change_call(dispatches=[save(), save()]),
+    ],
+    ids=[
+        "signal",
+        "sender",
+        "method",
+        "place it was sent from",
+        "error",
+        "near misses",
+        "unwatched",
+        "number of calls",
+        "receiver",
+        "place the receiver is defined",
+        "dispatch_uid",
+        "async",
+        "outcome",
+        "slow",
+        "nothing nested",
+        "other nesting",
+    ],
+)
+def test_dispatches_that_differ_are_not_folded(change: Callable[[Dispatch], Dispatch]) -> None:
+    assert [row.count for row in outline(traced(save(), change(save())))] == [1, 1]
+
+
+def test_errors_with_other_messages_are_not_folded() -> None:
+    def failing(message: str) -> Dispatch:
+        return _change_call(outcome="swallowed", error=replace(ERROR, message=message))(save())
+
+    rows = outline(traced(failing("no address"), failing("no address"), failing("no name")))
+
+    assert [row.count for row in rows] == [2, 1]
+
+
+def test_a_difference_far_below_keeps_dispatches_apart() -> None:
+    other = save()
+    other.receiver_calls[0].dispatches[0].receiver_calls[0].receiver = "shop.receivers.audit"
+
+    assert [row.count for row in outline(traced(save(), other))] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("record", "marks"),
+    [
+        (ReceiverCall("r"), ()),
+        (ReceiverCall("r", outcome="raised"), ("RAISED",)),
+        (ReceiverCall("r", outcome="cancelled", is_async=True), ("CANCELLED", "ASYNC")),
+        (ReceiverCall("r", outcome="running"), ("RUNNING",)),
+        (ReceiverCall("r", duration=1.0, own_time=0.0099), ()),
+        (
+            ReceiverCall("r", own_time=0.01, outcome="swallowed", is_async=True),
+            ("SWALLOWED", "SLOW", "ASYNC"),
+        ),
+    ],
+)
+def test_marks_come_worst_first(record: ReceiverCall, marks: tuple[str, ...]) -> None:
+    (row,) = outline(traced(Dispatch("s", receiver_calls=[record])))
+
+    assert row.rows[0].marks == marks
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "marks"),
+    [
+        (Dispatch("s", error=Error("builtins.ValueError", "")), ("RAISED",)),
+        (Dispatch("s", error=Error("asyncio.exceptions.CancelledError", "")), ("CANCELLED",)),
+        (Dispatch("s", unwatched=[]), ("NOT WATCHED",)),
+        (Dispatch("s", duration=9.0), ()),
+    ],
+)
+def test_a_dispatch_is_marked_for_its_own_fate_only(
+    dispatch: Dispatch, marks: tuple[str, ...]
+) -> None:
+    assert outline(traced(dispatch))[0].marks == marks
+
+
+def test_nesting_deeper_than_python_can_recurse_is_shown_whole() -> None:
+    dispatch = Dispatch("shop.signals.again")
+    for _ in range(3000):
+        dispatch = Dispatch(
+            "shop.signals.again", receiver_calls=[ReceiverCall("r", dispatches=[dispatch])]
+        )
+    trace = traced(dispatch)
+
+    assert max(row.depth for row in flatten(outline(trace))) == 6000
+    assert count(trace).dispatches == 3001
+
+
+def test_a_running_trace_is_read_once() -> None:
+    # Each reading makes new records: identities from one say nothing about another.
+    readings: list[Contents] = []
+
+    def read() -> tuple[Contents, bool]:
+        readings.append(Contents(dispatches=[save(1), save(2)]))
+        return readings[-1], False
+
+    trace = Trace("running", started_at=datetime(2025, 1, 1, tzinfo=UTC), read=read)
+
+    assert [row.count for row in outline(trace)] == [2]
+    assert len(readings) == 1
+    assert count(trace).dispatches == 4
+    assert len(readings) == 2
+
+
+def test_an_empty_trace_has_no_rows() -> None:
+    assert outline(traced()) == ()
+
+
+def test_counts_tell_every_record_once() -> None:
+    dispatch = save()
+    dispatch.receiver_calls += [
+        ReceiverCall("a", outcome="swallowed", own_time=0.01),
+        ReceiverCall("b", outcome="swallowed"),
+        ReceiverCall("c", outcome="cancelled"),
+        ReceiverCall("d", outcome="running"),
+        ReceiverCall("e", outcome="raised"),
+    ]
+    trace = traced(
+        dispatch,
+        save(),
+        unheard=[Unheard("a", "b", 40), Unheard("c", "d", 2)],
+        omitted=5,
+        too_deep=8,
+        excluded=6,
+        faults=7,
+    )
+
+    assert count(trace) == Counts(
+        dispatches=4,
+        receiver_calls=9,
+        swallowed=2,
+        raised=1,
+        cancelled=1,
+        running=1,
+        slow=1,
+        not_run=2,
+        unheard=42,
+        omitted=5,
+        too_deep=8,
+        excluded=6,
+        faults=7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 µs"),
+        (0.0000004, "0 µs"),
+        (0.000085, "85 µs"),
+        (0.0009994, "999 µs"),
+        (0.0009996, "1.00 ms"),
+        (0.00124, "1.24 ms"),
+        (0.009996, "10.0 ms"),
+        (0.0123, "12.3 ms"),
+        (0.1236, "124 ms"),
+        (0.9996, "1.00 s"),
+        (1.24, "1.24 s"),
+        (12.34, "12.3 s"),
+        (4321.0, "4320 s"),
+    ],
+)
+def test_durations_have_three_digits_and_a_unit(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+def test_paths_are_short_where_the_reader_knows_the_rest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert short_path(f"{tmp_path}/shop/views.py") == "shop/views.py"
+    assert (
+        short_path(f"{tmp_path}/.venv/lib/python3.13/site-packages/django/db/models/base.py")
+        == "django/db/models/base.py"
+    )
+    assert short_path("/usr/lib/python3/dist-packages/django/apps.py") == "django/apps.py"
+    assert short_path(r"C:\venv\Lib\site-packages\django\apps.py") == r"django\apps.py"
+    assert short_path(f"{tmp_path}-other/shop/views.py") == f"{tmp_path}-other/shop/views.py"
+    assert short_path("/usr/lib/python3.13/asyncio/events.py") == (
+        "/usr/lib/python3.13/asyncio/events.py"
+    )
+    assert short_path("<string>") == "<string>"
+
+
+def test_a_path_stays_as_it_is_when_the_current_directory_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert short_path("/srv/shop/views.py") == "/srv/shop/views.py"
