@@ -1,0 +1,118 @@
+"""Settings of the example site: a shop that runs on one's own machine, and nowhere else."""
+
+import os
+from pathlib import Path
+
+import django
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where the database and the uploaded pictures are kept; another folder leaves the demo's alone.
+DATA_DIR = Path(os.environ.get("EXAMPLE_SITE_DATA", BASE_DIR))
+
+SECRET_KEY = "example-only-never-use-this-key-for-a-site-that-others-can-reach"
+DEBUG = True
+INTERNAL_IPS = ["127.0.0.1"]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "signal_tracer",
+    "debug_toolbar",
+    # Receivers run in the order in which they were connected, and so in the order of these.
+    "accounts",
+    "shop",
+    "billing",
+    "warehouse",
+    "notifications",
+    "search",
+    "newsletter",
+    "delivery",
+    "scenarios",
+]
+
+MIDDLEWARE = [
+    "debug_toolbar.middleware.DebugToolbarMiddleware",
+    "signal_tracer.middleware.SignalTracerMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "db.sqlite3",
+        # Not waiting for the disk: otherwise every receiver that saves something looks slow.
+        "OPTIONS": {"init_command": "PRAGMA synchronous=OFF;"},
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_URL = "/media/"
+MEDIA_ROOT = DATA_DIR / "media"
+
+# Nobody is written to. Not the locmem backend: that keeps every mail, and looks up the name of the
+# machine, which takes seconds where there is no network. Django 6.1 renamed the setting.
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+DEFAULT_FROM_EMAIL = "Thistle & Clay <shop@thistle.example>"
+
+DEBUG_TOOLBAR_PANELS = [
+    "debug_toolbar.panels.history.HistoryPanel",
+    "signal_tracer.panel.SignalTracerPanel",
+    "debug_toolbar.panels.versions.VersionsPanel",
+    "debug_toolbar.panels.timer.TimerPanel",
+    "debug_toolbar.panels.settings.SettingsPanel",
+    "debug_toolbar.panels.headers.HeadersPanel",
+    "debug_toolbar.panels.request.RequestPanel",
+    "debug_toolbar.panels.sql.SQLPanel",
+    "debug_toolbar.panels.staticfiles.StaticFilesPanel",
+    "debug_toolbar.panels.templates.TemplatesPanel",
+    "debug_toolbar.panels.alerts.AlertsPanel",
+    "debug_toolbar.panels.cache.CachePanel",
+    "debug_toolbar.panels.signals.SignalsPanel",
+    "debug_toolbar.panels.tasks.TasksPanel",
+    "debug_toolbar.panels.community.CommunityPanel",
+    "debug_toolbar.panels.redirects.RedirectsPanel",
+    "debug_toolbar.panels.profiling.ProfilingPanel",
+]
+# The URLconf always includes the toolbar, so that it can be turned on in tests as well.
+DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
+
+# With SIGNAL_TRACER_CONSOLE=1 the log of the server shows the trace of each request as a tree.
+if os.environ.get("SIGNAL_TRACER_CONSOLE") == "1":
+    SIGNAL_TRACER = {"REPORTERS": ["signal_tracer.showing.console.report"]}

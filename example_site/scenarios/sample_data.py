@@ -1,0 +1,91 @@
+"""What the shop sells and to whom, so that every scenario has something to work on."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from django.contrib.auth.models import User
+from django.core.files import File
+
+from shop.models import Product, Review
+from warehouse.models import StockItem
+
+PICTURES = Path(__file__).parent / "pictures"
+
+USERNAME = "demo"
+PASSWORD = "demo"  # it is meant to be known
+PHONE = "+44 7700 900123"  # from the numbers set aside for films and books
+CARD_NUMBER = "4242 4242 4242 4242"  # a test number: no such card exists
+
+IN_STOCK = 500
+
+# name: price, picture, description
+PRODUCTS = {
+    "Morning mug": ("18.00", "mug.svg", "Holds the first coffee, and most of the second."),
+    "Soup bowl": ("24.00", "bowl.svg", "Deep, wide, and warm to hold."),
+    "Round teapot": ("62.00", "teapot.svg", "Pours without a drip. Six cups."),
+    "Bud vase": ("29.50", "vase.svg", "For the one flower that made it home."),
+}
+BASKET = {"Morning mug": 2, "Soup bowl": 4, "Round teapot": 1}
+
+EGG_CUP = "Egg cup"
+EGG_CUP_REVIEWS = ((5, "Sits straight."), (4, "Small, as eggs go."), (2, "Mine rolled away."))
+
+
+def prepare() -> None:
+    """Fill the shop. What is there already stays; shelves that ran low are filled up again."""
+    customer()
+    for name in PRODUCTS:
+        product = _product(name, *PRODUCTS[name])
+        item, _ = StockItem.objects.get_or_create(product=product, defaults={"quantity": 0})
+        if item.quantity < IN_STOCK:
+            item.quantity = IN_STOCK
+            item.save()
+    discontinued_product()
+
+
+def customer() -> User:
+    """The user who buys; may also enter the admin."""
+    user, created = User.objects.get_or_create(
+        username=USERNAME,
+        defaults={"email": "demo@customer.example", "is_staff": True, "is_superuser": True},
+    )
+    if created:
+        user.set_password(PASSWORD)
+        user.save()
+    return user
+
+
+def basket() -> list[tuple[Product, int]]:
+    """What the customer is about to buy; empty as long as nothing was prepared."""
+    products = Product.objects.filter(name__in=BASKET)
+    return [(product, BASKET[product.name]) for product in products]
+
+
+def egg_cup_on_the_shelf() -> Product | None:
+    return Product.objects.filter(name=EGG_CUP).first()
+
+
+def discontinued_product() -> Product:
+    """The egg cup with its picture, its reviews and the last two in stock; put back if gone."""
+    product = egg_cup_on_the_shelf()
+    if product is None:
+        product = _product(EGG_CUP, "9.00", "egg-cup.svg", "Nobody eats eggs any more.")
+        StockItem.objects.create(product=product, quantity=2)
+        for stars, text in EGG_CUP_REVIEWS:
+            Review.objects.create(product=product, stars=stars, text=text)
+    return product
+
+
+def _product(name: str, price: str, picture: str, description: str) -> Product:
+    product = Product.objects.filter(name=name).first()
+    if product is None:
+        with (PICTURES / picture).open("rb") as file:
+            product = Product.objects.create(
+                name=name,
+                price=Decimal(price),
+                description=description,
+                picture=File(file, name=picture),
+            )
+    return product

@@ -1,0 +1,6 @@
+"""The signals that the warehouse sends."""
+
+from django.dispatch import Signal
+
+# Everything that an order needs was put aside. Sender: Order. Arguments: order, quantities.
+stock_reserved = Signal()
