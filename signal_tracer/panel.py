@@ -47,7 +47,7 @@ from signal_tracer.tracer import trace_signals
 logger = logging.getLogger("signal_tracer")
 
 # A row and its details are about 3 kB of HTML: more of them than this no browser opens gladly.
-MAX_ROWS = 500
+MAX_ROWS = 300
 # Deeper rows are indented like this one, so that a recursion does not push all else out of sight.
 MAX_INDENT = 12
 

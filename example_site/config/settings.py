@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import django
+from debug_toolbar.settings import PANELS_DEFAULTS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -91,25 +92,9 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 DEFAULT_FROM_EMAIL = "Thistle & Clay <shop@thistle.example>"
 
-DEBUG_TOOLBAR_PANELS = [
-    "debug_toolbar.panels.history.HistoryPanel",
-    "signal_tracer.panel.SignalTracerPanel",
-    "debug_toolbar.panels.versions.VersionsPanel",
-    "debug_toolbar.panels.timer.TimerPanel",
-    "debug_toolbar.panels.settings.SettingsPanel",
-    "debug_toolbar.panels.headers.HeadersPanel",
-    "debug_toolbar.panels.request.RequestPanel",
-    "debug_toolbar.panels.sql.SQLPanel",
-    "debug_toolbar.panels.staticfiles.StaticFilesPanel",
-    "debug_toolbar.panels.templates.TemplatesPanel",
-    "debug_toolbar.panels.alerts.AlertsPanel",
-    "debug_toolbar.panels.cache.CachePanel",
-    "debug_toolbar.panels.signals.SignalsPanel",
-    "debug_toolbar.panels.tasks.TasksPanel",
-    "debug_toolbar.panels.community.CommunityPanel",
-    "debug_toolbar.panels.redirects.RedirectsPanel",
-    "debug_toolbar.panels.profiling.ProfilingPanel",
-]
+# The tracer's panel second, below the history that it belongs to.
+DEBUG_TOOLBAR_PANELS = [*PANELS_DEFAULTS]
+DEBUG_TOOLBAR_PANELS.insert(1, "signal_tracer.panel.SignalTracerPanel")
 # The URLconf always includes the toolbar, so that it can be turned on in tests as well.
 DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
 

@@ -51,7 +51,7 @@ SCENARIOS = [
         "nothing",
         "Nothing to see",
         "A page that sends no signal that anyone waits for: what the empty panel looks like.",
-        "Do nothing again",
+        "Do nothing",
     ),
 ]
 BY_SLUG = {scenario.slug: scenario for scenario in SCENARIOS}

@@ -66,6 +66,10 @@ class _Reading:
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
         sent_from = record.sent_by
+        # An async receiver is called first and started by the event loop later, or never.
+        calls = [call for call in list(record.calls) if call.started]
+        not_run = [call.info for call in record.calls if record.stopped and not call.started]
+        not_run += record.near_misses or ()
         return Dispatch(
             signal=record.signal,
             sender=self._mask(record.sender),
@@ -77,10 +81,10 @@ class _Reading:
             sent_from=None if sent_from is None else locate(sent_from, record.instruction),
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
-            receiver_calls=[self._call(call) for call in list(record.calls)],
+            receiver_calls=[self._call(call) for call in calls],
             near_misses=[
                 NearMiss(info.name, "not_run", info.defined_at, info.dispatch_uid, info.is_async)
-                for info in record.near_misses or ()
+                for info in not_run
             ],
             error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
@@ -101,7 +105,7 @@ class _Reading:
             is_async=record.info.is_async,
             started_at=started_at,
             duration=duration,
-            own_time=duration - _time_covered(nested, started_at, started_at + duration),
+            own_time=max(duration - _time_covered(nested, started_at, duration), 0.0),
             outcome=outcome,
             response=self._value(record.response),
             error=self._error(failure.error) if failure and failure.error else None,
@@ -131,16 +135,19 @@ class _Reading:
         return max((stopped or self._until) - started, 0) / 1e9
 
 
-def _time_covered(dispatches: list[Dispatch], start: float, end: float) -> float:
-    """Seconds between ``start`` and ``end`` in which at least one of the dispatches ran."""
+def _time_covered(dispatches: list[Dispatch], start: float, duration: float) -> float:
+    """Seconds of the ``duration`` from ``start`` in which at least one of the dispatches ran.
+
+    They may overlap, when the receiver sent them from several tasks, and outlast it.
+    """
     covered = 0.0
-    reached = start
+    reached, end = start, start + duration
     for dispatch in sorted(dispatches, key=lambda each: each.started_at):
         stop = min(dispatch.started_at + dispatch.duration, end)
         if stop > reached:
             covered += stop - max(dispatch.started_at, reached)
             reached = stop
-    return min(covered, end - start)
+    return covered
 
 
 def _read_line(file: str, line: int) -> str:

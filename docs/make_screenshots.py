@@ -1,0 +1,100 @@
+"""Makes the pictures of the panel: ``python docs/make_screenshots.py``.
+
+Serves the example site with a database of its own on a free port, places an order in a real
+Chromium, opens the panel and the row of the swallowed exception, and writes panel-light.png and
+panel-dark.png beside this file. Needs Playwright, and a Chromium in PATH or named by CHROMIUM.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+HERE = Path(__file__).resolve().parent
+MANAGE = HERE.parent / "example_site" / "manage.py"
+SIZE = {"width": 1400, "height": 1000}
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+START_SECONDS = 30
+
+
+def main() -> None:
+    chromium = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, CHROMIUM_NAMES)), None
+    )
+    if chromium is None:
+        sys.exit(
+            "No Chromium was found. Install one (on Debian and Ubuntu: apt install chromium) or "
+            "set CHROMIUM to its path."
+        )
+    with example_site() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        # The first request of a process is slow: it imports the URLconf, say.
+        take(browser, address, "light", HERE / "panel-light.png")
+        for theme in ("light", "dark"):
+            picture = HERE / f"panel-{theme}.png"
+            take(browser, address, theme, picture)
+            print(f"{picture}: {picture.stat().st_size // 1000} kB")
+        browser.close()
+
+
+@contextmanager
+def example_site() -> Iterator[str]:
+    """The address of an example site that nobody has used before."""
+    with tempfile.TemporaryDirectory() as data:
+        environment = {**os.environ, "EXAMPLE_SITE_DATA": data}
+        subprocess.run([sys.executable, MANAGE, "prepare_demo"], env=environment, check=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, MANAGE, "runserver", "--noreload", f"127.0.0.1:{port}"]
+        server = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(address, server)
+            yield address
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < until:
+        try:
+            urllib.request.urlopen(address).close()
+        except urllib.error.URLError:
+            time.sleep(0.1)
+        else:
+            return
+    sys.exit(f"The example site did not start. Try it by hand: {MANAGE} runserver")
+
+
+def take(browser: Browser, address: str, theme: str, picture: Path) -> None:
+    page = browser.new_page(viewport=SIZE, color_scheme=theme)
+    page.goto(f"{address}/checkout/")
+    page.get_by_role("button", name="Place the order").click()
+    page.locator("a.SignalTracerPanel").click()
+    panel = page.locator("#SignalTracerPanel")
+    swallowed = panel.locator("tr", has_text="SWALLOWED").first
+    swallowed.locator(".djToggleSwitch").click()
+    panel.get_by_text("Swallowed: the dispatch caught").wait_for()
+    page.screenshot(path=picture)
+    page.close()
+
+
+if __name__ == "__main__":
+    main()

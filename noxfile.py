@@ -1,0 +1,98 @@
+"""The matrix: every supported Python, Django and debug toolbar, and the other checks.
+
+``nox`` runs what it finds a Python for and names the rest as skipped; ``nox --list`` shows all.
+"""
+
+import tarfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+nox.options.sessions = ["lint", "contracts", "types", "tests", "toolbars", "django_suite"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+DJANGOS = {
+    "5.2": ["3.11", "3.12", "3.13", "3.14"],
+    "6.0": ["3.12", "3.13", "3.14"],
+    "6.1": ["3.12", "3.13", "3.14"],
+}
+PAIRS = [(python, django) for django, pythons in DJANGOS.items() for python in pythons]
+TOOLBARS = [("3.11", "5.2", "6"), ("3.12", "6.0", "7"), ("3.13", "6.1", "8")]
+
+
+def install(session: nox.Session, group: str, *requirements: str) -> None:
+    session.install(
+        "--editable",
+        ".[debug-toolbar]",
+        *nox.project.dependency_groups(PYPROJECT, group),
+        *requirements,
+    )
+
+
+@nox.session
+@nox.parametrize("python,django", PAIRS)
+def tests(session: nox.Session, django: str) -> None:
+    """The whole suite."""
+    install(session, "test", f"django~={django}.0")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("python,django,toolbar", TOOLBARS)
+def toolbars(session: nox.Session, django: str, toolbar: str) -> None:
+    """The whole suite with each major version of the debug toolbar."""
+    install(session, "test", f"django~={django}.0", f"django-debug-toolbar~={toolbar}.0")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("python,django", PAIRS)
+def django_suite(session: nox.Session, django: str) -> None:
+    """Django's own tests of its signals, each inside a trace."""
+    session.install("--editable", ".", f"django~={django}.0", "pip", "setuptools")
+    version = session.run(
+        "python", "-c", "import django; print(django.__version__)", silent=True
+    ).strip()
+    sources = Path(session.cache_dir, f"django-{version}")
+    if not sources.exists():
+        session.run(
+            *("python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:all:"),
+            *("--no-build-isolation", f"--dest={session.cache_dir}", f"django=={version}"),
+        )
+        with tarfile.open(f"{sources}.tar.gz") as archive:
+            archive.extractall(session.cache_dir, filter="data")
+    for option in ([], ["--all-threads"]):
+        session.run("python", "tests/django_suite/run.py", str(sources / "tests"), *option)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: its rules and its format."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """Who may import whom."""
+    install(session, "lint")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def benchmark(session: nox.Session) -> None:
+    """What a trace costs, against untraced Django."""
+    install(session, "test")
+    session.run("python", "benchmarks/overhead.py", *session.posargs)
