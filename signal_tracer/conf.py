@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -27,7 +27,8 @@ class Config:
 
     enabled: bool | str | None = None
     reporters: tuple[str, ...] = ()
-    exclude_signals: tuple[str, ...] = ("debug_toolbar.*",)
+    # The second is sent where templates are instrumented: by the toolbar, and in tests.
+    exclude_signals: tuple[str, ...] = ("debug_toolbar.*", "django.test.signals.template_rendered")
     slow_receiver_ms: float = 10
     max_dispatches: int = 2000
     max_value_length: int = 200
@@ -54,7 +55,7 @@ def _is_count(value: object) -> bool:
 def _is_milliseconds(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value) and value >= 0
+    return 0 <= value <= sys.float_info.max  # An int may be too large to become a float.
 
 
 def _are_strings(value: object) -> bool:
@@ -121,6 +122,8 @@ def problems() -> Iterator[Problem]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return "an enormous number"  # Python refuses to spell some of them.
     if type(value) in (str, int, float, bool, type(None)):
         return repr(value)
     return f"a {type(value).__name__}"

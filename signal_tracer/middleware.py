@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -48,9 +49,9 @@ class SignalTracerMiddleware:
             return self._acall(request)
         if not _is_wanted(request):
             return self.get_response(request)
-        with _trace(request) as trace:
+        with _traced(request) as trace:
             response = cast("HttpResponseBase", self.get_response(request))
-        _report(trace, response)
+            _note_status(trace, response)
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
@@ -59,9 +60,9 @@ class SignalTracerMiddleware:
         )
         if not _is_wanted(request):
             return await get_response(request)
-        with _trace(request) as trace:
+        with _traced(request) as trace:
             response = await get_response(request)
-        _report(trace, response)
+            _note_status(trace, response)
         return response
 
 
@@ -79,14 +80,27 @@ def _is_wanted(request: HttpRequest) -> bool:
         return False
 
 
-def _trace(request: HttpRequest) -> trace_signals:
+@contextmanager
+def _traced(request: HttpRequest) -> Iterator[Trace]:
+    """A trace that is reported once it has ended, also when the request is never answered."""
     method = request.method or "?"
-    return trace_signals(f"{method} {request.path}", request=Request(method, request.path))
+    trace = None
+    try:
+        with trace_signals(
+            f"{method} {request.path}", request=Request(method, request.path)
+        ) as trace:
+            yield trace
+    finally:
+        if trace is not None:
+            _report(trace)
 
 
-def _report(trace: Trace, response: HttpResponseBase) -> None:
+def _note_status(trace: Trace, response: HttpResponseBase) -> None:
     if trace.request is not None:
         trace.request = Request(trace.request.method, trace.request.path, response.status_code)
+
+
+def _report(trace: Trace) -> None:
     for path in read_config().reporters:
         try:
             import_string(path)(trace)

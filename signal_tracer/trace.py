@@ -309,14 +309,15 @@ class Trace:
         ]
 
     def _goes_by(self, role: Role, wanted: object, name: str) -> bool:
-        if not isinstance(wanted, str):
+        if not issubclass(type(wanted), str):  # isinstance() would set up a lazy object.
             if self._name_of is None:
                 raise TypeError(
                     f"This trace was read from JSON and knows names only: find({role}=...) "
                     f"takes a name such as {name!r}, not an object."
                 )
             return name == self._name_of(role, wanted)
-        return name == wanted or name.endswith("." + wanted) or fnmatchcase(name, wanted)
+        text = str.__str__(cast("str", wanted))
+        return name == text or name.endswith("." + text) or fnmatchcase(name, text)
 
     def receiver_calls(self) -> list[ReceiverCall]:
         """Every receiver call, in the order of ``walk()``."""

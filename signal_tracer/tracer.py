@@ -82,6 +82,9 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 current.reset(self._token)
             except ValueError:  # Ended in another context than it was started in.
                 current.set(self._root.outer)
+            around = current.get()
+            if type(around) is Root and not around.recorder.is_running:
+                current.set(recording.nearest_running(around))
         elif type(node) is Root:
             # Ended before a trace inside it: that one goes on, and forgets this one.
             current.set(recording.nearest_running(node))

@@ -15,7 +15,15 @@ import pathlib
 import re
 import uuid
 from collections.abc import Callable, Iterable
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -25,10 +33,12 @@ from django.http import HttpRequest
 from django.utils.functional import LazyObject, Promise, empty
 from django.views.debug import SafeExceptionReporterFilter
 
+from signal_tracer.collecting.masking import MASK, Secrets
 from signal_tracer.collecting.naming import (
     IdentityCache,
     class_name,
     describe_receiver,
+    find_all_in_class,
     find_in_class,
     is_a,
     locate,
@@ -36,7 +46,7 @@ from signal_tracer.collecting.naming import (
 )
 from signal_tracer.trace import Error, Location, Summary, TracebackLine, Value
 
-REDACTED = Summary("[redacted]")
+REDACTED = Summary(MASK)
 
 # The words of Django's own filter for debug pages, and those it does not know.
 _SECRET_NAME = re.compile(
@@ -45,6 +55,7 @@ _SECRET_NAME = re.compile(
 )
 _DEPTH = 2
 _ITEMS = 10
+_SORTED_ITEMS = 1000
 _TRACEBACK_LINES = 40
 
 
@@ -56,6 +67,9 @@ def _ids(*kinds: type) -> frozenset[int]:
 # Their str() is the interpreter's own for exactly these types.
 _PLAIN_TYPES = _ids(decimal.Decimal, uuid.UUID, datetime.date, datetime.timedelta)
 _CALLABLE_TYPES = _ids(FunctionType, MethodType, BuiltinFunctionType)
+_PATH_TYPES = _ids(
+    pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath
+)
 _MESSAGE_TYPES = _ids(str, int, float, bool, type(None))
 _instance_dict: Callable[[object], dict[str, object]] = find_in_class(Model, "__dict__").__get__  # type: ignore[attr-defined]  # its descriptor
 
@@ -66,20 +80,33 @@ class Unrendered(tuple[str, object]):
     __slots__ = ()
 
 
-def is_secret(name: object) -> bool:
+def is_secret(name: Any) -> bool:
     """Whether a key's name says that its value must not be shown."""
-    return type(name) is str and _SECRET_NAME.search(name) is not None
+    # A pattern reads the text of a subclass of str too, such as a safe string, by itself.
+    return issubclass(type(name), str) and _SECRET_NAME.search(name) is not None
 
 
 def _key_attributes(model: type[Model]) -> tuple[str, ...]:
-    key = model._meta.pk
-    parts = getattr(model._meta, "pk_fields", None) or ([key] if key is not None else [])
+    meta: Any = find_in_class(model, "_meta")
+    parts = getattr(meta, "pk_fields", None) or ([meta.pk] if meta.pk is not None else [])
     return tuple(part.attname for part in parts)
 
 
-_model_keys: IdentityCache[tuple[str, tuple[str, ...]]] = IdentityCache(
-    lambda model: (class_name(model), _key_attributes(model))
-)
+class _ModelKey:
+    """A model's label, the attributes that make its key, and whether the key is a secret.
+
+    It is for a session, which is known by its ``session_key``, and for an API token.
+    """
+
+    __slots__ = ("attributes", "is_secret", "label")
+
+    def __init__(self, model: type[Model]) -> None:
+        self.label = class_name(model)
+        self.attributes = _key_attributes(model)
+        self.is_secret = any(map(is_secret, self.attributes))
+
+
+_model_keys: IdentityCache[_ModelKey] = IdentityCache(_ModelKey)
 _shapes: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[bool, ...]]] = {}
 
 
@@ -93,7 +120,7 @@ class Capture:
 
     def __init__(self, max_length: int) -> None:
         self.max_length = max_length
-        self.secrets: set[str] = set()
+        self.secrets = Secrets()
 
     def kwargs(self, named: dict[str, object]) -> tuple[tuple[str, ...], tuple[object, ...]]:
         """The names and the captured values; the names are shared between dispatches."""
@@ -105,9 +132,13 @@ class Capture:
                 _shapes[names] = shape
         names, secret = shape
         if True in secret:
+            # First what is secret, so that the others are masked where they quote it.
+            for value, is_hidden in zip(named.values(), secret, strict=True):
+                if is_hidden:
+                    self.hide(value)
             return names, tuple(
-                self.hide(value) if hidden else self.value(value)
-                for value, hidden in zip(named.values(), secret, strict=True)
+                REDACTED if is_hidden else self.value(value)
+                for value, is_hidden in zip(named.values(), secret, strict=True)
             )
         capture = self.value
         return names, tuple(
@@ -125,11 +156,14 @@ class Capture:
         if kind is str:
             return live if len(live) <= self.max_length else Summary(self._text(live))  # type: ignore[arg-type]  # exactly a str
         if issubclass(kind, Model):
-            label, attributes = _model_keys(kind)
+            model = _model_keys.known.get(id(kind)) or _model_keys(kind)
             values = _instance_dict(live)
-            if len(attributes) == 1:
-                return Unrendered((label, self._key(values.get(attributes[0]))))
-            return Unrendered((label, tuple(self._key(values.get(each)) for each in attributes)))
+            # Not values.get(): an instance may have been given a dictionary of the user's kind.
+            keys = [dict.get(values, each) for each in model.attributes]
+            capture = self.hide if model.is_secret else self._key
+            if len(keys) == 1:
+                return Unrendered((model.label, capture(keys[0])))
+            return Unrendered((model.label, tuple(map(capture, keys))))
         if kind is int:
             return live if live.bit_length() <= 128 else Summary(self._describe(live, 0))  # type: ignore[attr-defined]  # exactly an int
         if kind is float and live - live == 0:  # type: ignore[operator]  # neither infinite nor nan, which JSON lacks
@@ -137,12 +171,24 @@ class Capture:
         return Summary(self._bounded(self._describe(live, _DEPTH)))
 
     def hide(self, live: object) -> Summary:
-        """Redacts ``live``, and remembers its text."""
-        if type(live) is str or type(live) is int:
-            text = str(live)
-            if 3 <= len(text) <= 500 and len(self.secrets) < 10_000:
-                self.secrets.add(text)
+        """Redacts ``live``, and remembers its texts."""
+        self._remember(live, _DEPTH)
         return REDACTED
+
+    def _remember(self, live: Any, depth: int) -> None:
+        kind = type(live)
+        if issubclass(kind, str):
+            text = str.__str__(live)
+        elif (kind is int and live.bit_length() <= 128) or id(kind) in _PLAIN_TYPES:
+            text = str(live)
+        else:
+            for base, _, _ in _CONTAINERS if depth else ():
+                if issubclass(kind, base):
+                    members = dict.values(live) if base is dict else base.__iter__(live)
+                    for each in list(itertools.islice(members, _ITEMS)):
+                        self._remember(each, depth - 1)
+            return
+        self.secrets.add(text)
 
     def _key(self, live: object) -> object:
         if live is None or type(live) is int or (type(live) is str and len(live) <= 100):
@@ -151,12 +197,15 @@ class Capture:
 
     def _bounded(self, text: str) -> str:
         limit = 5 * self.max_length
-        return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+        if len(text) <= limit:
+            return text
+        return f"{self.secrets.cut(text, limit)}… ({len(text):,} characters)"
 
     def _text(self, text: str) -> str:
         if len(text) <= self.max_length:
             return repr(text)
-        return f"{text[: self.max_length]!r}… ({len(text):,} characters)"
+        kept = self.secrets.cut(text, self.max_length)
+        return f"{kept!r}… ({len(text):,} characters)"
 
     def _describe(self, live: Any, depth: int) -> str:
         kind = type(live)
@@ -165,8 +214,7 @@ class Capture:
         if kind is str:
             return self._text(live)
         if kind is int:
-            bits = live.bit_length()
-            return repr(live) if bits <= 128 else f"<int of {bits:,} bits>"
+            return _show_int(live)
         if kind is bytes or kind is bytearray:
             return f"<{kind.__name__} of length {len(live):,}>"
         if issubclass(kind, Model):
@@ -179,12 +227,12 @@ class Capture:
             return f"{kind.__name__}({live.replace(tzinfo=None)}{zone})"
         if issubclass(kind, enum.Enum):
             return f"{class_name(kind)}.{self._enum_name(live)}"
-        if issubclass(kind, pathlib.PurePath) and kind.__module__.startswith("pathlib"):
+        if id(kind) in _PATH_TYPES:
             return f"{kind.__name__}({self._text(str(live))})"
         return self._describe_container(live, depth) or self._describe_object(live)
 
     def _enum_name(self, live: object) -> str:
-        name = object.__getattribute__(live, "__dict__").get("_name_")
+        name = _instance_dict_of(live).get("_name_")
         return name if type(name) is str else "?"
 
     def _describe_container(self, live: Any, depth: int) -> str | None:
@@ -203,19 +251,24 @@ class Capture:
         if base is dict:
             items: Iterable[str] = [
                 self._describe_item(key, value, depth - 1)
-                for key, value in itertools.islice(dict.items(live), _ITEMS)
+                for key, value in list(itertools.islice(dict.items(live), _ITEMS))
             ]
         else:
-            members = list(itertools.islice(base.__iter__(live), _ITEMS))
-            if base in (set, frozenset) and all(type(each) is str for each in members):
-                members.sort()
-            items = [self._describe(each, depth - 1) for each in members]
+            if base is set or base is frozenset:
+                members = _first_of_set(base.__iter__(live), size)
+            else:
+                members = list(itertools.islice(base.__iter__(live), _ITEMS))
+            names = _names_of_members(kind, members, size) if base is tuple else ()
+            items = [
+                self.hide(each).text if is_secret(name) else self._describe(each, depth - 1)
+                for each, name in itertools.zip_longest(members, names)
+            ]
         shown = ", ".join(items)
         if size > _ITEMS:
             shown += f", … {size - _ITEMS:,} more"
         if base is tuple and size == 1:
             shown += ","
-        if base is frozenset or (base is set and not size):
+        if not prefix and (base is frozenset or (base is set and not size)):
             opening, closing = f"{base.__name__}({opening}", f"{closing})"
         return f"{prefix}{opening}{shown}{closing}"
 
@@ -246,7 +299,7 @@ class Capture:
         if id(kind) in _CALLABLE_TYPES:
             return describe_receiver(live).name
         if issubclass(kind, ModuleType):
-            name = object.__getattribute__(live, "__dict__").get("__name__")
+            name = _instance_dict_of(live).get("__name__")
             return f"<module {name}>" if type(name) is str else "<module>"
         return f"<{class_name(kind)}>"
 
@@ -260,12 +313,29 @@ _CONTAINERS: tuple[tuple[Any, str, str], ...] = (
 )
 
 
+def _first_of_set(members: Iterable[Any], size: int) -> list[Any]:
+    """The first members in their order, if they have one: that of a set varies by process."""
+    found = list(itertools.islice(members, _SORTED_ITEMS if size <= _SORTED_ITEMS else _ITEMS))
+    if all(type(each) is str for each in found) or all(type(each) is int for each in found):
+        found.sort()
+    return found[:_ITEMS]
+
+
+def _names_of_members(kind: type, members: list[Any], size: int) -> tuple[object, ...]:
+    """The field names of a named tuple; a pair may be an item, such as a header and its value."""
+    fields = find_in_class(kind, "_fields")
+    if type(fields) is tuple and len(fields) == size:
+        return fields[:_ITEMS]
+    return (None, members[0]) if size == 2 else ()
+
+
 def _instance_dict_of(live: object) -> dict[str, object]:
-    try:
-        found = object.__getattribute__(live, "__dict__")
-    except AttributeError:
-        return {}
-    return found if type(found) is dict else {}
+    # Past a property of that name, which would be the user's code.
+    for found in find_all_in_class(type(live), "__dict__"):
+        if type(found) is GetSetDescriptorType or type(found) is MemberDescriptorType:
+            values = found.__get__(live)
+            return values if type(values) is dict else {}
+    return {}
 
 
 def render_model(captured: Any) -> str:
@@ -275,8 +345,16 @@ def render_model(captured: Any) -> str:
     return f"{label}(pk={_show_key(key)})"
 
 
-def _show_key(key: object) -> str:
+def _show_key(key: Any) -> str:
+    if type(key) is int:
+        return _show_int(key)
     return key.text if type(key) is Summary else repr(key)
+
+
+def _show_int(live: int) -> str:
+    # Python refuses to spell one of more than 4,300 digits.
+    bits = live.bit_length()
+    return repr(live) if bits <= 128 else f"<int of {bits:,} bits>"
 
 
 def render(captured: object) -> Value:
@@ -293,11 +371,8 @@ def name_of_sender(sender: object) -> str:
     """
     if is_a(sender, type):
         return class_name(sender)
-    described = render(_SENDERS.value(sender))
+    described = render(Capture(200).value(sender))
     return described.text if isinstance(described, Summary) else repr(described)
-
-
-_SENDERS = Capture(200)
 
 
 # Exceptions

@@ -15,9 +15,11 @@ from signal_tracer.trace import Summary, Value
 class _KnownInfos:
     """The receiver infos of one signal by sender, until its connections change."""
 
-    __slots__ = ("by_sender", "size")
+    __slots__ = ("by_sender", "list_id", "size")
 
     def __init__(self, signal: Any) -> None:
+        # Tests put a list of their own in the place of Django's, without connecting.
+        self.list_id = id(signal.receivers)
         self.size = len(signal.receivers)
         self.by_sender: dict[int, Infos] = {}
 
@@ -34,7 +36,11 @@ def infos_of(
     another tool may have put wrappers into them, and each receiver is looked up.
     """
     known = _known_infos.known.get(id(signal)) or _known_infos(signal)
-    if known.size != len(signal.receivers) or len(known.by_sender) > 1000:
+    if (
+        known.size != len(signal.receivers)
+        or known.list_id != id(signal.receivers)
+        or len(known.by_sender) > 1000
+    ):
         _known_infos.forget(signal)
         known = _known_infos(signal)
     infos = known.by_sender.get(id(sender))
@@ -96,7 +102,7 @@ def _identity(live: Any) -> Any:
 
 def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
     """Takes the receiver's connection off the list, so that the next one of the same is next."""
-    for candidate in (receiver, _behind(receiver)):
+    for candidate in (receiver, behind(receiver)):
         identity = _identity(candidate)
         for index, (connected, uid) in enumerate(connections):
             if _identity(connected) == identity:
@@ -107,9 +113,11 @@ def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]
     return ReceiverInfo(described.name, described.defined_at, Summary("unknown"), is_async)
 
 
-def _behind(receiver: Any) -> Any:
+def behind(receiver: Any) -> Any:
     """The receiver that another tool's wrapper stands for."""
-    return receiver.__dict__.get("__wrapped__") if type(receiver) is types.FunctionType else None
+    if type(receiver) is types.FunctionType:
+        return dict.get(receiver.__dict__, "__wrapped__")
+    return None
 
 
 def forget_connections(signal: Any = None) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import os
 import re
 import sys
 import threading
@@ -29,8 +30,8 @@ from types import (
 )
 from typing import Any, Generic, TypeVar
 
+import asgiref
 import django
-from asgiref.sync import iscoroutinefunction
 from django.db.models.options import Options
 from django.dispatch import Signal
 
@@ -40,7 +41,9 @@ T = TypeVar("T")
 
 _mro_of = type.__dict__["__mro__"].__get__
 _namespace_of = type.__dict__["__dict__"].__get__
+_module_of = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
+_module_dict_of = vars(ModuleType)["__dict__"].__get__
 _partial_func_of = partial.__dict__["func"].__get__
 
 _LONGEST_NAME = 300
@@ -60,12 +63,14 @@ class IdentityCache(Generic[T]):
 
     def __call__(self, live: object) -> T:
         key = id(live)
-        if key in self.known:
-            return self.known[key]
+        found = self.known.get(key)
+        if found is not None:
+            return found
         value = self._make(live)
         with contextlib.suppress(TypeError):  # Without a weak reference its id may be reused.
             self._references[key] = weakref.ref(live, lambda _: self._forget(key))
-            self.known[key] = value
+            # Another thread may have been faster: a signal must not go by two names.
+            value = self.known.setdefault(key, value)
         return value
 
     def _forget(self, key: int) -> None:
@@ -87,11 +92,15 @@ def is_a(live: object, kind: type) -> bool:
 
 def find_in_class(cls: type, name: str) -> object:
     """The attribute as it stands in a class's own or inherited dictionary, or ``None``."""
+    return next(find_all_in_class(cls, name), None)
+
+
+def find_all_in_class(cls: type, name: str) -> Iterator[object]:
+    """The attribute as it stands in each of the dictionaries, the class's own first."""
     for each in _mro_of(cls):
         namespace = _namespace_of(each)
         if name in namespace:
-            return namespace[name]
-    return None
+            yield namespace[name]
 
 
 def _dotted(module: object, name: object) -> str:
@@ -107,7 +116,12 @@ def name_of_class(cls: type) -> str:
     meta = namespace.get("_meta")
     if type(meta) is Options:
         return str(meta.label)
-    return _dotted(namespace.get("__module__"), _qualname_of(cls))
+    try:
+        # A class written in C has none in its namespace.
+        module = _module_of(cls)
+    except AttributeError:
+        module = None
+    return _dotted(module, _qualname_of(cls))
 
 
 class_name: IdentityCache[str] = IdentityCache(name_of_class)
@@ -139,8 +153,11 @@ def describe_receiver(receiver: Any, depth: int = 0) -> Description:
         return Description(f"partial({inner.name})", inner.defined_at)
     if kind is BuiltinFunctionType:
         owner = receiver.__self__
-        module = "" if is_a(owner, ModuleType) or owner is None else class_name(type(owner))
-        return Description(_dotted(module or receiver.__module__, receiver.__name__), None)
+        if owner is None or is_a(owner, ModuleType):
+            module = receiver.__module__
+        else:  # A method of an object, or a class method.
+            module = class_name(owner if is_a(owner, type) else type(owner))
+        return Description(_dotted(module, receiver.__name__), None)
     if issubclass(kind, type):
         return Description(class_name(receiver), _class_location(receiver))
     called = find_in_class(kind, "__call__")
@@ -160,7 +177,7 @@ def _describe_function(function: Any) -> Description:
 def unwrapped(function: Any) -> Any:
     """The function behind ``functools.wraps`` decorators, which is the one worth opening."""
     for _ in range(10):
-        wrapped = function.__dict__.get("__wrapped__")
+        wrapped = dict.get(function.__dict__, "__wrapped__")
         if type(wrapped) is MethodType:
             wrapped = wrapped.__func__
         if type(wrapped) is not FunctionType:
@@ -181,7 +198,7 @@ def _location_of_code(code: CodeType) -> Location:
 # Signals
 
 _numbers: Iterator[int] = iter(range(1, sys.maxsize))
-_scanned_modules = 0
+_scanned_modules: tuple[int, str] = (0, "")
 _bindings: dict[int, list[tuple[str, str]]] = {}
 
 
@@ -194,13 +211,13 @@ def _signal_types(root: type = Signal) -> Iterator[type]:
 
 def _module_namespace(module: object) -> dict[str, object]:
     # Not vars(): a lazily loaded module would load itself.
-    return object.__getattribute__(module, "__dict__") if is_a(module, ModuleType) else {}
+    return _module_dict_of(module) if is_a(module, ModuleType) else {}
 
 
 def _scan_modules() -> None:
     """Note under which names each signal stands in a module, or in a class of one."""
     global _scanned_modules
-    _scanned_modules = len(sys.modules)
+    _scanned_modules = _modules_now()
     # By id, because hashing a class would run the __hash__ of its metaclass.
     kinds = {id(kind) for kind in _signal_types()}
     _bindings.clear()
@@ -214,18 +231,21 @@ def _scan_modules() -> None:
 
 def _scan_class(cls: Any, module_name: str, kinds: set[int]) -> None:
     namespace = _namespace_of(cls)
-    if (
-        namespace.get("__module__") is not module_name
-        and namespace.get("__module__") != module_name
-    ):
+    home = namespace.get("__module__")
+    if type(home) is not str or home != module_name:
         return
     for name, value in list(namespace.items()):
         if id(type(value)) in kinds:
             _bindings.setdefault(id(value), []).append((module_name, f"{_qualname_of(cls)}.{name}"))
 
 
+def _modules_now() -> tuple[int, str]:
+    # Enough to tell that modules came, without looking at each.
+    return len(sys.modules), next(reversed(sys.modules))
+
+
 def _bound_names(signal: Signal) -> list[tuple[str, str]]:
-    if id(signal) not in _bindings and _scanned_modules != len(sys.modules):
+    if id(signal) not in _bindings and _scanned_modules != _modules_now():
         _scan_modules()
     return [
         (module_name, name)
@@ -262,7 +282,7 @@ def _find_signal_name(signal: Signal) -> str:
         # A signal has no name of its own, and many modules import it: the one that assigns it
         # is its home. Modules called "signals" are the likeliest, and asked first.
         names.sort(key=lambda each: (not each[0].endswith("signals"), each[0].count(".")))
-        names = [each for each in names if _assigns(*each)] or names
+        names = [next((each for each in names if _assigns(*each)), names[0])]
     if names:
         return ".".join(names[0])
     return f"<unnamed {_qualname_of(type(signal))} {next(_numbers)}>"
@@ -291,20 +311,24 @@ def name_of_signal(signal: Signal, caller: FrameType | None = None) -> str:
 # Where a dispatch was sent from
 
 # What calls send() on somebody's behalf: ourselves, Django, and what starts threads and tasks.
-_NOT_THE_SENDER = tuple(
-    str(path)
-    for path in (
-        Path(__file__).parents[1],
-        Path(django.__file__).parent,
-        Path(iscoroutinefunction.__code__.co_filename).parent,
-        Path(asyncio.__file__).parent,
-        Path(concurrent.futures.__file__).parent,
-        threading.__file__,
-        contextlib.__file__,
-        functools.__file__,
-    )
+# A folder ends with its separator: django_extensions is not Django.
+_NOT_THE_SENDER = (
+    *(
+        f"{folder}{os.sep}"
+        for folder in (
+            Path(__file__).parents[1],
+            Path(django.__file__).parent,
+            Path(asgiref.__file__).parent,
+            Path(asyncio.__file__).parent,
+            Path(concurrent.futures.__file__).parent,
+        )
+    ),
+    threading.__file__,
+    contextlib.__file__,
+    functools.__file__,
+    "<signal_tracer ",
 )
-_is_machinery: dict[str, bool] = {}
+is_machinery: dict[str, bool] = {}
 
 
 def find_sender_frame(frame: FrameType | None) -> FrameType | None:
@@ -312,9 +336,9 @@ def find_sender_frame(frame: FrameType | None) -> FrameType | None:
     nearest = frame
     while frame is not None:
         filename = frame.f_code.co_filename
-        machinery = _is_machinery.get(filename)
+        machinery = is_machinery.get(filename)
         if machinery is None:
-            machinery = _is_machinery[filename] = filename.startswith(_NOT_THE_SENDER)
+            machinery = is_machinery[filename] = filename.startswith(_NOT_THE_SENDER)
         if not machinery:
             return frame
         frame = frame.f_back

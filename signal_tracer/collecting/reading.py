@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import linecache
-import re
 
 from signal_tracer.collecting import recording
-from signal_tracer.collecting.capture import CapturedError, render
+from signal_tracer.collecting.capture import REDACTED, CapturedError, render
+from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
-from signal_tracer.collecting.recording import CallRecord, DispatchRecord, Recorder
+from signal_tracer.collecting.recording import CallRecord, DispatchRecord, ReceiverInfo, Recorder
 from signal_tracer.trace import (
     Contents,
     Dispatch,
@@ -30,8 +30,10 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
     contents = Contents(
         dispatches=_Reading(recorder).dispatches(recorder.roots),
         unheard=[
-            Unheard(*each)
-            for each in sorted(recorder.unheard(), key=lambda each: (-each[2], each[0], each[1]))
+            Unheard(signal, recorder.capture.secrets.mask(sender), times)
+            for signal, sender, times in sorted(
+                recorder.unheard(), key=lambda each: (-each[2], each[0], each[1])
+            )
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
         omitted=recorder.omitted,
@@ -49,20 +51,18 @@ class _Reading:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._until = recorder.stopped or recording.now()
-        secrets = recorder.capture.secrets
-        longest_first = sorted(secrets, key=len, reverse=True)
-        self._secret = (
-            re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
-            if secrets
-            else None
-        )
+        self._mask = recorder.capture.secrets.mask
 
     def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
-        return [
-            self._dispatch(record)
-            for record in list(records or ())
-            if record.keepers and self._recorder in record.keepers
-        ]
+        found = []
+        for record in list(records or ()):
+            if record.keepers and self._recorder in record.keepers:
+                found.append(self._dispatch(record))
+            else:
+                # Only another trace kept it; what was sent below may still belong to this one.
+                for call in list(record.calls):
+                    found += self.dispatches(call.dispatches)
+        return found
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
         sent_from = record.sent_by
@@ -82,13 +82,14 @@ class _Reading:
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
-            near_misses=[
-                NearMiss(info.name, "not_run", info.defined_at, info.dispatch_uid, info.is_async)
-                for info in not_run
-            ],
+            near_misses=[self._not_run(info) for info in not_run],
             error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
         )
+
+    def _not_run(self, info: ReceiverInfo) -> NearMiss:
+        uid = self._value(info.dispatch_uid)
+        return NearMiss(info.name, "not_run", info.defined_at, uid, info.is_async)
 
     def _call(self, record: CallRecord) -> ReceiverCall:
         nested = self.dispatches(record.dispatches)
@@ -101,7 +102,7 @@ class _Reading:
         return ReceiverCall(
             receiver=record.info.name,
             defined_at=record.info.defined_at,
-            dispatch_uid=record.info.dispatch_uid,
+            dispatch_uid=self._value(record.info.dispatch_uid),
             is_async=record.info.is_async,
             started_at=started_at,
             duration=duration,
@@ -122,11 +123,11 @@ class _Reading:
         if isinstance(value, str):
             masked = self._mask(value)
             return value if masked == value else Summary(repr(masked))
-        return Summary(self._mask(value.text)) if isinstance(value, Summary) else value
-
-    def _mask(self, text: str) -> str:
-        """``text`` without what was redacted as a keyword argument somewhere in this trace."""
-        return text if self._secret is None else self._secret.sub("[redacted]", text)
+        if isinstance(value, Summary):
+            return Summary(self._mask(value.text))
+        if type(value) is int and abs(value) >= 10_000 and self._mask(str(value)) == MASK:
+            return REDACTED
+        return value
 
     def _since_start(self, moment: int) -> float:
         return (moment - self._recorder.started) / 1e9

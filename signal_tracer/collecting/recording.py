@@ -14,6 +14,7 @@ Records are as small as they can be; ``Recorder.read`` makes the plain data of a
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import weakref
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from signal_tracer.collecting.naming import (
     class_name,
     find_sender_frame,
     is_a,
+    is_machinery,
     name_of_signal,
     signal_name,
 )
@@ -76,13 +78,12 @@ class Recorders(tuple["Recorder", ...]):
     """The traces that are to see what is sent at a node, and how many dispatches deep it is."""
 
     depth: int = 0
-    _below: Recorders | None = None
+    below: Recorders | None = None
 
-    def below(self) -> Recorders:
-        """The same, one dispatch deeper."""
-        if self._below is None:
-            self._below = self.at(self.depth + 1)
-        return self._below
+    def go_below(self) -> Recorders:
+        """The same, one dispatch deeper; kept as ``below``."""
+        self.below = self.at(self.depth + 1)
+        return self.below
 
     def at(self, depth: int) -> Recorders:
         found = Recorders(self)
@@ -91,7 +92,10 @@ class Recorders(tuple["Recorder", ...]):
 
     def running(self) -> Recorders:
         """Those that have not ended."""
-        if all([each.is_running for each in self]):
+        for each in self:
+            if not each.is_running:
+                break
+        else:
             return self
         return Recorders(each for each in self if each.is_running).at(self.depth)
 
@@ -161,7 +165,11 @@ class DispatchRecord:
         recorders: Recorders,
         signal: str,
         signal_id: int,
+        sender: str,
         method: Method,
+        kwargs: tuple[tuple[str, ...], tuple[object, ...]],
+        sent_by: CodeType | None,
+        instruction: int,
     ) -> None:
         self.parent: Node | None = parent
         self.recorders = recorders
@@ -169,13 +177,12 @@ class DispatchRecord:
         self.keepers: tuple[Recorder, ...] | None = None
         self.signal = signal
         self.signal_id = signal_id
-        self.sender = ""
+        self.sender = sender
         self.method = method
-        self.names: tuple[str, ...] = ()
-        self.values: tuple[object, ...] = ()
-        self.sent_by: CodeType | None = None
-        self.instruction = 0
-        self.started = 0
+        self.names, self.values = kwargs
+        self.sent_by = sent_by
+        self.instruction = instruction
+        self.started = now()
         self.stopped = 0
         self.calls: list[CallRecord] = []
         self.near_misses: list[ReceiverInfo] | None = None
@@ -197,10 +204,16 @@ class DispatchRecord:
     def link(self) -> None:
         """Keep the dispatch in each trace that has room, and count it in those that have not."""
         if self.keepers is None and self.parent is not None:
-            recorders = self.recorders
-            keepers = tuple([each for each in recorders if each.takes(self.signal)])
-            self.keepers = recorders if len(keepers) == len(recorders) else keepers
-            if self.keepers:
+            keepers: tuple[Recorder, ...] = self.recorders
+            for recorder in keepers:
+                is_excluded = recorder.excluded_names.get(self.signal)
+                if is_excluded is None:
+                    is_excluded = recorder.excludes(self.signal)
+                if is_excluded or not recorder.keep():
+                    recorder.leave_out(self.signal)
+                    keepers = tuple([each for each in keepers if each is not recorder])
+            self.keepers = keepers
+            if keepers:
                 self.parent.add(self)
 
 
@@ -217,6 +230,11 @@ class Root:
             around = outer.recorders.running()
             depth = 0 if type(outer) is Unkept else around.depth
             self.recorders = Recorders((*around, recorder)).at(depth)
+            # What one of them redacts, the others must not show either.
+            secrets = recorder.capture.secrets
+            for each in around:
+                secrets.add_all(each.capture.secrets)
+                each.capture.secrets = secrets
 
     def add(self, record: DispatchRecord) -> None:
         self.recorder.roots.append(record)
@@ -309,12 +327,12 @@ class Recorder:
         self.started = now()
         self.stopped = 0
         self.roots: list[DispatchRecord] = []
-        self.kept = 0
+        self.has_room = True
+        self._numbers = itertools.count()
         self.omitted = 0
         self.too_deep = 0
         self.excluded = 0
         self.faults = 0
-        self.is_full = False
         self.unheard_counters: dict[tuple[int, int], Counter] = {}
         self._watched: dict[tuple[int, int], tuple[object, object]] = {}
         self._unheard_by_name: dict[tuple[str, str], Counter] = {}
@@ -328,20 +346,21 @@ class Recorder:
             self.excluded_names[signal] = found
         return found
 
-    def takes(self, signal: str) -> bool:
-        """Whether a dispatch of ``signal`` is kept; counts it either way."""
-        if not self.is_running:
-            return False
-        if self.excludes(signal):
-            self.excluded += 1
-            return False
-        if self.is_full:
-            self.omitted += 1
-            return False
-        self.kept += 1
-        if self.kept >= self.config.max_dispatches:
-            self.is_full = True
-        return True
+    def keep(self) -> bool:
+        """Whether there is room for one more dispatch, which is then taken."""
+        # Of two threads, each gets a number of its own.
+        if self.has_room and next(self._numbers) < self.config.max_dispatches:
+            return True
+        self.has_room = False
+        return False
+
+    def leave_out(self, signal: str) -> None:
+        """Count a dispatch that is not kept, unless the trace has ended."""
+        if self.is_running:
+            if self.excludes(signal):
+                self.excluded += 1
+            else:
+                self.omitted += 1
 
     def count_unheard(self, signal: Any, sender: Any) -> None:
         counter = self.unheard_counters.get((id(signal), id(sender)))
@@ -354,7 +373,10 @@ class Recorder:
         names = name_of_signal(signal), name_of_sender(sender)
         if self.excludes(names[0]):
             names = names[0], ""
-        elif len(self._unheard_by_name) >= self.config.max_dispatches:
+        elif (
+            names not in self._unheard_by_name
+            and len(self._unheard_by_name) >= self.config.max_dispatches
+        ):
             names = names[0], "other senders"  # Bounded, whatever is sent from.
         counter = self._unheard_by_name.setdefault(names, Counter())
         if is_a(sender, type):
@@ -374,6 +396,7 @@ class Recorder:
 
     def stop(self) -> None:
         self.is_running = False
+        self.has_room = False
         self.stopped = now()
         self.unheard_counters = {}  # The hot path looks here first, and must find nothing now.
 
@@ -424,27 +447,32 @@ def open_dispatch(
     """Begin to record a dispatch that at least one running trace is to see."""
     recorders = node.recorders.running() if len(node.recorders) > 1 else node.recorders
     recorder = recorders[-1]
-    site = find_sender_frame(caller)
+    site: FrameType | None = caller
+    if is_machinery.get(caller.f_code.co_filename) is not False:
+        site = find_sender_frame(caller)
     name = signal_name.known.get(id(signal)) or name_of_signal(signal, site)
-    if recorder.is_full or recorder.excluded_names.get(name) is not False:
+    if not recorder.has_room or recorder.excluded_names.get(name) is not False:
         wanting = [each for each in recorders if not each.excludes(name)]
         if not wanting:
             return Unkept(recorders, name, node)
-        if all(each.is_full for each in wanting):
+        if not any(each.has_room for each in wanting):
             return Unkept(recorders, name, None)
     if recorders.depth >= DEEPEST:
         return Unkept(recorders, name, None, is_too_deep=True)
-    record = DispatchRecord(node, recorders.below(), name, id(signal), method)
-    record.sender = class_name.known.get(id(sender)) or name_of_sender(sender)
-    record.names, record.values = recorder.capture.kwargs(named)
-    if len(recorders) > 1 and recorder.capture.secrets:
-        for each in recorders:
-            each.capture.secrets |= recorder.capture.secrets
-    if recorder.config.record_locations and site is not None:
-        record.sent_by = site.f_code
-        record.instruction = site.f_lasti
-    record.started = now()
-    return record
+    kwargs = recorder.capture.kwargs(named)
+    if not recorder.config.record_locations:
+        site = None
+    return DispatchRecord(
+        node,
+        recorders.below or recorders.go_below(),
+        name,
+        id(signal),
+        class_name.known.get(id(sender)) or name_of_sender(sender),
+        method,
+        kwargs,
+        None if site is None else site.f_code,
+        0 if site is None else site.f_lasti,
+    )
 
 
 def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object) -> None:
@@ -456,7 +484,7 @@ def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object
             recorder.too_deep += 1
     elif was_heard:
         for recorder in unkept.recorders:
-            recorder.takes(unkept.signal)
+            recorder.leave_out(unkept.signal)
     else:
         count_unheard(unkept, signal, sender)
 
@@ -464,7 +492,8 @@ def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object
 def close_dispatch(record: DispatchRecord) -> None:
     """Note that a dispatch ended, after at least one receiver was called for it."""
     record.stopped = now()
-    record.link()
+    if record.keepers is None:
+        record.link()
     record.infos = NO_INFOS
     record.parent = None
 
@@ -489,7 +518,7 @@ def count_unheard(node: Node, signal: Any, sender: object) -> None:
 
 def report_fault(node: Node | None, doing: str) -> None:
     """Say that the tracer itself failed, once a kind, and count it; to be called in ``except``."""
-    for recorder in () if node is None else node.recorders:
+    for recorder in everywhere if node is None else node.recorders:
         recorder.faults += 1
     if doing not in _reported:
         _reported.add(doing)

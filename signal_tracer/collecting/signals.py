@@ -7,19 +7,20 @@ asynchronous receivers get a thin callable around them, which nobody but Django'
 
 from __future__ import annotations
 
-import asyncio
 import functools
+import operator
 import sys
 import types
+import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import recording
-from signal_tracer.collecting.connections import forget_connections, infos_of
-from signal_tracer.collecting.naming import describe_receiver, name_of_signal
+from signal_tracer.collecting.connections import behind, forget_connections, infos_of
+from signal_tracer.collecting.naming import describe_receiver, find_sender_frame, name_of_signal
 from signal_tracer.collecting.recording import (
     CallRecord,
     DispatchRecord,
@@ -35,6 +36,7 @@ from signal_tracer.trace import Method
 _NO_RECEIVERS = dispatcher.NO_RECEIVERS
 _DISPATCHER_FILE = dispatcher.__file__
 _object_hash: object = object.__hash__
+_object_eq: object = object.__eq__
 
 _METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
 
@@ -45,18 +47,17 @@ recording.hide_file(__file__)
 # The four send methods
 
 
-def _watch_send(original: Any, method: Method, is_django: bool) -> Any:
+def _watch_send(original: Any, method: Method) -> Any:
     def send(self: Any, sender: Any, **named: Any) -> Any:
         __traceback_hide__ = True  # Django's debug page leaves this frame out.
         node = current.get()
-        # Django's own fast path. A sender with a __hash__ of its own is left to Django, or it
-        # would be hashed twice.
-        if is_django and (
-            not self.receivers
-            or (
-                type(sender).__hash__ is _object_hash
-                and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
-            )
+        # Django's own fast path. A sender with a __hash__ or __eq__ of its own is left to Django,
+        # or it would run twice.
+        if not self.receivers or (
+            type(type(sender)) is type
+            and type(sender).__hash__ is _object_hash
+            and type(sender).__eq__ is _object_eq
+            and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
         ):
             if node is not None and not recording.everywhere:
                 for recorder in node.recorders:
@@ -71,8 +72,8 @@ def _watch_send(original: Any, method: Method, is_django: bool) -> Any:
         if node is None and not recording.everywhere:
             return original(self, sender, **named)
         if type(node) is DispatchRecord and node.signal_id == id(self) and not node.stopped:
-            return _send_within(node, original, self, sender, named, is_django)
-        record = _open(node, self, sender, method, named, sys._getframe(1), is_django)
+            return _send_within(node, original, self, sender, named)
+        record = _open(node, self, sender, method, named, sys._getframe(1), is_django=True)
         token = current.set(record)
         try:
             responses = original(self, sender, **named)
@@ -81,26 +82,51 @@ def _watch_send(original: Any, method: Method, is_django: bool) -> Any:
             _close_failed(record, error)
             raise
         current.reset(token)
-        _close(record, self, sender, responses, is_django)
+        _close(record, self, sender, responses, is_django=True)
         return responses
 
     return _pass_over(functools.wraps(original)(send), method)
 
 
 def _send_within(
-    record: DispatchRecord, original: Any, signal: Any, sender: Any, named: Any, is_django: bool
+    record: DispatchRecord, original: Any, signal: Any, sender: Any, named: Any
 ) -> Any:
     """A subclass's own send has called Django's: that is one dispatch, whose record is open."""
     __traceback_hide__ = True
     was_in_django, first = record.in_django, len(record.calls)
-    record.in_django = is_django
+    record.in_django = True
     try:
         responses = original(signal, sender, **named)
     finally:
         record.in_django = was_in_django
-    if is_django:
-        _note_responses(record, responses, first)
+    _note_responses(record, responses, first)
     return responses
+
+
+def _watch_own_send(original: Any, method: Method) -> Any:
+    """Of a subclass, which may take other arguments than Django's and return anything."""
+
+    def send(self: Any, /, *args: Any, **named: Any) -> Any:
+        __traceback_hide__ = True
+        node = current.get()
+        if (node is None and not recording.everywhere) or (
+            type(node) is DispatchRecord and node.signal_id == id(self) and not node.stopped
+        ):
+            return original(self, *args, **named)
+        sender = args[0] if args else named.get("sender")
+        record = _open(node, self, sender, method, named, sys._getframe(1), is_django=False)
+        token = current.set(record)
+        try:
+            responses = original(self, *args, **named)
+        except BaseException as error:
+            current.reset(token)
+            _close_failed(record, error)
+            raise
+        current.reset(token)
+        _close(record, self, sender, responses, is_django=False)
+        return responses
+
+    return _pass_over(functools.wraps(original)(send), method)
 
 
 def _pass_over(function: Any, name: str) -> Any:
@@ -115,13 +141,15 @@ def _pass_over(function: Any, name: str) -> Any:
     return function
 
 
-def _watch_asend(original: Any, method: Method, is_django: bool) -> Any:
+def _watch_asend(original: Any, method: Method) -> Any:
     # A plain function: when its coroutine is run by gather() or create_task(), the frame that
     # called it is gone.
     def asend(self: Any, sender: Any, **named: Any) -> Any:
-        is_traced = current.get() is not None or recording.everywhere
-        caller = sys._getframe(1) if is_traced else None
-        coroutine = _asend(original, self, sender, method, named, caller, is_django)
+        site = None
+        if current.get() is not None or recording.everywhere:
+            site = _site_of(sys._getframe(1))
+        begin = functools.partial(original, self, sender, **named)
+        coroutine = _asend(begin, self, sender, method, named, site, is_django=True)
         _name_like(coroutine, original)
         return coroutine
 
@@ -130,37 +158,82 @@ def _watch_asend(original: Any, method: Method, is_django: bool) -> Any:
     return markcoroutinefunction(functools.wraps(original)(asend))
 
 
+def _watch_own_asend(original: Any, method: Method) -> Any:
+    """Of a subclass, which may take other arguments than Django's and return anything."""
+
+    def asend(self: Any, /, *args: Any, **named: Any) -> Any:
+        __traceback_hide__ = True
+        answer = original(self, *args, **named)
+        if type(answer) is not types.CoroutineType or (
+            current.get() is None and not recording.everywhere
+        ):
+            return answer
+        sender = args[0] if args else named.get("sender")
+        begin = functools.partial(getattr, _Closing(answer), "coroutine")
+        site = _site_of(sys._getframe(1))
+        coroutine = _asend(begin, self, sender, method, named, site, is_django=False)
+        _name_like(coroutine, answer)
+        return coroutine
+
+    watched = _pass_over(functools.wraps(original)(asend), method)
+    return markcoroutinefunction(watched) if iscoroutinefunction(original) else watched
+
+
+class Site:
+    """What is worth knowing of a frame, which itself would keep the coroutine alive that it holds."""
+
+    __slots__ = ("f_code", "f_globals", "f_lasti")
+
+    f_back = None
+
+    def __init__(self, frame: types.FrameType) -> None:
+        self.f_code = frame.f_code
+        self.f_lasti = frame.f_lasti
+        self.f_globals = frame.f_globals
+
+
+def _site_of(caller: types.FrameType) -> Site | None:
+    try:
+        frame = find_sender_frame(caller)
+        return None if frame is None else Site(frame)
+    except Exception:
+        recording.report_fault(current.get(), "to see where a dispatch is sent from")
+        return None
+
+
 async def _asend(
-    original: Any,
+    begin: Callable[[], Any],
     signal: Any,
     sender: Any,
     method: Method,
     named: dict[str, Any],
-    caller: types.FrameType | None,
+    site: Site | None,
+    *,
     is_django: bool,
 ) -> Any:
     __traceback_hide__ = True
     node = current.get()
     if node is None and not recording.everywhere:
-        return await original(signal, sender, **named)
+        return await begin()
     if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
         was_in_django, first = node.in_django, len(node.calls)
         node.in_django = is_django
         try:
-            responses = await original(signal, sender, **named)
+            responses = await begin()
         finally:
             node.in_django = was_in_django
         if is_django:
             _note_responses(node, responses, first)
         return responses
-    record = _open(node, signal, sender, method, named, caller or sys._getframe(0), is_django)
+    caller: Any = site or sys._getframe(0)
+    record = _open(node, signal, sender, method, named, caller, is_django=is_django)
     del caller
     try:
-        responses = await _held(original(signal, sender, **named), record)
+        responses = await _held(begin(), record)
     except BaseException as error:
         _close_failed(record, error)
         raise
-    _close(record, signal, sender, responses, is_django)
+    _close(record, signal, sender, responses, is_django=is_django)
     return responses
 
 
@@ -189,7 +262,7 @@ def _held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
             # It may have started a trace that goes on over the wait.
             node = current.get()
             current.reset(token)
-        value = None
+            value = None
         try:
             value = yield awaited
             step = coroutine.send
@@ -202,6 +275,11 @@ def _held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
             raise
         except BaseException as error:
             step, value = coroutine.throw, error
+        # An exception, or a future that has one, would keep alive the frames that it passes.
+        awaited = None
+
+
+_pass_over(_held, "receiver")
 
 
 # Around a dispatch. None of this may reach the traced code, so each part is fenced.
@@ -214,22 +292,32 @@ def _open(
     method: Method,
     named: dict[str, Any],
     caller: types.FrameType,
+    *,
     is_django: bool,
 ) -> Any:
     try:
         if recording.everywhere:
             node = recording.node_with_everywhere(node)
         if not node.recorders[-1].is_running:
+            is_root = type(node) is Root
             node = recording.nearest_running(node)
+            if is_root:
+                current.set(node)  # Its trace was ended where this context could not be reached.
             if node is None:
                 return None
+        if not is_django and "sender" in named:
+            named = {name: value for name, value in named.items() if name != "sender"}
         record = recording.open_dispatch(node, signal, sender, method, named, caller)
         if type(record) is DispatchRecord:
             record.in_django = is_django
         return record
     except Exception:
         recording.report_fault(node, "to begin the record of a dispatch")
+    # Not recorded, and so that nothing below is taken for what its sender sends.
+    try:
         return None if node is None else Unkept(node.recorders, None, node)
+    except Exception:
+        return None
 
 
 def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
@@ -244,19 +332,22 @@ def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
 
 
 def _note_unheard_everywhere(node: Any, signal: Any, sender: Any) -> None:
-    node = recording.node_with_everywhere(node)
-    for recorder in node.recorders:
-        _note_unheard(node, recorder, signal, sender)
+    try:
+        node = recording.node_with_everywhere(node)
+        for recorder in node.recorders:
+            _note_unheard(node, recorder, signal, sender)
+    except Exception:
+        recording.report_fault(node, "to count an unheard dispatch")
 
 
-def _close(record: Any, signal: Any, sender: Any, responses: Any, is_django: bool) -> None:
+def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: bool) -> None:
     try:
         if type(record) is DispatchRecord:
             if is_django:
                 _note_responses(record, responses, 0)
-            elif not record.calls and responses and type(responses) is list:
-                _note_unwatched(record, responses)
-            if record.calls or responses or type(responses) is not list:
+            else:
+                _note_own_loop(record, responses)
+            if record.calls or type(responses) is not list or responses:
                 recording.close_dispatch(record)
             else:
                 recording.count_unheard(record, signal, sender)
@@ -298,6 +389,16 @@ def _note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
         recording.report_fault(record, "to record the responses of a dispatch")
 
 
+def _note_own_loop(record: DispatchRecord, responses: Any) -> None:
+    """A subclass's own send has ended: say what of it was not watched."""
+    if type(responses) is not list:
+        record.unwatched = None if record.calls else []
+    elif not record.calls and responses:
+        _note_unwatched(record, responses)
+    elif len(responses) <= len(record.calls):
+        record.unwatched = None  # It asked for the receivers, but let Django's loop run them.
+
+
 def _unwatch(responses: list[Any]) -> None:
     """Give back the receivers themselves, in the list that Django made for its caller."""
     for index, (receiver, response) in enumerate(responses):
@@ -319,20 +420,68 @@ def _note_unwatched(record: DispatchRecord, responses: list[Any]) -> None:
 
 
 class WatchedReceivers(list[Any]):
-    """Django's list of synchronous receivers, which notes where Django's loop over it stands.
+    """Django's list of receivers, which only Django's own loop finds watched.
 
-    It stays a list, because other tools assign into it; only Django's own loop is watched.
+    It stays a list of the receivers themselves, because other tools read it and assign into it,
+    and so do subclasses of ``Signal``.
     """
 
-    __slots__ = ("infos", "record")
+    __slots__ = ("found", "infos", "is_djangos", "record", "stand_ins")
 
-    record: DispatchRecord
+    found: list[Any]
     infos: list[ReceiverInfo]
+    # Nobody stands between us and Django's loop, so that nobody else can have this list.
+    is_djangos: bool
+    record: DispatchRecord
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.is_djangos:
+            return _calls(self.record, super().__iter__(), self.infos)
+        if sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE and len(self) == len(self.infos):
+            try:
+                if not all(map(operator.is_, super().__iter__(), self.found)):
+                    self.follow_changes()
+                return _calls(self.record, super().__iter__(), self.infos)
+            except Exception:
+                recording.report_fault(self.record, "to watch the receivers of a dispatch")
+        return super().__iter__()
+
+    def follow_changes(self) -> None:
+        """Others have moved receivers, or put wrappers in their place: who is who now?"""
+        known = {id(receiver): info for receiver, info in zip(self.found, self.infos, strict=True)}
+        infos = self.infos[:]
+        for index, receiver in enumerate(super().__iter__()):
+            for candidate in (receiver, behind(receiver)):
+                if id(candidate) in known:
+                    infos[index] = known[id(candidate)]
+        synchronous, asynchronous = self.record.infos
+        self.record.infos = (
+            infos if synchronous is self.infos else synchronous,
+            infos if asynchronous is self.infos else asynchronous,
+        )
+        self.infos = infos
+        self.found = list(super().__iter__())
+
+
+class WatchedAsyncReceivers(WatchedReceivers):
+    """Django's list of asynchronous receivers: its loop finds a callable around each."""
+
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[Any]:
         if sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE and len(self) == len(self.infos):
-            return _calls(self.record, super().__iter__(), self.infos)
-        return super().__iter__()
+            try:
+                # Django goes over them once to call them and once more for the responses.
+                if not hasattr(self, "stand_ins"):
+                    self.follow_changes()
+                    self.stand_ins = [
+                        WatchedReceiver(receiver, info, self.record)
+                        for receiver, info in zip(self.found, self.infos, strict=True)
+                    ]
+                return iter(self.stand_ins)
+            except Exception:
+                recording.report_fault(self.record, "to watch the receivers of a dispatch")
+        return list.__iter__(self)
 
 
 def _calls(
@@ -424,6 +573,10 @@ async def _run(closing: _Closing, call: CallRecord) -> Any:
     return response
 
 
+_pass_over(WatchedReceiver.__call__, "receiver")
+_pass_over(_run, "receiver")
+
+
 def _fail(call: CallRecord, error: BaseException) -> None:
     try:
         call.fail(error)
@@ -441,7 +594,9 @@ def _watch_live_receivers(original: Any) -> Any:
         node = current.get()
         if node is not None:
             try:
-                return _watch_list(node, self, sender, found)
+                # Another tool may have put its own around ours, and get our list before Django.
+                is_djangos = _loops_are_djangos and type(self)._live_receivers is _live_receivers
+                return _watch_list(node, self, sender, found, is_djangos=is_djangos)
             except Exception:
                 recording.report_fault(node, "to watch the receivers of a dispatch")
         return found
@@ -449,11 +604,13 @@ def _watch_live_receivers(original: Any) -> Any:
     return functools.wraps(original)(_live_receivers)
 
 
-def _watch_list(node: Any, signal: Any, sender: Any, found: Any) -> Any:
+def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: bool) -> Any:
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
         _note_own_method(node, signal, sys._getframe(2))
         return found
     synchronous, asynchronous = found
+    if not node.in_django and (synchronous or asynchronous):
+        node.unwatched = []  # Until its result says otherwise.
     if (
         not node.in_django
         or type(synchronous) is WatchedReceivers
@@ -467,13 +624,13 @@ def _watch_list(node: Any, signal: Any, sender: Any, found: Any) -> Any:
         signal, sender, synchronous, asynchronous, is_ordered=_order_is_djangos
     )
     watched = WatchedReceivers(synchronous)
-    watched.record = node
-    watched.infos = infos[0]
+    watched.found, watched.infos, watched.record = synchronous, infos[0], node
+    watched.is_djangos = is_djangos
     if asynchronous:
-        asynchronous = [
-            WatchedReceiver(receiver, info, node)
-            for receiver, info in zip(asynchronous, infos[1], strict=True)
-        ]
+        found = asynchronous
+        asynchronous = WatchedAsyncReceivers(found)
+        asynchronous.found, asynchronous.infos, asynchronous.record = found, infos[1], node
+        asynchronous.is_djangos = is_djangos
     return watched, asynchronous
 
 
@@ -494,14 +651,22 @@ def _watch_log_robust_failure(original: Any) -> Any:
             _swallow(receiver.call, err)
             receiver = receiver.receiver
         else:
-            node = current.get()
-            while type(node) is Root:  # A trace that the receiver started and did not end.
-                node = node.outer
-            if type(node) is CallRecord and not node.stopped:
-                _swallow(node, err)
+            _swallow_of_sync_receiver(err, sys._getframe(1))
         return original(self, receiver, err)
 
     return functools.wraps(original)(_log_robust_failure)
+
+
+def _swallow_of_sync_receiver(error: BaseException, frame: types.FrameType | None) -> None:
+    node = current.get()
+    while type(node) is Root:  # A trace that the receiver started and did not end.
+        node = node.outer
+    if type(node) is CallRecord and not node.stopped:
+        # A subclass's own loop may report an exception while a receiver of another signal runs.
+        while frame is not None and frame.f_code.co_name == "_log_robust_failure":
+            frame = frame.f_back
+        if frame is not None and frame.f_code.co_filename == _DISPATCHER_FILE:
+            _swallow(node, error)
 
 
 def _swallow(call: CallRecord | None, error: BaseException) -> None:
@@ -517,9 +682,16 @@ def _watch_connections(original: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         finally:
-            forget_connections(self)
+            _note_connections(self)
 
     return _pass_over(functools.wraps(original)(changed), original.__name__)
+
+
+def _note_connections(signal: Any) -> None:
+    try:
+        forget_connections(signal)
+    except Exception:
+        recording.report_fault(current.get(), "to note a new connection")
 
 
 # Install and uninstall
@@ -541,7 +713,22 @@ class _Patch:
 
 
 _patches: dict[tuple[type, str], _Patch] = {}
+# What each function of ours stands for, as long as another tool may hold it.
+_originals: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+# Whether the lists that we are given are in the order of the connections.
 _order_is_djangos = True
+# Whether the loops that take those lists from us are Django's own.
+_loops_are_djangos = True
+
+
+def _is_ours(function: Any) -> bool:
+    return type(function) is types.FunctionType and function in _originals
+
+
+def _is_djangos(function: Any) -> bool:
+    return (
+        type(function) is types.FunctionType and function.__code__.co_filename == _DISPATCHER_FILE
+    )
 
 
 def install() -> None:
@@ -550,12 +737,13 @@ def install() -> None:
     It stays: a class has a fixed number of version tags for life, and a process that installs
     and removes for every trace ends with every look-up on ``Signal`` uncached.
     """
-    global _order_is_djangos
+    global _order_is_djangos, _loops_are_djangos
     for name, watch in _DJANGOS_OWN.items():
         _patch(Signal, name, watch)
-    live_receivers = _patches[Signal, "_live_receivers"].original
-    _order_is_djangos = live_receivers.__code__.co_filename == _DISPATCHER_FILE
     _watch_sends(Signal)
+    _order_is_djangos = _is_djangos(_patches[Signal, "_live_receivers"].original)
+    sends = [_patches[Signal, name].original for name in _METHODS if (Signal, name) in _patches]
+    _loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
     if "__init_subclass__" not in vars(Signal):
         _patch_with(Signal, "__init_subclass__", None, classmethod(_watch_new_subclass))
     for subclass in _subclasses(Signal):
@@ -569,11 +757,16 @@ def uninstall() -> None:
     passes everything through while no trace runs.
     """
     for patch in _patches.values():
-        if patch.is_in_place():
-            if patch.original is None:
+        if patch.original is None:
+            if patch.is_in_place():
                 delattr(patch.cls, patch.name)
-            else:
-                setattr(patch.cls, patch.name, patch.original)
+        else:
+            found = original = vars(patch.cls).get(patch.name)
+            # Another tool that went away may have put back an earlier one of ours.
+            while _is_ours(original):
+                original = _originals[original]
+            if original is not found:
+                setattr(patch.cls, patch.name, original)
     _patches.clear()
     forget_connections()
 
@@ -587,29 +780,37 @@ def _subclasses(cls: type) -> Iterator[type]:
 
 def _watch_new_subclass(cls: Any, /, **kwargs: Any) -> None:
     super(Signal, cls).__init_subclass__(**kwargs)
-    _watch_sends(cls)
+    try:
+        _watch_sends(cls)
+    except Exception:
+        recording.report_fault(current.get(), "to watch a new subclass of Signal")
 
 
 def _watch_sends(cls: type) -> None:
     """Watch the send methods that the class defines itself."""
-    is_django = cls is Signal
     for method in _METHODS:
         function = vars(cls).get(method)
         if type(function) is types.FunctionType:
-            is_async = asyncio.iscoroutinefunction(function)
-            watch = _watch_asend if is_async else _watch_send
-            _patch(cls, method, functools.partial(watch, method=method, is_django=is_django))
+            is_async = method.startswith("a")
+            if cls is Signal:
+                watch = _watch_asend if is_async else _watch_send
+            else:
+                watch = _watch_own_asend if is_async else _watch_own_send
+            _patch(cls, method, functools.partial(watch, method=method))
 
 
 def _patch(cls: type, name: str, watch: Callable[[Any], Any]) -> None:
-    patch = _patches.get((cls, name))
-    if patch is None or not patch.is_in_place():
-        original = vars(cls)[name]
+    original = vars(cls)[name]
+    if _is_ours(original):
+        _patches[cls, name] = _Patch(cls, name, _originals[original], original)
+    else:
         _patch_with(cls, name, original, watch(original))
 
 
 def _patch_with(cls: type, name: str, original: Any, ours: Any) -> None:
     _patches[cls, name] = _Patch(cls, name, original, ours)
+    if original is not None:
+        _originals[ours] = original
     setattr(cls, name, ours)
 
 

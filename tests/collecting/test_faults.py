@@ -1,0 +1,478 @@
+"""Whatever of ours fails inside a dispatch, the traced code goes on undisturbed, and a log says so."""
+
+import asyncio
+import contextvars
+import datetime
+import functools
+import inspect
+import itertools
+import logging
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+from asgiref.sync import markcoroutinefunction
+from django.contrib.auth.models import User
+from django.dispatch import Signal
+from observing import is_ours
+
+from signal_tracer import trace_signals
+from signal_tracer.collecting import capture, connections, naming, recording, signals
+
+MODULES = (capture, connections, naming, recording, signals)
+
+# Stand around Django's functions and the receivers, and do nothing but call what is fenced.
+WRAPPERS = {
+    "signals.Site.__init__",
+    "signals.WatchedAsyncReceivers.__iter__",
+    "signals.WatchedReceiver.__call__",
+    "signals.WatchedReceiver.__init__",
+    "signals.WatchedReceivers.__iter__",
+    "signals._Closing.__del__",
+    "signals._Closing.__init__",
+    "signals._asend",
+    "signals._calls",
+    "signals._held",
+    "signals._name_like",
+    "signals._run",
+    "signals._send_within",
+    "signals._unwatch",
+    "signals._watch_new_subclass",
+}
+# Called when an object dies, where an exception disturbs nobody.
+CALLBACKS = {"naming.IdentityCache._forget"}
+# Hold the `try` that the rest runs in.
+FENCES = {
+    "recording.report_fault",
+    "signals.WatchedReceiver._begin",
+    "signals._close",
+    "signals._close_failed",
+    "signals._fail",
+    "signals._note_connections",
+    "signals._note_responses",
+    "signals._note_unheard",
+    "signals._note_unheard_everywhere",
+    "signals._open",
+    "signals._site_of",
+    "signals._swallow",
+    "signals._swallow_of_sync_receiver",
+}
+
+
+SETTINGS = {"MAX_DISPATCHES": 60, "EXCLUDE_SIGNALS": ["*excluded*"]}
+
+
+class Fault(Exception):
+    """What is made to happen in our functions."""
+
+
+def functions() -> dict[types.CodeType, tuple[str, Any]]:
+    """Every plain function and method of the collecting wing, by its code."""
+    found: dict[types.CodeType, tuple[str, Any]] = {}
+    for module in MODULES:
+        short = module.__name__.rpartition(".")[2]
+        for name, value in vars(module).items():
+            if isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
+                found[value.__code__] = (f"{short}.{name}", value)
+            elif isinstance(value, type) and value.__module__ == module.__name__:
+                for attribute, method in vars(value).items():
+                    if isinstance(method, types.FunctionType):
+                        found[method.__code__] = (f"{short}.{name}.{attribute}", method)
+    return found
+
+
+@contextmanager
+def broken(function: Any) -> Iterator[None]:
+    """``function`` raises, wherever it was imported to."""
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise Fault
+
+    def fail_at_once(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        raise Fault
+        yield
+
+    original = function.__code__
+    # A function finds its globals in its own module, so the exception is put in by hand.
+    function.__globals__["Fault"] = Fault
+    failing = fail_at_once if inspect.isgeneratorfunction(function) else fail
+    function.__code__ = failing.__code__.replace(co_freevars=original.co_freevars)
+    try:
+        yield
+    finally:
+        function.__code__ = original
+        del function.__globals__["Fault"]
+
+
+class Job:
+    def __call__(self, **named: Any) -> str:
+        return "job done"
+
+
+class Meta:
+    def __init__(self) -> None:
+        self.shape = "round"
+
+
+class Own(Signal):
+    def send(self, sender: Any, **named: Any) -> Any:
+        return [
+            (each, each(signal=self, sender=sender, **named))
+            for each in self._live_receivers(sender)[0]
+        ]
+
+    async def asend(self, sender: Any, **named: Any) -> Any:
+        return await super().asend(sender, **named)
+
+    def send_robust(self, sender: Any, **named: Any) -> Any:
+        return super().send_robust(sender, **named)
+
+    def send_chained(self, sender: Any) -> Any:
+        return [each(signal=self, sender=sender) for each in self._live_receivers(sender)[0]]
+
+
+class Sorting(Signal):
+    def _live_receivers(self, sender: Any) -> Any:
+        found = super()._live_receivers(sender)
+        for receivers in found:
+            receivers.reverse()
+        return found
+
+
+excluded = Signal()
+numbers = itertools.count()
+CACHES: list[Any] = [
+    *(
+        value
+        for module in MODULES
+        for value in vars(module).values()
+        if isinstance(value, naming.IdentityCache)
+    ),
+    capture._shapes,
+]
+
+
+def play() -> list[Any]:
+    """Dispatches of every kind, with values of every kind; returns what they answered."""
+    answers: list[Any] = []
+    plain, other, own, sorting = Signal(), Signal(), Own(), Sorting()
+    # Without a bridge from its thread back to the loop, at which Django's asend() may deadlock.
+    gentle, failing_only = Signal(), Signal()
+    # A signal that two modules hold, in a module that the tracer has not met.
+    module_name = f"made_for_this_test_{next(numbers)}"
+    sys.modules[module_name] = module = types.ModuleType(module_name)
+    module.excluded = excluded  # type: ignore[attr-defined]
+
+    def first(**named: Any) -> str:
+        other.send(User, instance=User(pk=3), created=True)
+        plain.has_listeners(None)
+        return "first"
+
+    def failing(**named: Any) -> str:
+        raise OSError(2, "no such thing")
+
+    def connecting(**named: Any) -> str:
+        other.connect(failing, sender=int)
+        return "connected"
+
+    async def waiting(sender: Any, **named: Any) -> str:
+        await asyncio.sleep(0)
+        if sender != "waiting":
+            await other.asend("waiting")
+        return "waited"
+
+    async def async_failing(**named: Any) -> str:
+        raise ValueError("no")
+
+    class Service:
+        def method(self, **named: Any) -> str:
+            return "served"
+
+    job, service = Job(), Service()
+    markcoroutinefunction(waiting)
+    for receiver in (first, failing, connecting, job, service.method, "answer".format, dict):
+        plain.connect(receiver, weak=False, dispatch_uid=("uid", 1) if receiver is job else None)
+    for receiver in (waiting, async_failing):
+        plain.connect(receiver)
+    for receiver in (failing, job, waiting, async_failing):
+        gentle.connect(receiver)
+    failing_only.connect(failing)
+    failing_only.connect(connecting)
+    for signal in (other, own, sorting, excluded):
+        signal.connect(connecting)
+        signal.connect(job)
+        signal.connect(waiting)
+
+    values = {
+        "user": User(pk=7),
+        "number": 2**200,
+        "text": "long " * 100,
+        "items": [1, {"password": "hunter2", "when": datetime.datetime(2026, 1, 1)}, {3}, b"x"],
+        "password": "hunter2",
+        "users": User.objects.all(),
+        "meta": Meta(),
+        "kind": int,
+        "receiver": first,
+    }
+
+    def note(run: Callable[[], Any]) -> None:
+        try:
+            answered = run()
+            if asyncio.iscoroutine(answered):
+                answered = asyncio.run(answered)
+            if isinstance(answered, list):
+                answered = [
+                    (
+                        getattr(each, "__qualname__", type(each).__name__),
+                        f"{type(response).__name__} {response}"
+                        if not isinstance(response, dict)
+                        else sorted(response),
+                    )
+                    for each, response in answered
+                ]
+            answers.append(answered)
+        except Exception as error:  # noqa: BLE001
+            answers.append((type(error), error.args))
+
+    for sender in (None, "text", int, 5):
+        note(lambda: plain.send_robust(sender, **values))  # noqa: B023
+        note(lambda: plain.send(sender))  # noqa: B023
+    note(lambda: gentle.asend_robust(User, **values))
+    note(lambda: failing_only.asend(User))
+    note(lambda: own.send(int, size=1))
+    note(lambda: own.send_robust(int))
+    note(lambda: own.send_chained(int) and None)
+    note(lambda: excluded.send(int))
+    note(lambda: context_of_an_ended_trace().run(other.send, int))
+    note(lambda: own.asend(int))
+    note(lambda: sorting.send(int))
+    note(lambda: sorting.asend_robust(int))
+    for sender in (int, "text", 5, Meta):
+        note(lambda: Signal().send(sender))  # noqa: B023
+        note(lambda: Signal(use_caching=True).asend(Meta))
+    note(lambda: type("Late", (Own,), {"send": Own.send_chained})().send(int))
+    thread = threading.Thread(target=lambda: note(lambda: other.send_robust("thread")))
+    thread.start()
+    thread.join()
+    note(lambda: plain.disconnect(first))
+    for _ in range(60):
+        note(lambda: sorting.send(int))
+    note(lambda: Signal().send("beyond the limit"))
+    del sys.modules[module_name]
+    excluded.receivers = []
+    return answers
+
+
+@functools.cache
+def answers_without_a_trace() -> list[Any]:
+    return play()
+
+
+def context_of_an_ended_trace() -> contextvars.Context:
+    if not ended:
+        with trace_signals():
+            ended.append(contextvars.copy_context())
+    return ended[0].copy()
+
+
+ended: list[contextvars.Context] = []
+
+
+@pytest.fixture(autouse=True)
+def settings_of_every_kind(settings: Any) -> None:
+    settings.SIGNAL_TRACER = SETTINGS
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "_reported", set())
+    # pytest shows what is logged; here it is the rule.
+    logging.getLogger("django.dispatch").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet_dispatch_log() -> Iterator[None]:
+    logger = logging.getLogger("django.dispatch")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+def forget_names() -> None:
+    for each in CACHES:
+        each.clear()
+
+
+def run_traced(breaking: Any = None) -> tuple[list[Any], Any]:
+    forget_names()
+    with trace_signals(all_threads=True) as trace, trace_signals() as inner:
+        with breaking or nullcontext():
+            answers = play()
+    assert inner.faults <= trace.faults
+    return answers, trace
+
+
+def functions_that_run_inside_dispatches() -> set[str]:
+    context_of_an_ended_trace()
+    known = functions()
+    found: set[str] = set()
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event == "call" and is_ours(code.co_filename) and code in known:
+            found.add(known[code][0])
+
+    def profiled() -> None:
+        threading.setprofile(note)
+        sys.setprofile(note)
+        try:
+            play()
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)  # type: ignore[arg-type]
+
+    forget_names()
+    with trace_signals(all_threads=True), trace_signals():
+        profiled()
+    return found
+
+
+FUNCTIONS = """
+capture.Capture.__init__
+capture.Capture._bounded
+capture.Capture._describe
+capture.Capture._describe_container
+capture.Capture._describe_item
+capture.Capture._describe_object
+capture.Capture._key
+capture.Capture._remember
+capture.Capture._text
+capture.Capture.hide
+capture.Capture.kwargs
+capture.Capture.value
+capture.CapturedError.__init__
+capture._ModelKey.__init__
+capture._first_of_set
+capture._instance_dict_of
+capture._key_attributes
+capture._message_of
+capture._names_of_members
+capture._show_int
+capture._show_key
+capture.is_secret
+capture.name_of_sender
+capture.render
+capture.render_model
+connections._KnownInfos.__init__
+connections._connections_for
+connections._identity
+connections._info_of
+connections._read_connection
+connections.behind
+connections.forget_connections
+connections.infos_of
+naming.IdentityCache.__call__
+naming.IdentityCache.forget
+naming._assigns
+naming._bound_names
+naming._class_location
+naming._describe_function
+naming._dotted
+naming._find_signal_name
+naming._is_bound
+naming._location_of_code
+naming._module_namespace
+naming._modules_now
+naming._scan_class
+naming._scan_modules
+naming._signal_types
+naming.describe_receiver
+naming.find_all_in_class
+naming.find_in_class
+naming.find_sender_frame
+naming.is_a
+naming.name_of_class
+naming.name_of_signal
+naming.unwrapped
+recording.CallRecord.__init__
+recording.CallRecord.add
+recording.CallRecord.fail
+recording.Counter.__init__
+recording.DispatchRecord.__init__
+recording.DispatchRecord.link
+recording.Failure.__init__
+recording.ReceiverInfo.__init__
+recording.Recorder._counter_of
+recording.Recorder.count_unheard
+recording.Recorder.count_unwatched
+recording.Recorder.excludes
+recording.Recorder.keep
+recording.Recorder.leave_out
+recording.Recorders.at
+recording.Recorders.go_below
+recording.Recorders.running
+recording.Root.__init__
+recording.Root.add
+recording.Unkept.__init__
+recording.Unkept.add
+recording.capture_error
+recording.close_dispatch
+recording.close_failed_dispatch
+recording.close_unkept
+recording.count_unheard
+recording.hide_file
+recording.is_hidden_file
+recording.node_with_everywhere
+recording.open_dispatch
+signals.WatchedReceivers.follow_changes
+signals._Patch.__init__
+signals._is_ours
+signals._note_own_loop
+signals._note_own_method
+signals._note_unwatched
+signals._pass_over
+signals._patch
+signals._patch_with
+signals._watch_list
+signals._watch_own_send
+signals._watch_sends
+"""
+
+
+def test_the_list_of_functions_is_complete() -> None:
+    found = functions_that_run_inside_dispatches()
+
+    assert sorted(found - WRAPPERS - FENCES - CALLBACKS) == FUNCTIONS.split()
+    assert sorted((WRAPPERS | FENCES) - found) == ["recording.report_fault"]
+
+
+def test_nothing_fails_by_itself() -> None:
+    untraced = answers_without_a_trace()
+    answers, trace = run_traced()
+
+    assert answers == untraced
+    assert trace.faults == 0
+
+
+@pytest.mark.parametrize("name", FUNCTIONS.split())
+def test_a_function_of_ours_that_fails_does_not_disturb_a_dispatch(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    untraced = answers_without_a_trace()
+    by_name = {each: function for each, function in functions().values()}
+    with caplog.at_level(logging.ERROR, logger="signal_tracer"):
+        answers, trace = run_traced(broken(by_name[name]))
+
+    assert answers == untraced
+    assert trace.faults > 0
+    records = [record for record in caplog.records if record.name == "signal_tracer"]
+    assert records
+    messages = [record.getMessage() for record in records]
+    assert len(messages) == len(set(messages)), "each kind of failure is said once"
+    assert all("the traced code went on undisturbed" in message for message in messages)
+    assert all(record.exc_info and record.exc_info[0] is Fault for record in records)
+    assert recording.current.get() is None

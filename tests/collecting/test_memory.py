@@ -1,0 +1,160 @@
+"""What a trace costs, counted in Python calls and bytes, never in time."""
+
+import asyncio
+import gc
+import sys
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.dispatch import Signal
+from observing import is_ours
+
+from signal_tracer import trace_signals
+
+sent = Signal(use_caching=True)
+
+
+def first(**named: Any) -> None: ...
+
+
+def second(**named: Any) -> None: ...
+
+
+def third(**named: Any) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def three_receivers() -> Any:
+    receivers = (first, second, third)
+    for receiver in receivers:
+        sent.connect(receiver, sender=int)
+    yield
+    for receiver in receivers:
+        sent.disconnect(receiver, sender=int)
+
+
+def our_calls(run: Callable[[], Any]) -> int:
+    """How many Python functions of ours one more run calls."""
+    run()
+    run()
+    count = 0
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        if event == "call" and is_ours(frame.f_code.co_filename):
+            count += 1
+
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def send() -> None:
+    sent.send(int, created=True, using="default")
+
+
+def send_unheard() -> None:
+    sent.send(str, created=True)
+
+
+def bytes_per_run(run: Callable[[], Any], times: int) -> float:
+    for _ in range(10):
+        run()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(times):
+            run()
+        gc.collect()
+        return (tracemalloc.get_traced_memory()[0] - before) / times
+    finally:
+        tracemalloc.stop()
+
+
+def test_before_the_first_trace_nothing_of_ours_is_called() -> None:
+    assert our_calls(send) == 0
+
+
+def test_a_dispatch_that_no_trace_sees_costs_two_calls() -> None:
+    with trace_signals():
+        pass
+
+    assert our_calls(send) == 2
+    assert our_calls(send_unheard) == 1
+
+
+def test_an_unheard_dispatch_costs_one_call() -> None:
+    with trace_signals():
+        assert our_calls(send_unheard) == 1
+
+
+def test_a_traced_dispatch_costs_a_bounded_number_of_calls() -> None:
+    with trace_signals():
+        with_three = our_calls(send)
+        sent.disconnect(third, sender=int)
+        with_two = our_calls(send)
+
+    # One resumes the loop's iterator, one makes the record.
+    assert with_three - with_two == 2
+    assert with_two <= 25
+
+
+def test_a_dispatch_takes_600_bytes_and_a_receiver_call_170() -> None:
+    with trace_signals() as trace:
+        with_three = bytes_per_run(send, 400)
+        sent.disconnect(third, sender=int)
+        with_two = bytes_per_run(send, 400)
+
+    assert trace.omitted == 0
+    a_call = with_three - with_two
+    assert a_call <= 170
+    assert with_two - 2 * a_call <= 600
+
+
+def test_an_unheard_dispatch_takes_nothing() -> None:
+    with trace_signals():
+        assert bytes_per_run(send_unheard, 1000) < 1
+
+
+def test_beyond_the_limit_nothing_more_is_kept(settings: Any) -> None:
+    settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 5}
+    with trace_signals() as trace:
+        beyond = bytes_per_run(send, 1000)
+
+    assert beyond < 1
+    assert (len(trace.dispatches), trace.omitted) == (5, 1005)
+
+
+def test_beyond_the_limit_async_dispatches_keep_nothing_more(settings: Any) -> None:
+    settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 5}
+
+    async def run() -> None:
+        await sent.asend(int)
+
+    def measure(runner: asyncio.Runner) -> float:
+        return bytes_per_run(lambda: runner.run(run()), 100)
+
+    with asyncio.Runner() as runner:
+        untraced = measure(runner)
+    with trace_signals() as trace, asyncio.Runner() as runner:
+        runner.run(run())
+        beyond = measure(runner)
+
+    assert beyond - untraced < 30
+    assert (len(trace.dispatches), trace.omitted) == (5, 106)
+
+
+def test_many_senders_do_not_make_the_counts_of_the_unheard_grow(settings: Any) -> None:
+    settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 5}
+    with trace_signals() as trace:
+        for number in range(100):
+            Signal().send(f"sender {number}")
+            sent.send_robust(type(f"Sender{number}", (), {}))
+
+    assert sum(each.count for each in trace.unheard) == 200

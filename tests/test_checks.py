@@ -1,0 +1,233 @@
+"""The system checks: whatever is wrong with the setting is named, with what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import Error, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+KEYS = (
+    "ENABLED, REPORTERS, EXCLUDE_SIGNALS, SLOW_RECEIVER_MS, MAX_DISPATCHES, MAX_VALUE_LENGTH, "
+    "RECORD_LOCATIONS"
+)
+not_callable = "text"
+
+
+def a_reporter(trace: object) -> None:
+    """A callable that a setting can name."""
+
+
+def found(setting: Any, settings: Any) -> list[tuple[str, str, str]]:
+    """The id, message and hint of each message of ours."""
+    settings.SIGNAL_TRACER = setting
+    messages = [each for each in run_checks() if str(each.id).startswith("signal_tracer.")]
+    assert all(type(each) is Error for each in messages)
+    return [(str(each.id)[-4:], each.msg, str(each.hint)) for each in messages]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        None,
+        {"ENABLED": None},
+        {"ENABLED": True},
+        {"ENABLED": False},
+        {"ENABLED": "test_checks.a_reporter"},
+        {"REPORTERS": []},
+        {"REPORTERS": ()},
+        {"REPORTERS": ["test_checks.a_reporter", "signal_tracer.showing.console.report"]},
+        {"EXCLUDE_SIGNALS": ["*"]},
+        {"EXCLUDE_SIGNALS": ("debug_toolbar.*", "a")},
+        {"SLOW_RECEIVER_MS": 0},
+        {"SLOW_RECEIVER_MS": 0.5},
+        {"MAX_DISPATCHES": 1},
+        {"MAX_VALUE_LENGTH": 10**9},
+        {"RECORD_LOCATIONS": False},
+    ],
+    ids=str,
+)
+def test_a_right_setting_is_fine(setting: Any, settings: Any) -> None:
+    assert found(setting, settings) == []
+
+
+def test_no_setting_is_fine(settings: Any) -> None:
+    settings.SIGNAL_TRACER = {}
+    del settings.SIGNAL_TRACER
+
+    assert [each for each in run_checks() if str(each.id).startswith("signal_tracer.")] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("SLOW_MS", "Did you mean 'SLOW_RECEIVER_MS'?"),
+        ("MAX_DISPATCH", "Did you mean 'MAX_DISPATCHES'?"),
+        ("enabled", "Did you mean 'ENABLED'?"),
+        ("reporter", "Did you mean 'REPORTERS'?"),
+        ("ENABELD", "Did you mean 'ENABLED'?"),
+        ("RECORD_LOCATION", "Did you mean 'RECORD_LOCATIONS'?"),
+        ("EXCLUDE", "Did you mean 'EXCLUDE_SIGNALS'?"),
+        ("XYZ", f"The keys are: {KEYS}."),
+        ("", f"The keys are: {KEYS}."),
+        (3, f"The keys are: {KEYS}."),
+        (None, f"The keys are: {KEYS}."),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_likeliest_one(key: Any, hint: str, settings: Any) -> None:
+    assert found({key: 1}, settings) == [
+        ("E001", f"SIGNAL_TRACER has an unknown key {key!r}.", hint)
+    ]
+
+
+WRONG = [
+    ("ENABLED", 1, "1", "None, a bool or the dotted path of a callable(request)", "None"),
+    ("ENABLED", len, "a builtin_function_or_method", None, "None"),
+    ("ENABLED", [], "a list", None, "None"),
+    ("REPORTERS", "a.b", "'a.b'", "a list of dotted paths", "()"),
+    ("REPORTERS", [len], "a list", "a list of dotted paths", "()"),
+    ("REPORTERS", None, "None", "a list of dotted paths", "()"),
+    ("REPORTERS", {"a"}, "a set", "a list of dotted paths", "()"),
+    (
+        "EXCLUDE_SIGNALS",
+        "a.*",
+        "'a.*'",
+        "a list of patterns such as 'debug_toolbar.*'",
+        "('debug_toolbar.*', 'django.test.signals.template_rendered')",
+    ),
+    (
+        "EXCLUDE_SIGNALS",
+        [1],
+        "a list",
+        "a list of patterns such as 'debug_toolbar.*'",
+        "('debug_toolbar.*', 'django.test.signals.template_rendered')",
+    ),
+    ("SLOW_RECEIVER_MS", "10", "'10'", "a number of milliseconds, 0 or more", "10"),
+    ("SLOW_RECEIVER_MS", -1, "-1", "a number of milliseconds, 0 or more", "10"),
+    ("SLOW_RECEIVER_MS", True, "True", "a number of milliseconds, 0 or more", "10"),
+    ("SLOW_RECEIVER_MS", float("nan"), "nan", "a number of milliseconds, 0 or more", "10"),
+    ("SLOW_RECEIVER_MS", float("inf"), "inf", "a number of milliseconds, 0 or more", "10"),
+    ("SLOW_RECEIVER_MS", None, "None", "a number of milliseconds, 0 or more", "10"),
+    ("MAX_DISPATCHES", 0, "0", "a whole number, 1 or more", "2000"),
+    ("MAX_DISPATCHES", True, "True", "a whole number, 1 or more", "2000"),
+    ("MAX_DISPATCHES", 1.5, "1.5", "a whole number, 1 or more", "2000"),
+    ("MAX_DISPATCHES", None, "None", "a whole number, 1 or more", "2000"),
+    ("MAX_VALUE_LENGTH", -3, "-3", "a whole number of characters, 1 or more", "200"),
+    ("RECORD_LOCATIONS", 1, "1", "True or False", "True"),
+    ("RECORD_LOCATIONS", None, "None", "True or False", "True"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "shown", "expected", "default"), WRONG)
+def test_a_value_of_the_wrong_type_is_named_with_the_default_used_instead(
+    key: str, value: Any, shown: str, expected: str | None, default: str, settings: Any
+) -> None:
+    ((check_id, message, hint),) = found({key: value}, settings)
+
+    assert check_id == "E002"
+    assert message.startswith(f"SIGNAL_TRACER[{key!r}] is {shown}, not ")
+    if expected is not None:
+        assert message == f"SIGNAL_TRACER[{key!r}] is {shown}, not {expected}."
+    assert hint == f"Until this is mended the default is used: {default}."
+
+
+def test_a_number_too_large_to_be_milliseconds_is_named(settings: Any) -> None:
+    ((check_id, message, _),) = found({"SLOW_RECEIVER_MS": 10**400}, settings)
+
+    assert check_id == "E002"
+    assert message.endswith("not a number of milliseconds, 0 or more.")
+
+
+def test_a_number_too_large_to_be_spelled_is_named(settings: Any) -> None:
+    ((check_id, message, _),) = found({"SLOW_RECEIVER_MS": 10**5000}, settings)
+
+    assert check_id == "E002"
+    assert message == (
+        "SIGNAL_TRACER['SLOW_RECEIVER_MS'] is an enormous number, "
+        "not a number of milliseconds, 0 or more."
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"), [([], "list"), ("on", "str"), (True, "bool"), (5, "int"), (len, None)]
+)
+def test_a_setting_that_is_no_dict_is_named(setting: Any, kind: str | None, settings: Any) -> None:
+    kind = kind or "builtin_function_or_method"
+
+    assert found(setting, settings) == [
+        (
+            "E002",
+            f"SIGNAL_TRACER is a {kind}, not a dict.",
+            f"Write SIGNAL_TRACER = {{...}} with any of these keys: {KEYS}.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("key", ["REPORTERS", "ENABLED"])
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("test_checks.nowhere", "which cannot be imported (ImportError: "),
+        ("no.such.module", "which cannot be imported (ModuleNotFoundError: "),
+        ("no_dots", "which cannot be imported (ImportError: no_dots doesn't look like"),
+        ("", "which cannot be imported (ImportError: "),
+        (".relative", "which cannot be imported ("),
+        ("test_checks.not_callable", "which is not callable."),
+        ("module_that_fails.report", "which cannot be imported (ZeroDivisionError: "),
+    ],
+    ids=["no attribute", "no module", "no dots", "empty", "relative", "no callable", "failing"],
+)
+def test_a_path_that_leads_nowhere_is_named(
+    key: str,
+    path: str,
+    reason: str,
+    settings: Any,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "module_that_fails.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    ((check_id, message, hint),) = found({key: [path] if key == "REPORTERS" else path}, settings)
+
+    assert check_id == "E004"
+    assert message.startswith(f"SIGNAL_TRACER[{key!r}] names {path!r}, {reason}")
+    assert hint == (
+        "Give the dotted path of a callable, such as "
+        "'signal_tracer.showing.console.report', or remove it."
+    )
+
+
+def test_everything_wrong_is_named_at_once(settings: Any) -> None:
+    setting = {
+        "REPORTERS": ["nowhere", "test_checks.a_reporter", "no.where"],
+        "MAX_DISPATCHES": "x",
+        "SLOW": 1,
+    }
+
+    assert [check_id for check_id, _, _ in found(setting, settings)] == [
+        *("E002", "E001", "E004", "E004"),
+    ]
+
+
+def test_manage_check_fails_for_a_wrong_setting_and_says_why(settings: Any) -> None:
+    settings.SIGNAL_TRACER = {"SLOW_MS": 1}
+
+    with pytest.raises(SystemCheckError) as caught:
+        call_command("check")
+
+    text = str(caught.value)
+    assert "(signal_tracer.E001) SIGNAL_TRACER has an unknown key 'SLOW_MS'." in text
+    assert "HINT: Did you mean 'SLOW_RECEIVER_MS'?" in text
+
+
+def test_a_panel_without_the_app_is_an_error(settings: Any) -> None:
+    settings.INSTALLED_APPS = [each for each in settings.INSTALLED_APPS if each != "signal_tracer"]
+
+    messages = [each for each in run_checks() if str(each.id).startswith("signal_tracer.")]
+
+    assert [(each.id, each.hint) for each in messages] == [
+        ("signal_tracer.E003", "Add 'signal_tracer' to INSTALLED_APPS.")
+    ]

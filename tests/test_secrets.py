@@ -1,0 +1,391 @@
+"""Secrets: what is redacted, and that it then appears nowhere a trace is shown."""
+
+from __future__ import annotations
+
+import decimal
+import enum
+import io
+import re
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from html import unescape
+from typing import Any, NamedTuple
+
+import pytest
+from debug_toolbar.store import MemoryStore
+from debug_toolbar.toolbar import DebugToolbar
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.dispatch import Signal
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.test import RequestFactory
+from django.utils.safestring import mark_safe
+from rich.console import Console
+
+from signal_tracer import Trace, trace_signals
+from signal_tracer.panel import SignalTracerPanel
+from signal_tracer.showing.console import render_trace
+from signal_tracer.trace import Summary
+
+paid = Signal()
+Shown = Callable[[Callable[[], object]], str]
+
+
+def accept(sender: object, **kwargs: object) -> None:
+    """Takes any dispatch and looks at nothing."""
+
+
+@pytest.fixture(autouse=True)
+def connected() -> Iterator[None]:
+    paid.connect(accept)
+    yield
+    paid.receivers = []
+    paid.sender_receivers_cache.clear()
+    MemoryStore.clear()
+
+
+def in_the_console(trace: Trace) -> str:
+    out = io.StringIO()
+    Console(file=out, width=5_000, no_color=True).print(render_trace(trace))
+    return out.getvalue()
+
+
+def in_the_panel(send: Callable[[], object]) -> str:
+    request = RequestFactory().get("/pay/")
+    toolbar = DebugToolbar(request, lambda request: HttpResponse())
+    panel = toolbar.get_panel_by_id(SignalTracerPanel.__name__)
+    panel.enable_instrumentation()
+    try:
+        send()
+    finally:
+        panel.disable_instrumentation()
+    panel.generate_stats(request, HttpResponse())
+    stored = DebugToolbar.fetch(toolbar.request_id).get_panel_by_id(SignalTracerPanel.__name__)
+    return f"{stored.content} {stored.nav_subtitle} {stored.get_stats()}"
+
+
+@pytest.fixture
+def shown(settings: Any) -> Shown:
+    """All that anybody can be shown of what was sent: JSON, text, console and panel."""
+    settings.DEBUG_TOOLBAR_PANELS = ["signal_tracer.panel.SignalTracerPanel"]
+
+    def show(send: Callable[[], object]) -> str:
+        html = in_the_panel(send)
+        with trace_signals() as trace:
+            send()
+        assert trace.faults == 0
+        again = Trace.from_dict(trace.to_dict())
+        console = in_the_console(trace), in_the_console(again)
+        return "\n".join([trace.to_json(), str(trace), *console, html, unescape(html)])
+
+    return show
+
+
+NAMES = [
+    *("password", "PASSWORD", "new_password1", "passwd", "passphrase", "api_key", "apikey"),
+    *("token", "csrfmiddlewaretoken", "csrf_token", "access_token", "refreshToken", "secret"),
+    *("client_secret", "signature", "Authorization", "authorization_header", "card_number"),
+    *("creditCard", "cvv", "CVV2", "session_key", "sessionid", "session", "private_key"),
+    *("http_cookie", "HTTP_COOKIE", "auth"),
+]
+SECRET = "hunter2-Zq9"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_value_with_a_secret_name_appears_nowhere(name: str, shown: Shown) -> None:
+    values = {name: SECRET}
+    said = shown(
+        lambda: paid.send(
+            None, **values, items=[values], mapping={"a": values}, deep=[[values]], pair=(values,)
+        )
+    )
+
+    assert SECRET not in said
+    assert f"'{name}': [redacted]" in said
+
+
+def test_a_name_that_is_not_secret_keeps_its_value(shown: Shown) -> None:
+    with trace_signals() as trace:
+        paid.send(None, order=3, name="Ann", url="/pay/", cards=1, tokens=2)
+
+    assert trace.dispatches[0].kwargs == {
+        "order": 3,
+        "name": "Ann",
+        "url": "/pay/",
+        "cards": Summary("[redacted]"),
+        "tokens": Summary("[redacted]"),
+    }
+
+
+class Key(models.TextChoices):
+    PASSWORD = "password"
+
+
+class Login(NamedTuple):
+    user: str
+    password: str
+
+
+class Headers(OrderedDict[str, str]):
+    pass
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {mark_safe("password"): SECRET},
+        {Key.PASSWORD: SECRET},
+        Login("ann", SECRET),
+        [Login("ann", SECRET)],
+        Headers(Authorization=SECRET),
+        QueryDict(f"a=1&password={SECRET}&password=x"),
+        [("Authorization", SECRET)],
+        (("X-Api-Key", SECRET), ("Accept", "*/*")),
+        {"password": [SECRET]},
+        {"password": {"new": SECRET}},
+        {"login": Login("ann", SECRET)},
+    ],
+    ids=[
+        *("safe string", "enum", "named tuple", "named tuple in a list", "subclass of a dict"),
+        *("QueryDict", "pair", "pairs", "list", "dict", "named tuple in a dict"),
+    ],
+)
+def test_a_secret_key_in_a_container_of_any_kind_is_redacted(value: object, shown: Shown) -> None:
+    assert SECRET not in shown(lambda: paid.send(None, value=value))
+
+
+def test_the_form_and_headers_of_a_request_are_not_shown(shown: Shown) -> None:
+    request = RequestFactory().post(
+        f"/pay/?token={SECRET}", {"password": SECRET}, headers={"authorization": SECRET}
+    )
+    request.COOKIES["sessionid"] = SECRET
+
+    said = shown(lambda: paid.send(HttpRequest, request=request, post=request.POST))
+
+    assert SECRET not in said
+    assert "POST /pay/" in said
+
+
+def fail_with(make: Callable[[Any], BaseException]) -> Callable[..., None]:
+    def fail(sender: object, password: Any = None, **kwargs: object) -> None:
+        raise make(password)
+
+    return fail
+
+
+MESSAGES: dict[str, Callable[[Any], BaseException]] = {
+    "message": lambda secret: ValueError(f"no such password: {secret}"),
+    "several arguments": lambda secret: ValueError("no", secret, [secret]),
+    "errno": lambda secret: OSError(2, f"no {secret}"),
+    "validation": lambda secret: ValidationError("No %(p)s", params={"p": secret}),
+    "a long message": lambda secret: ValueError(f"{'x' * 500} {secret}"),
+    "with a line break before": lambda secret: ValueError("a", f"first line\n{secret}\tsecond"),
+    "in a URL": lambda secret: ValueError(f"GET /login?x={secret}&y=1 key_{secret}_end"),
+    "in a dict": lambda secret: ValueError({"said": secret}),
+    "in an exception": lambda secret: RuntimeError("outer", ValueError(secret)),
+}
+
+
+@pytest.mark.parametrize("make", MESSAGES.values(), ids=MESSAGES)
+def test_a_secret_quoted_by_an_exception_is_masked(
+    make: Callable[[Any], BaseException], shown: Shown
+) -> None:
+    fail = fail_with(make)
+    paid.connect(fail)
+
+    assert SECRET not in shown(lambda: paid.send_robust(None, password=SECRET))
+
+
+def test_a_secret_quoted_anywhere_else_is_masked(shown: Shown) -> None:
+    def respond(sender: object, **kwargs: object) -> object:
+        return {"text": f"welcome, {SECRET}", "token": "another-secret", "list": [SECRET]}
+
+    def literal(sender: object, **kwargs: object) -> None:
+        raise ValueError("hunter2-Zq9")
+
+    def send() -> None:
+        paid.send_robust(None, password=SECRET)
+        paid.send_robust(f"sent by {SECRET}", quote=f"({SECRET})", bare=SECRET, said=[SECRET])
+        paid.send_robust(None, text="the token is another-secret")
+        Signal().send(f"unheard from {SECRET}")
+
+    paid.connect(respond)
+    paid.connect(literal, dispatch_uid=f"uid-{SECRET}")
+    said = shown(send)
+
+    assert SECRET not in said
+    assert "another-secret" not in said
+
+
+def test_a_secret_sent_before_it_is_known_to_be_one_is_masked(shown: Shown) -> None:
+    def send() -> None:
+        paid.send(None, text=f"it is {SECRET}")
+        paid.send(None, password=SECRET)
+
+    assert SECRET not in shown(send)
+
+
+ODD_SECRETS = {
+    "quotes": 'xq7a\'s "zk3bb" vw9cc',
+    "an apostrophe": "xq7a'zk3bb",
+    "a backslash": "xq7a\\zk3bb\\vw9cc",
+    "a line break": "xq7aa\nzk3bb",
+    "not ASCII": "xäq7öaa\x07-1",
+    "signs at both ends": "$zk3bbb!?",
+    "long": "eyJ" + "xq7azk3b" * 150,
+    "a number": 4242424242424242,
+    "a UUID": uuid.UUID("12345678-1234-5678-1234-567812345678"),
+    "a Decimal": decimal.Decimal("9182736455.25"),
+}
+
+
+@pytest.mark.parametrize("secret", ODD_SECRETS.values(), ids=ODD_SECRETS)
+def test_a_secret_of_any_shape_is_masked_where_it_is_quoted(secret: Any, shown: Shown) -> None:
+    fail = fail_with(lambda password: ValueError(f"no: {password}", f"got <{password}>"))
+    plain = fail_with(lambda password: ValueError(f"a{password}b is no password"))
+    paid.connect(fail)
+    paid.connect(plain)
+
+    said = shown(
+        lambda: paid.send_robust(
+            None, password=secret, text=f"x {secret} y", nested=[f"\n{secret}'\"", (secret,)]
+        )
+    )
+
+    for half in re.split(r"\W+", str(secret)):
+        assert len(half) < 5 or half not in said
+
+
+@pytest.mark.parametrize("offset", [150, 195, 199])
+def test_a_secret_that_is_cut_with_its_text_leaves_no_half(offset: int, shown: Shown) -> None:
+    secret = "abcdefghijklmnopqrstuvwxyz0123456789"
+    text = "-" * offset + secret
+
+    said = shown(lambda: paid.send(None, password=secret, text=text, nested=[text]))
+
+    assert secret[:5] not in said
+
+
+def test_a_number_that_is_a_secret_is_masked_where_it_is_sent_as_another(shown: Shown) -> None:
+    number = 4242424242424242
+
+    said = shown(lambda: paid.send(None, card_number=number, digits=number, listed=[number]))
+
+    assert str(number) not in said
+
+
+def test_a_short_secret_does_not_mask_parts_of_words_and_numbers() -> None:
+    with trace_signals() as trace:
+        paid.send(None, cvv="123", text="51234 and 123", pk=123)
+
+    assert trace.dispatches[0].kwargs == {
+        "cvv": Summary("[redacted]"),
+        "text": Summary("'51234 and [redacted]'"),
+        "pk": 123,
+    }
+
+
+class Token(models.Model):
+    key = models.CharField(primary_key=True, max_length=40)
+
+    class Meta:
+        app_label = "safety"
+
+
+class Seat(models.Model):
+    pk = models.CompositePrimaryKey("row", "api_key")
+    row = models.IntegerField()
+    api_key = models.CharField(max_length=40)
+
+    class Meta:
+        app_label = "safety"
+
+
+@pytest.mark.parametrize(
+    ("instance", "expected"),
+    [
+        (Session(session_key=SECRET), "sessions.Session(pk=[redacted])"),
+        (Token(key=SECRET), "safety.Token(pk=[redacted])"),
+        (Seat(row=2, api_key=SECRET), "safety.Seat(pk=("),
+    ],
+    ids=["session", "token", "composite"],
+)
+def test_a_model_whose_key_is_a_secret_does_not_show_it(
+    instance: models.Model, expected: str, shown: Shown
+) -> None:
+    said = shown(lambda: paid.send(instance, instance=instance, listed=[instance], said=SECRET))
+
+    assert SECRET not in said
+    assert expected in said
+
+
+def test_a_secret_of_a_nested_trace_is_masked_in_the_one_around_it() -> None:
+    def respond(sender: object, **kwargs: object) -> object:
+        return {"token": SECRET}
+
+    paid.connect(respond)
+    with trace_signals() as outer:
+        with trace_signals() as inner:
+            paid.send(None)
+        paid.disconnect(respond)
+        paid.send(None, text=f"it is {SECRET}")
+
+    assert SECRET not in outer.to_json()
+    assert SECRET not in inner.to_json()
+
+
+def test_a_secret_is_kept_by_nothing_that_outlives_its_trace() -> None:
+    from signal_tracer.collecting import capture, connections
+
+    class Credentials(dict[str, str]):
+        __hash__ = object.__hash__
+
+    sender = Credentials(password=SECRET)
+    with trace_signals():
+        paid.send(sender)
+
+    kept = [
+        value.secrets
+        for module in (capture, connections)
+        for value in vars(module).values()
+        if isinstance(value, capture.Capture)
+    ]
+    assert all(secrets.mask(SECRET) == SECRET for secrets in kept)
+
+
+def test_many_secrets_are_masked() -> None:
+    with trace_signals() as trace:
+        for number in range(1500):
+            paid.send(None, session_key=f"secret-{number:05}", text=f"it was secret-{number:05}.")
+
+    assert "secret-0" not in trace.to_json()
+    assert len(trace.dispatches) == 1500
+
+
+def test_html_in_what_was_sent_arrives_escaped(settings: Any) -> None:
+    settings.DEBUG_TOOLBAR_PANELS = ["signal_tracer.panel.SignalTracerPanel"]
+    script = "<script>alert(1)</script>"
+
+    def fail(sender: object, **kwargs: object) -> None:
+        raise ValueError(script)
+
+    fail.__qualname__ = script
+    paid.connect(fail, dispatch_uid=script)
+    html = in_the_panel(
+        lambda: paid.send_robust(script, value=script, nested=[{script: script}], **{script: 1})
+    ).split(" {'trace'")[0]
+
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+
+
+def test_an_enum_named_like_a_secret_is_shown() -> None:
+    class Step(enum.Enum):
+        PASSWORD_SENT = 1
+
+    with trace_signals() as trace:
+        paid.send(None, step=Step.PASSWORD_SENT)
+
+    assert str(trace.dispatches[0].kwargs["step"]).endswith("Step.PASSWORD_SENT")
