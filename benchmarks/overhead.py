@@ -337,14 +337,19 @@ def main() -> None:
     print(f"| {'work':46} | {'target':>9} | {'min':>9} | {'median':>9} | met |")
     print(f"|{'-' * 48}|{'-' * 10}:|{'-' * 10}:|{'-' * 10}:|-----|")
     own = "Django's own" if untouched else "NOT Django's"
-    print(f"| {'never asked for a trace: Signal is':46} | {'Djangos':>9} | {own:>21} | {'yes' if untouched else 'NO':3} |")
+    met = "yes" if untouched else "NO"
+    print(f"| {'never asked for a trace: Signal is':46} | {'Djangos':>9} | {own:>21} | {met:3} |")
     for result in results:
         figures = [
             f"{number:,.{0 if number >= 100 else 2}f}{result.unit}"
             for number in (result.target, result.minimum, result.median)
         ]
         met = "yes" if result.is_met else "NO"
-        print(f"| {result.name:46} | " + " | ".join(f"{each:>9}" for each in figures) + f" | {met:3} |")
+        print(
+            f"| {result.name:46} | "
+            + " | ".join(f"{each:>9}" for each in figures)
+            + f" | {met:3} |"
+        )
 
 
 if __name__ == "__main__":

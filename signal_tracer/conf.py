@@ -1,4 +1,4 @@
-"""The place for the one setting, ``SIGNAL_TRACER``: its keys, their defaults, what is wrong with it."""
+"""The place for the one setting, ``SIGNAL_TRACER``: its keys, defaults and mistakes."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Summary:
         return self.text
 
 
-Value: TypeAlias = "str | int | float | bool | None | Summary"
+Value: TypeAlias = "str | int | float | bool | Summary | None"
 
 
 def show_value(value: Value) -> str:

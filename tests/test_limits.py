@@ -430,13 +430,16 @@ def test_nothing_is_counted_after_the_end() -> None:
 
 def test_settings_are_read_when_a_trace_starts() -> None:
     first.connect(accept)
-    with trace_signals() as trace, setting(
-        {
-            "MAX_VALUE_LENGTH": 3,
-            "MAX_DISPATCHES": 1,
-            "RECORD_LOCATIONS": False,
-            "SLOW_RECEIVER_MS": 0,
-        }
+    with (
+        trace_signals() as trace,
+        setting(
+            {
+                "MAX_VALUE_LENGTH": 3,
+                "MAX_DISPATCHES": 1,
+                "RECORD_LOCATIONS": False,
+                "SLOW_RECEIVER_MS": 0,
+            }
+        ),
     ):
         first.send(None, value="abcdef")
         first.send(None, value="abcdef")

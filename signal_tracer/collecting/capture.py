@@ -238,11 +238,10 @@ class Capture:
     def _describe_container(self, live: Any, depth: int) -> str | None:
         kind = type(live)
         # The base class's own iterators: a subclass may have overridden them.
-        for base, opening, closing in _CONTAINERS:
-            if issubclass(kind, base):
-                break
-        else:
+        container = next((each for each in _CONTAINERS if issubclass(kind, each[0])), None)
+        if container is None:
             return None
+        base, opening, closing = container
         size = base.__len__(live)
         # An instance dict counts as a plain dict; any other subclass is named.
         prefix = "" if kind is base else class_name(kind)

@@ -54,7 +54,8 @@ def _watch_send(original: Any, method: Method) -> Any:
         # Django's own fast path. A sender with a __hash__ or __eq__ of its own is left to Django,
         # or it would run twice.
         if not self.receivers or (
-            type(type(sender)) is type
+            self.use_caching
+            and type(type(sender)) is type
             and type(sender).__hash__ is _object_hash
             and type(sender).__eq__ is _object_eq
             and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
@@ -180,7 +181,7 @@ def _watch_own_asend(original: Any, method: Method) -> Any:
 
 
 class Site:
-    """What is worth knowing of a frame, which itself would keep the coroutine alive that it holds."""
+    """What is worth knowing of a frame, which itself would keep alive what its code holds."""
 
     __slots__ = ("f_code", "f_globals", "f_lasti")
 

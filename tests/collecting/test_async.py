@@ -1,8 +1,10 @@
 """Async receivers: who sent what while several wait, how calls end, and what stays behind."""
 
 import asyncio
+import contextlib
 import contextvars
 import gc
+import linecache
 import threading
 import warnings
 import weakref
@@ -159,8 +161,7 @@ async def test_a_gathered_dispatch_is_sent_from_the_line_that_called_asend() -> 
         __file__,
         "test_a_gathered_dispatch_is_sent_from_the_line_that_called_asend",
     )
-    with open(__file__) as lines:
-        assert lines.readlines()[site.line - 1].strip() == "coroutine = paid.asend(None)"
+    assert linecache.getline(__file__, site.line).strip() == "coroutine = paid.asend(None)"
 
 
 async def test_a_task_that_a_receiver_started_belongs_to_the_receiver() -> None:
@@ -312,11 +313,8 @@ async def test_a_failing_receiver_cancels_its_siblings_where_django_does_so() ->
 
 
 async def test_async_receivers_do_not_run_after_a_failing_sync_one() -> None:
-    if django.VERSION < (6, 1):
-        # There they start first; the synchronous receivers after the failing one do not run.
-        expected = ["failing", "late"]
-    else:
-        expected = ["failing", "late", "patient"]
+    # Before 6.1 they start first, and only the synchronous ones after the failing one do not run.
+    expected = ["failing", "late", *(["patient"] if django.VERSION >= (6, 1) else [])]
 
     def failing(**named: Any) -> None:
         raise ValueError("no")
@@ -345,13 +343,10 @@ def test_a_receiver_that_could_not_be_called_leaves_its_siblings_not_run() -> No
 
     paid.connect(never_started)
     paid.connect(takes_nothing)
-    with (
-        warnings.catch_warnings(record=True) as caught,
-        trace_signals() as trace,
-        pytest.raises(TypeError),
-    ):
+    with warnings.catch_warnings(record=True) as caught, trace_signals() as trace:
         warnings.simplefilter("always")
-        paid.send(None)
+        with pytest.raises(TypeError):
+            paid.send(None)
     gc.collect(1)
 
     assert [str(each.message) for each in caught] == [
@@ -426,10 +421,8 @@ async def test_what_a_receiver_held_is_freed_as_soon_as_without_a_trace(ending: 
         await waiting.wait()
         if ending == "cancelled":
             task.cancel()
-        try:
+        with contextlib.suppress(ValueError, asyncio.CancelledError):
             await task
-        except (ValueError, asyncio.CancelledError):
-            pass
         del task
         await asyncio.sleep(0)
         return references[0]() is None

@@ -52,7 +52,7 @@ class PluginSignal(Signal):
         for receiver in self._sorted_receivers(sender):
             try:
                 yield receiver, receiver(signal=self, sender=sender, **named)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 self._log_robust_failure(receiver, error)
                 yield receiver, error
 
@@ -331,7 +331,9 @@ def test_a_loop_inside_a_receiver_does_not_mark_the_receiver_as_failed(
     with caplog.at_level(logging.CRITICAL), trace_signals() as trace:
         outer.send(None)
 
-    assert [call.outcome for call in trace.find(receiver=receiver)[0].receiver_calls] == ["returned"]
+    assert [call.outcome for call in trace.find(receiver=receiver)[0].receiver_calls] == [
+        "returned"
+    ]
 
 
 def test_a_subclass_defined_after_the_tracer_was_installed_is_watched() -> None:

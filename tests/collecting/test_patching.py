@@ -343,7 +343,7 @@ untraced = results(METHOD); sent.clear()
 
 
 def run(script: str) -> str:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
@@ -381,8 +381,12 @@ def test_the_real_sentry_works_and_is_traced_right(order: str, method: str) -> N
 
 def test_every_function_of_django_that_we_replace_keeps_its_name_and_signature() -> None:
     uninstall()
-    untraced = [(vars(Signal)[each].__qualname__, signature(getattr(Signal, each))) for each in PATCHED]
+    untraced = [
+        (vars(Signal)[each].__qualname__, signature(getattr(Signal, each))) for each in PATCHED
+    ]
     with trace_signals():
-        traced = [(vars(Signal)[each].__qualname__, signature(getattr(Signal, each))) for each in PATCHED]
+        traced = [
+            (vars(Signal)[each].__qualname__, signature(getattr(Signal, each))) for each in PATCHED
+        ]
 
     assert traced == untraced

@@ -48,9 +48,7 @@ def trees(is_async: bool) -> st.SearchStrategy[Dispatch]:
             receivers=st.lists(receivers, max_size=4).map(tuple),
         )
 
-    bare = st.builds(
-        Dispatch, robust=st.booleans(), caught=st.booleans(), receivers=st.just(())
-    )
+    bare = st.builds(Dispatch, robust=st.booleans(), caught=st.booleans(), receivers=st.just(()))
     return st.recursive(bare, grow, max_leaves=12)
 
 
@@ -221,7 +219,9 @@ def test_an_async_tree_runs_the_same_and_is_traced_as_grown(tree: Dispatch) -> N
         asyncio.run(traced.asend(tree, "0"))
 
     assert traced.journal == untraced.journal
-    expected = [line.replace("send_robust", "asend_robust") for line in expected_outline(tree, "0")[0]]
+    expected = [
+        line.replace("send_robust", "asend_robust") for line in expected_outline(tree, "0")[0]
+    ]
     assert seen_outline(trace) == expected
     assert trace.faults == 0
 
@@ -236,7 +236,7 @@ def test_an_async_tree_in_which_anything_fails_runs_the_same(tree: Dispatch) -> 
             try:
                 asyncio.run(grown.asend(tree, "0"))
                 errors.append(None)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 errors.append(describe(error))
         journals.append(grown.journal)
 
@@ -251,7 +251,9 @@ def test_an_async_tree_in_which_anything_fails_runs_the_same(tree: Dispatch) -> 
             # Each call stands under its dispatch, and each nested dispatch under its call.
             assert call.receiver.rpartition("_")[2].rpartition("-")[0] == path
             for nested in call.dispatches:
-                assert nested.sender.strip("'").rpartition("-")[0] == call.receiver.rpartition("_")[2]
+                assert (
+                    nested.sender.strip("'").rpartition("-")[0] == call.receiver.rpartition("_")[2]
+                )
 
 
 def describe(error: BaseException) -> Any:
@@ -268,7 +270,9 @@ def test_an_async_tree_sent_from_synchronous_code_is_traced_as_grown(tree: Dispa
         async_to_sync(traced.asend)(tree, "0")
 
     assert traced.journal == untraced.journal
-    expected = [line.replace("send_robust", "asend_robust") for line in expected_outline(tree, "0")[0]]
+    expected = [
+        line.replace("send_robust", "asend_robust") for line in expected_outline(tree, "0")[0]
+    ]
     assert seen_outline(trace) == expected
 
 
