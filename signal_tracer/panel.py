@@ -266,7 +266,7 @@ def _context(trace: Trace) -> dict[str, Any]:
         "max_rows": MAX_ROWS,
         "rows_left_out": len(rows) - len(shown),
         "has_notes": len(rows) > len(shown)
-        or bool(counts.omitted or counts.faults or trace.unwatched),
+        or bool(counts.omitted or counts.too_deep or counts.faults or trace.unwatched),
         "indents": range(indents),
         "name_columns": str(indents + 1),
         "details_columns": str(indents + 4),  # all but the switch's

@@ -368,6 +368,7 @@ def test_what_is_left_out_is_said_with_the_setting_to_change(stored):
             trace_of(
                 CHECKOUT,
                 omitted=12,
+                too_deep=4,
                 excluded=3,
                 faults=1,
                 unwatched=[Unwatched("plugins.signals.Hook", "send_chained", 2)],
@@ -377,6 +378,7 @@ def test_what_is_left_out_is_said_with_the_setting_to_change(stored):
 
     assert "12 more dispatches were sent and not kept, because the trace was full." in text
     assert 'raise SIGNAL_TRACER["MAX_DISPATCHES"]' in text
+    assert "4 more dispatches were sent and not kept, being nested more than 100 deep." in text
     assert '3 dispatches were left out by patterns in SIGNAL_TRACER["EXCLUDE_SIGNALS"].' in text
     assert "plugins.signals.Hook.send_chained called receivers 2 times." in text
     assert "The tracer failed to record 1 time" in text
