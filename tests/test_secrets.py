@@ -6,6 +6,8 @@ import decimal
 import enum
 import io
 import re
+import sys
+import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ from django.utils.safestring import mark_safe
 from rich.console import Console
 
 from signal_tracer import Trace, trace_signals
+from signal_tracer.collecting.masking import Secrets
 from signal_tracer.panel import SignalTracerPanel
 from signal_tracer.showing.console import render_trace
 from signal_tracer.trace import Summary
@@ -389,3 +392,76 @@ def test_an_enum_named_like_a_secret_is_shown() -> None:
         paid.send(None, step=Step.PASSWORD_SENT)
 
     assert str(trace.dispatches[0].kwargs["step"]).endswith("Step.PASSWORD_SENT")
+
+
+@pytest.mark.parametrize("offset", [150, 195, 196])
+def test_a_secret_that_is_known_only_later_leaves_no_half_in_a_text_cut_before(
+    offset: int, shown: Shown
+) -> None:
+    secret = "abcdefghijklmnopqrstuvwxyz0123456789"
+    text = "-" * offset + secret + "-" * 100
+
+    def send() -> None:
+        paid.send(None, text=text, nested=[text])
+        paid.send(None, password=secret)
+
+    assert secret[:4] not in shown(send)
+
+
+def test_the_name_of_a_class_is_not_masked() -> None:
+    with trace_signals() as trace:
+        paid.send(Token, api="safety", author="Token")
+
+    assert [each.sender for each in trace.dispatches] == ["safety.Token"]
+    assert len(trace.find(sender=Token)) == 1
+
+
+def test_what_a_dispatch_costs_does_not_grow_with_the_secrets_before_it() -> None:
+    def calls_of(number: int) -> int:
+        calls = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += 1
+
+        sys.setprofile(count)
+        try:
+            paid.send(None, session_key=f"secret-{number:05}", text="x" * 300)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    with trace_signals():
+        counts = [calls_of(number) for number in range(200)]
+
+    assert counts[199] == counts[100] == counts[10]
+
+
+def test_a_secret_is_masked_when_other_threads_add_theirs() -> None:
+    def add(texts: list[str]) -> None:
+        for text in texts:
+            secrets.add(text)
+
+    def mask(texts: list[str]) -> None:
+        for text in texts:
+            secrets.mask(text)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-7)
+    try:
+        for attempt in range(200):
+            secrets = Secrets()
+            texts = [f"secret-{attempt}-{number}-end" for number in range(20)]
+            threads = [
+                threading.Thread(target=add, args=(texts[:10],)),
+                threading.Thread(target=mask, args=(texts,)),
+                threading.Thread(target=add, args=(texts[10:],)),
+                threading.Thread(target=mask, args=(texts[::-1],)),
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert [secrets.mask(text) for text in texts] == ["[redacted]"] * 20
+    finally:
+        sys.setswitchinterval(interval)

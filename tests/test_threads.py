@@ -47,7 +47,7 @@ def connected() -> Iterator[None]:
 @pytest.fixture
 def threads_switch_often() -> Iterator[None]:
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+    sys.setswitchinterval(1e-7)
     yield
     sys.setswitchinterval(interval)
 
@@ -210,6 +210,24 @@ def test_counts_are_exact_when_many_threads_send() -> None:
     assert next(each.count for each in trace.unheard if each.sender == "int") == 1600
     assert len(trace.dispatches) + len(list(trace.find(signal=shipped))) + trace.omitted == 3200
     assert trace.faults == 0
+
+
+@pytest.mark.usefixtures("threads_switch_often")
+def test_a_signal_that_many_threads_send_first_goes_by_one_name() -> None:
+    def work(begin: threading.Barrier, signal: Signal) -> None:
+        begin.wait()
+        signal.send(int)
+
+    for _ in range(100):
+        begin, signal = threading.Barrier(6), Signal()
+        with trace_signals(all_threads=True) as trace:
+            threads = [threading.Thread(target=work, args=(begin, signal)) for _ in range(6)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        assert [each.count for each in trace.unheard] == [6]
 
 
 def test_a_trace_of_a_thread_and_one_of_the_whole_process_share_what_they_see() -> None:

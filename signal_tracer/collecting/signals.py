@@ -1,30 +1,36 @@
 """The place where ``Signal.send`` and its siblings are watched, and put back.
 
-Django's loop runs the receivers itself, always. Synchronous receivers are never wrapped: the
-list that ``_live_receivers`` gives to Django's loop notes when the loop takes the next one. Only
-asynchronous receivers get a thin callable around them, which nobody but Django's loop sees.
+Django's own loop always runs the receivers; ``receivers`` says how it is watched.
 """
 
 from __future__ import annotations
 
 import functools
-import operator
 import sys
 import types
 import weakref
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import recording
-from signal_tracer.collecting.connections import behind, forget_connections, infos_of
+from signal_tracer.collecting.connections import forget_connections, infos_of
 from signal_tracer.collecting.naming import describe_receiver, find_sender_frame, name_of_signal
+from signal_tracer.collecting.receivers import (
+    DISPATCHER_FILE,
+    Closing,
+    WatchedAsyncReceivers,
+    WatchedReceiver,
+    WatchedReceivers,
+    held,
+    name_like,
+    pass_over,
+)
 from signal_tracer.collecting.recording import (
     CallRecord,
     DispatchRecord,
-    ReceiverInfo,
     Root,
     Unkept,
     current,
@@ -34,13 +40,11 @@ from signal_tracer.trace import Method
 # Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
 # sender without receivers.
 _NO_RECEIVERS = dispatcher.NO_RECEIVERS
-_DISPATCHER_FILE = dispatcher.__file__
 _object_hash: object = object.__hash__
 _object_eq: object = object.__eq__
 
 _METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
 
-recording.hide_file(_DISPATCHER_FILE)
 recording.hide_file(__file__)
 
 
@@ -86,7 +90,7 @@ def _watch_send(original: Any, method: Method) -> Any:
         _close(record, self, sender, responses, is_django=True)
         return responses
 
-    return _pass_over(functools.wraps(original)(send), method)
+    return pass_over(functools.wraps(original)(send), method)
 
 
 def _send_within(
@@ -127,19 +131,7 @@ def _watch_own_send(original: Any, method: Method) -> Any:
         _close(record, self, sender, responses, is_django=False)
         return responses
 
-    return _pass_over(functools.wraps(original)(send), method)
-
-
-def _pass_over(function: Any, name: str) -> Any:
-    """Keep ``function`` out of what ``warnings.warn(stacklevel=...)`` counts.
-
-    CPython does not count frames of the import system, which it tells by two words in their
-    file name; there is no other way to be passed over by a caller's ``stacklevel``.
-    """
-    file = f"<signal_tracer {name}, passed over like importlib._bootstrap>"
-    recording.hide_file(file)
-    function.__code__ = function.__code__.replace(co_filename=file)
-    return function
+    return pass_over(functools.wraps(original)(send), method)
 
 
 def _watch_asend(original: Any, method: Method) -> Any:
@@ -151,7 +143,7 @@ def _watch_asend(original: Any, method: Method) -> Any:
             site = _site_of(sys._getframe(1))
         begin = functools.partial(original, self, sender, **named)
         coroutine = _asend(begin, self, sender, method, named, site, is_django=True)
-        _name_like(coroutine, original)
+        name_like(coroutine, original)
         return coroutine
 
     # inspect.iscoroutinefunction() honours the mark from Python 3.12 on; Django 5.2 and asyncio
@@ -170,13 +162,13 @@ def _watch_own_asend(original: Any, method: Method) -> Any:
         ):
             return answer
         sender = args[0] if args else named.get("sender")
-        begin = functools.partial(getattr, _Closing(answer), "coroutine")
+        begin = functools.partial(getattr, Closing(answer), "coroutine")
         site = _site_of(sys._getframe(1))
         coroutine = _asend(begin, self, sender, method, named, site, is_django=False)
-        _name_like(coroutine, answer)
+        name_like(coroutine, answer)
         return coroutine
 
-    watched = _pass_over(functools.wraps(original)(asend), method)
+    watched = pass_over(functools.wraps(original)(asend), method)
     return markcoroutinefunction(watched) if iscoroutinefunction(original) else watched
 
 
@@ -230,57 +222,12 @@ async def _asend(
     record = _open(node, signal, sender, method, named, caller, is_django=is_django)
     del caller
     try:
-        responses = await _held(begin(), record)
+        responses = await held(begin(), record)
     except BaseException as error:
         _close_failed(record, error)
         raise
     _close(record, signal, sender, responses, is_django=is_django)
     return responses
-
-
-def _name_like(coroutine: Any, model: Any) -> None:
-    # "coroutine 'Signal.asend' was never awaited" should read as it does without us.
-    coroutine.__name__ = model.__name__
-    coroutine.__qualname__ = model.__qualname__
-
-
-@types.coroutine
-def _held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
-    """Run ``coroutine`` with ``current`` set to ``node`` while it runs, and not while it waits.
-
-    Since Django 6.1 the async receivers of a dispatch share one ``contextvars.Context``: what
-    one leaves set while it waits, its siblings would find, and so would the sender afterwards.
-    """
-    __traceback_hide__ = True
-    step, value = coroutine.send, None
-    while True:
-        token = current.set(node)
-        try:
-            awaited = step(value)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            # It may have started a trace that goes on over the wait.
-            node = current.get()
-            current.reset(token)
-            value = None
-        try:
-            value = yield awaited
-            step = coroutine.send
-        except GeneratorExit:
-            token = current.set(node)
-            try:
-                coroutine.close()
-            finally:
-                current.reset(token)
-            raise
-        except BaseException as error:
-            step, value = coroutine.throw, error
-        # An exception, or a future that has one, would keep alive the frames that it passes.
-        awaited = None
-
-
-_pass_over(_held, "receiver")
 
 
 # Around a dispatch. None of this may reach the traced code, so each part is fenced.
@@ -417,174 +364,6 @@ def _note_unwatched(record: DispatchRecord, responses: list[Any]) -> None:
     ]
 
 
-# Around a receiver call
-
-
-class WatchedReceivers(list[Any]):
-    """Django's list of receivers, which only Django's own loop finds watched.
-
-    It stays a list of the receivers themselves, because other tools read it and assign into it,
-    and so do subclasses of ``Signal``.
-    """
-
-    __slots__ = ("found", "infos", "is_djangos", "record", "stand_ins")
-
-    found: list[Any]
-    infos: list[ReceiverInfo]
-    # Nobody stands between us and Django's loop, so that nobody else can have this list.
-    is_djangos: bool
-    record: DispatchRecord
-
-    def __iter__(self) -> Iterator[Any]:
-        if self.is_djangos:
-            return _calls(self.record, super().__iter__(), self.infos)
-        if sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE and len(self) == len(self.infos):
-            try:
-                if not all(map(operator.is_, super().__iter__(), self.found)):
-                    self.follow_changes()
-                return _calls(self.record, super().__iter__(), self.infos)
-            except Exception:
-                recording.report_fault(self.record, "to watch the receivers of a dispatch")
-        return super().__iter__()
-
-    def follow_changes(self) -> None:
-        """Others have moved receivers, or put wrappers in their place: who is who now?"""
-        known = {id(receiver): info for receiver, info in zip(self.found, self.infos, strict=True)}
-        infos = self.infos[:]
-        for index, receiver in enumerate(super().__iter__()):
-            for candidate in (receiver, behind(receiver)):
-                if id(candidate) in known:
-                    infos[index] = known[id(candidate)]
-        synchronous, asynchronous = self.record.infos
-        self.record.infos = (
-            infos if synchronous is self.infos else synchronous,
-            infos if asynchronous is self.infos else asynchronous,
-        )
-        self.infos = infos
-        self.found = list(super().__iter__())
-
-
-class WatchedAsyncReceivers(WatchedReceivers):
-    """Django's list of asynchronous receivers: its loop finds a callable around each."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        if sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE and len(self) == len(self.infos):
-            try:
-                # Django goes over them once to call them and once more for the responses.
-                if not hasattr(self, "stand_ins"):
-                    self.follow_changes()
-                    self.stand_ins = [
-                        WatchedReceiver(receiver, info, self.record)
-                        for receiver, info in zip(self.found, self.infos, strict=True)
-                    ]
-                return iter(self.stand_ins)
-            except Exception:
-                recording.report_fault(self.record, "to watch the receivers of a dispatch")
-        return list.__iter__(self)
-
-
-def _calls(
-    record: DispatchRecord, receivers: Iterator[Any], infos: list[ReceiverInfo]
-) -> Iterator[Any]:
-    recorders, add_call, set_current = record.recorders, record.calls.append, current.set
-    for receiver, info in zip(receivers, infos, strict=True):
-        call = None
-        try:
-            call = CallRecord(info, recorders, recording.now())
-            add_call(call)
-            set_current(call)
-        except Exception:
-            recording.report_fault(record, "to begin the record of a receiver call")
-        yield receiver
-        # A receiver that raised does not come back here, unless send_robust caught it.
-        if call is not None and not call.stopped:
-            call.stopped = recording.now()
-    current.set(record)
-
-
-class WatchedReceiver:
-    """Stands for one asynchronous receiver in the list that Django's loop takes."""
-
-    __slots__ = ("call", "info", "receiver", "record")
-
-    def __init__(self, receiver: Any, info: ReceiverInfo, record: DispatchRecord) -> None:
-        self.receiver = receiver
-        self.info = info
-        self.record = record
-        self.call: CallRecord | None = None
-
-    def __call__(self, /, **named: Any) -> Any:
-        __traceback_hide__ = True
-        call = self._begin()
-        if call is None:
-            return self.receiver(**named)
-        token = current.set(call)
-        try:
-            awaitable = self.receiver(**named)
-        except BaseException as error:
-            _fail(call, error)
-            raise
-        finally:
-            current.reset(token)
-        if type(awaitable) is not types.CoroutineType:
-            # Not ours to drive: a future runs elsewhere, and anything else Django refuses.
-            call.stopped = recording.now()
-            return awaitable
-        call.started = 0
-        coroutine = _run(_Closing(awaitable), call)
-        _name_like(coroutine, awaitable)
-        return coroutine
-
-    def _begin(self) -> CallRecord | None:
-        try:
-            self.call = CallRecord(self.info, self.record.recorders, recording.now())
-            self.record.calls.append(self.call)
-        except Exception:
-            recording.report_fault(self.record, "to begin the record of an async receiver call")
-        return self.call
-
-
-class _Closing:
-    """Closes a coroutine that was never started, which Python would otherwise warn about.
-
-    Django may cancel a task before its first step. Then our coroutine ends without having
-    touched the receiver's, which without us would have been the one that was cancelled.
-    """
-
-    __slots__ = ("coroutine",)
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self.coroutine = coroutine
-
-    def __del__(self) -> None:
-        self.coroutine.close()
-
-
-async def _run(closing: _Closing, call: CallRecord) -> Any:
-    __traceback_hide__ = True
-    call.started = recording.now()
-    try:
-        response = await _held(closing.coroutine, call)
-    except BaseException as error:
-        _fail(call, error)
-        raise
-    call.stopped = recording.now()
-    return response
-
-
-_pass_over(WatchedReceiver.__call__, "receiver")
-_pass_over(_run, "receiver")
-
-
-def _fail(call: CallRecord, error: BaseException) -> None:
-    try:
-        call.fail(error)
-    except Exception:
-        recording.report_fault(call, "to record the exception of a receiver")
-
-
 # Django's private methods, each the same in 5.2, 6.0 and 6.1
 
 
@@ -639,7 +418,7 @@ def _note_own_method(node: Any, signal: Any, frame: types.FrameType | None) -> N
     """Count a method of a ``Signal`` subclass, such as ``send_chained``, that runs receivers."""
     while frame is not None and frame.f_code.co_name.startswith("_"):
         frame = frame.f_back
-    if frame is not None and frame.f_code.co_filename != _DISPATCHER_FILE:
+    if frame is not None and frame.f_code.co_filename != DISPATCHER_FILE:
         for recorder in node.recorders:
             if recorder.is_running:
                 recorder.count_unwatched(name_of_signal(signal), frame.f_code.co_name)
@@ -666,7 +445,7 @@ def _swallow_of_sync_receiver(error: BaseException, frame: types.FrameType | Non
         # A subclass's own loop may report an exception while a receiver of another signal runs.
         while frame is not None and frame.f_code.co_name == "_log_robust_failure":
             frame = frame.f_back
-        if frame is not None and frame.f_code.co_filename == _DISPATCHER_FILE:
+        if frame is not None and frame.f_code.co_filename == DISPATCHER_FILE:
             _swallow(node, error)
 
 
@@ -685,7 +464,7 @@ def _watch_connections(original: Any) -> Any:
         finally:
             _note_connections(self)
 
-    return _pass_over(functools.wraps(original)(changed), original.__name__)
+    return pass_over(functools.wraps(original)(changed), original.__name__)
 
 
 def _note_connections(signal: Any) -> None:
@@ -727,9 +506,7 @@ def _is_ours(function: Any) -> bool:
 
 
 def _is_djangos(function: Any) -> bool:
-    return (
-        type(function) is types.FunctionType and function.__code__.co_filename == _DISPATCHER_FILE
-    )
+    return type(function) is types.FunctionType and function.__code__.co_filename == DISPATCHER_FILE
 
 
 def install() -> None:

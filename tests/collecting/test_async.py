@@ -547,11 +547,11 @@ def test_traces_that_end_out_of_order_forget_each_other() -> None:
     first.__exit__(None, None, None)
     paid.send("second only")
     second.__exit__(None, None, None)
+    assert recording.current.get() is None
     paid.send("neither")
 
     assert [each.sender for each in of_first.dispatches] == ["'both'"]
     assert [each.sender for each in of_second.dispatches] == ["'both'", "'second only'"]
-    assert recording.current.get() is None
 
 
 def test_a_trace_that_ends_inside_a_receiver_is_forgotten_by_the_next_dispatch() -> None:

@@ -623,6 +623,17 @@ class Counted:
     __str__ = __repr__
 
 
+class HashCounted:
+    """A sender that counts how often it is hashed, and compares as any object does."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __hash__(self) -> int:
+        self.asked.append("hash")
+        return 1
+
+
 class CountedMeta(type):
     asked: list[str] = []
 
@@ -643,7 +654,8 @@ def test_a_sender_is_hashed_and_compared_as_often_as_django_does(
 ) -> None:
     asked = []
     for traced in (False, True):
-        for sender in (Counted(), CountedMeta("CountedClass", (), {"asked": []})):
+        counted_class = CountedMeta("CountedClass", (), {"asked": []})
+        for sender in (Counted(), HashCounted(), counted_class):
             stage = Stage(signal=Signal(use_caching=caching), sender=sender)
             for number in range(receivers):
                 # The second is for the sender only; without receivers there is one for others.
@@ -654,7 +666,7 @@ def test_a_sender_is_hashed_and_compared_as_often_as_django_does(
                 look_at(stage, sending(method), traced=traced)
             asked.append(list(sender.asked))
 
-    assert asked[:2] == asked[2:]
+    assert asked[:3] == asked[3:]
 
 
 @pytest.mark.parametrize("caching", [False, True])

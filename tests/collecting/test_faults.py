@@ -21,24 +21,24 @@ from django.dispatch import Signal
 from observing import is_ours
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import capture, connections, naming, recording, signals
+from signal_tracer.collecting import capture, connections, naming, receivers, recording, signals
 
-MODULES = (capture, connections, naming, recording, signals)
+MODULES = (capture, connections, naming, receivers, recording, signals)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
+    "receivers.Closing.__del__",
+    "receivers.Closing.__init__",
+    "receivers.WatchedAsyncReceivers.__iter__",
+    "receivers.WatchedReceiver.__call__",
+    "receivers.WatchedReceiver.__init__",
+    "receivers.WatchedReceivers.__iter__",
+    "receivers._calls",
+    "receivers._run",
+    "receivers.held",
+    "receivers.name_like",
     "signals.Site.__init__",
-    "signals.WatchedAsyncReceivers.__iter__",
-    "signals.WatchedReceiver.__call__",
-    "signals.WatchedReceiver.__init__",
-    "signals.WatchedReceivers.__iter__",
-    "signals._Closing.__del__",
-    "signals._Closing.__init__",
     "signals._asend",
-    "signals._calls",
-    "signals._held",
-    "signals._name_like",
-    "signals._run",
     "signals._send_within",
     "signals._unwatch",
     "signals._watch_new_subclass",
@@ -47,11 +47,11 @@ WRAPPERS = {
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
+    "receivers.WatchedReceiver._begin",
+    "receivers._fail",
     "recording.report_fault",
-    "signals.WatchedReceiver._begin",
     "signals._close",
     "signals._close_failed",
-    "signals._fail",
     "signals._note_connections",
     "signals._note_responses",
     "signals._note_unheard",
@@ -139,8 +139,8 @@ class Own(Signal):
 class Sorting(Signal):
     def _live_receivers(self, sender: Any) -> Any:
         found = super()._live_receivers(sender)
-        for receivers in found:
-            receivers.reverse()
+        for each in found:
+            each.reverse()
         return found
 
 
@@ -407,6 +407,8 @@ naming.is_a
 naming.name_of_class
 naming.name_of_signal
 naming.unwrapped
+receivers.WatchedReceivers.follow_changes
+receivers.pass_over
 recording.CallRecord.__init__
 recording.CallRecord.add
 recording.CallRecord.fail
@@ -437,13 +439,11 @@ recording.hide_file
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
-signals.WatchedReceivers.follow_changes
 signals._Patch.__init__
 signals._is_ours
 signals._note_own_loop
 signals._note_own_method
 signals._note_unwatched
-signals._pass_over
 signals._patch
 signals._patch_with
 signals._watch_list
