@@ -50,7 +50,7 @@ REDACTED = Summary(MASK)
 
 # The words of Django's own filter for debug pages, and those it does not know.
 _SECRET_NAME = re.compile(
-    f"{SafeExceptionReporterFilter.hidden_settings.pattern}|AUTHORIZATION|CARD|CVV|SESSION",
+    f"{SafeExceptionReporterFilter.hidden_settings.pattern}|AUTHORIZATION|CARD|CVV|SESSION|COOKIE",
     re.IGNORECASE,
 )
 _DEPTH = 2
@@ -132,12 +132,8 @@ class Capture:
                 _shapes[names] = shape
         names, secret = shape
         if True in secret:
-            # First what is secret, so that the others are masked where they quote it.
-            for value, is_hidden in zip(named.values(), secret, strict=True):
-                if is_hidden:
-                    self.hide(value)
             return names, tuple(
-                REDACTED if is_hidden else self.value(value)
+                self.hide(value) if is_hidden else self.value(value)
                 for value, is_hidden in zip(named.values(), secret, strict=True)
             )
         capture = self.value
@@ -199,13 +195,12 @@ class Capture:
         limit = 5 * self.max_length
         if len(text) <= limit:
             return text
-        return f"{self.secrets.cut(text, limit)}… ({len(text):,} characters)"
+        return f"{text[:limit]}… ({len(text):,} characters)"
 
     def _text(self, text: str) -> str:
         if len(text) <= self.max_length:
             return repr(text)
-        kept = self.secrets.cut(text, self.max_length)
-        return f"{kept!r}… ({len(text):,} characters)"
+        return f"{text[: self.max_length]!r}… ({len(text):,} characters)"
 
     def _describe(self, live: Any, depth: int) -> str:
         kind = type(live)

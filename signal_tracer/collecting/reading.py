@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import linecache
+import re
+from collections.abc import Callable
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
@@ -30,7 +32,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
     contents = Contents(
         dispatches=_Reading(recorder).dispatches(recorder.roots),
         unheard=[
-            Unheard(signal, recorder.capture.secrets.mask(sender), times)
+            Unheard(signal, _mask_sender(sender, recorder.capture.secrets.mask), times)
             for signal, sender, times in sorted(
                 recorder.unheard(), key=lambda each: (-each[2], each[0], each[1])
             )
@@ -72,7 +74,7 @@ class _Reading:
         not_run += record.near_misses or ()
         return Dispatch(
             signal=record.signal,
-            sender=self._mask(record.sender),
+            sender=_mask_sender(record.sender, self._mask),
             method=record.method,
             kwargs={
                 name: self._value(value)
@@ -153,3 +155,11 @@ def _time_covered(dispatches: list[Dispatch], start: float, duration: float) -> 
 
 def _read_line(file: str, line: int) -> str:
     return linecache.getline(file, line).strip()
+
+
+_NAME = re.compile(r"[^\W\d][\w.<>]*")
+
+
+def _mask_sender(sender: str, mask: Callable[[str], str]) -> str:
+    # The name of a class is code: a secret such as "shop" does not make one of shop.Order.
+    return sender if _NAME.fullmatch(sender) else mask(sender)

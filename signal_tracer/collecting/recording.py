@@ -377,7 +377,10 @@ class Recorder:
             names not in self._unheard_by_name
             and len(self._unheard_by_name) >= self.config.max_dispatches
         ):
-            names = names[0], "other senders"  # Bounded, whatever is sent from.
+            # Bounded, whatever is sent, from whatever sender.
+            names = names[0], "other senders"
+            if len(self._unheard_by_name) >= 2 * self.config.max_dispatches:
+                names = "other signals", "other senders"
         counter = self._unheard_by_name.setdefault(names, Counter())
         if is_a(sender, type):
             key = id(signal), id(sender)
