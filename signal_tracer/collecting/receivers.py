@@ -131,11 +131,14 @@ class WatchedAsyncReceivers(WatchedReceivers):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[Any]:
-        if sys._getframe(1).f_code.co_filename == DISPATCHER_FILE and len(self) == len(self.infos):
+        if self.is_djangos or (
+            sys._getframe(1).f_code.co_filename == DISPATCHER_FILE and len(self) == len(self.infos)
+        ):
             try:
                 # Django goes over them once to call them and once more for the responses.
                 if not hasattr(self, "stand_ins"):
-                    self.follow_changes()
+                    if not self.is_djangos:
+                        self.follow_changes()
                     self.stand_ins = [
                         WatchedReceiver(receiver, info, self.record)
                         for receiver, info in zip(self.found, self.infos, strict=True)
