@@ -23,6 +23,12 @@ class Config:
     ``max_dispatches``: how many dispatches a trace keeps; those beyond are only counted.
     ``max_value_length``: characters kept of a string value.
     ``record_locations``: whether to record where each dispatch was sent from.
+    ``record_queries``: whether to record which receiver call ran which query.
+    ``record_handled_exceptions``: whether to record exceptions that a receiver's own code caught
+    itself; needs Python 3.12.
+    ``ignore_findings``: slugs of findings to hide, or ``"slug:dotted.name"``.
+    ``editor``: what opens a file and line from the panel: ``vscode``, ``pycharm``, ``sublime``,
+    ``zed``, or a URL with ``{file}`` and ``{line}``; ``None`` for plain text.
     """
 
     enabled: bool | str | None = None
@@ -33,6 +39,10 @@ class Config:
     max_dispatches: int = 2000
     max_value_length: int = 200
     record_locations: bool = True
+    record_queries: bool = True
+    record_handled_exceptions: bool = False
+    ignore_findings: tuple[str, ...] = ()
+    editor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +72,27 @@ def _are_strings(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
 
 
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_editor(value: object) -> bool:
+    return value is None or (
+        isinstance(value, str) and (value in EDITORS or ("{file}" in value and "{line}" in value))
+    )
+
+
 def _is_switch(value: object) -> bool:
     return value is None or isinstance(value, bool | str)
 
+
+# How each editor registers itself with the operating system.
+EDITORS = {
+    "vscode": "vscode://file/{file}:{line}",
+    "pycharm": "pycharm://open?file={file}&line={line}",
+    "sublime": "subl://open?url=file://{file}&line={line}",
+    "zed": "zed://file/{file}:{line}",
+}
 
 # What a key must hold: the test, and how to say it.
 _EXPECTED: dict[str, tuple[Callable[[object], bool], str]] = {
@@ -74,7 +102,11 @@ _EXPECTED: dict[str, tuple[Callable[[object], bool], str]] = {
     "SLOW_RECEIVER_MS": (_is_milliseconds, "a number of milliseconds, 0 or more"),
     "MAX_DISPATCHES": (_is_count, "a whole number, 1 or more"),
     "MAX_VALUE_LENGTH": (_is_count, "a whole number of characters, 1 or more"),
-    "RECORD_LOCATIONS": (lambda value: isinstance(value, bool), "True or False"),
+    "RECORD_LOCATIONS": (_is_bool, "True or False"),
+    "RECORD_QUERIES": (_is_bool, "True or False"),
+    "RECORD_HANDLED_EXCEPTIONS": (_is_bool, "True or False"),
+    "IGNORE_FINDINGS": (_are_strings, "a list of slugs such as 'slow-receiver'"),
+    "EDITOR": (_is_editor, f"one of {', '.join(EDITORS)}, or a URL with {{file}} and {{line}}"),
 }
 
 

@@ -62,6 +62,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             started_at=datetime.now(UTC),
             request=self._request,
             slow_after=config.slow_receiver_ms / 1000,
+            ignore_findings=config.ignore_findings,
             read=partial(read, recorder),
             name_of=_name_of,
         )

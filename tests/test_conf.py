@@ -20,6 +20,10 @@ DEFAULTS = {
     "max_dispatches": 2000,
     "max_value_length": 200,
     "record_locations": True,
+    "record_queries": True,
+    "record_handled_exceptions": False,
+    "ignore_findings": (),
+    "editor": None,
 }
 
 
@@ -39,6 +43,10 @@ def test_every_key_is_read(settings: Any) -> None:
         "MAX_DISPATCHES": 3,
         "MAX_VALUE_LENGTH": 4,
         "RECORD_LOCATIONS": False,
+        "RECORD_QUERIES": False,
+        "RECORD_HANDLED_EXCEPTIONS": True,
+        "IGNORE_FINDINGS": ["slow-receiver"],
+        "EDITOR": "zed",
     }
 
     assert dataclasses.asdict(read_config()) == {
@@ -49,6 +57,10 @@ def test_every_key_is_read(settings: Any) -> None:
         "max_dispatches": 3,
         "max_value_length": 4,
         "record_locations": False,
+        "record_queries": False,
+        "record_handled_exceptions": True,
+        "ignore_findings": ("slow-receiver",),
+        "editor": "zed",
     }
 
 

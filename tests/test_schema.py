@@ -15,16 +15,22 @@ from jsonschema import Draft202012Validator
 
 from signal_tracer import trace_signals
 from signal_tracer.trace import (
+    Bypass,
+    ConnectionChange,
     Contents,
     Dispatch,
     Error,
+    HandledException,
     Location,
     Method,
     NearMiss,
+    OnCommit,
     Outcome,
+    Query,
     Reason,
     ReceiverCall,
     Request,
+    Skipped,
     Summary,
     Trace,
     TracebackLine,
@@ -69,6 +75,51 @@ def rich_trace() -> Trace:
                 own_time=0.5,
                 response=True,
                 dispatches=[shipped],
+                queries=[
+                    Query("UPDATE shop_order SET paid = %s", "replica", 0.3, 0.01, True, 4),
+                    Query('SELECT "shop_order"."id" FROM "shop_order"', started_at=0.4),
+                ],
+                omitted_queries=9,
+                bypasses=[
+                    Bypass(
+                        "bulk_create",
+                        "shop.Line",
+                        rows=50,
+                        options=("ignore_conflicts",),
+                        sent_from=Location("/site/shop/receivers.py", 23, "relay"),
+                        started_at=0.5,
+                        duration=0.125,
+                        skipped=[
+                            Skipped(
+                                "django.db.models.signals.post_save",
+                                "search.receivers.index",
+                                Location("/site/search/receivers.py", 5, "index"),
+                                "index",
+                                True,
+                            )
+                        ],
+                    )
+                ],
+                on_commit=[
+                    OnCommit(
+                        "shop.receivers.relay.<locals>.<lambda>",
+                        "replica",
+                        Location("/site/shop/receivers.py", 24, "relay.<locals>.<lambda>"),
+                        registered_at=0.6,
+                        outcome="ran",
+                        ran_at=1.4,
+                        duration=0.01,
+                    ),
+                    OnCommit("shop.receivers.later", outcome="discarded"),
+                ],
+                handled=[
+                    HandledException(
+                        "builtins.KeyError",
+                        "'stock'",
+                        Location("/site/shop/receivers.py", 26, "relay"),
+                        Location("/site/shop/receivers.py", 27, "relay"),
+                    )
+                ],
             ),
             ReceiverCall(
                 "shop.receivers.send_receipt",
@@ -92,9 +143,13 @@ def rich_trace() -> Trace:
                 "not_run",
                 defined_at=Location("/site/shop/receivers.py", 40, "count"),
                 dispatch_uid=Summary("tuple"),
-            )
+            ),
+            NearMiss("shop.receivers.audit", "connected_to_parent", connected_to="shop.Base"),
         ],
         error=Error("builtins.KeyError", "'total'"),
+        in_atomic=("default", "replica"),
+        rolled_back=("replica",),
+        on_commit="shop.views.checkout.<locals>.<lambda>",
     )
     chained = Dispatch("shop.signals.chained", unwatched=["shop.receivers.count"])
     return Trace(
@@ -102,9 +157,31 @@ def rich_trace() -> Trace:
         started_at=datetime(2026, 3, 1, 12, 30, 15, 250, tzinfo=UTC),
         request=Request("POST", "/checkout/", 302),
         slow_after=0.02,
+        ignore_findings=("slow-receiver:shop.*",),
         contents=Contents(
             dispatches=[paid, chained],
-            unheard=[Unheard("django.db.models.signals.post_init", "shop.Order", 7)],
+            unheard=[
+                Unheard(
+                    "django.db.models.signals.post_init",
+                    "shop.Order",
+                    7,
+                    (NearMiss("shop.receivers.greet", "muted"),),
+                )
+            ],
+            bypasses=[Bypass("update", "shop.Order")],
+            connection_changes=[
+                ConnectionChange(
+                    "disconnect",
+                    "shop.signals.paid",
+                    "shop.receivers.count",
+                    sender="shop.Order",
+                    dispatch_uid="count",
+                    called_from=Location("/site/shop/views.py", 3, "checkout"),
+                    started_at=0.01,
+                    was_connected=False,
+                )
+            ],
+            other_queries=3,
             unwatched=[Unwatched("shop.signals.chained", "send_chained", 2)],
             omitted=4,
             too_deep=8,
@@ -191,7 +268,7 @@ def test_the_schema_lists_the_words_that_the_code_knows(
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("version", 2),
+        ("version", 1),
         ("started_at", "2026-03-01T12:30:15"),
         ("duration", -1),
         ("omitted", 1.5),

@@ -100,6 +100,23 @@ class Recorders(tuple["Recorder", ...]):
         return Recorders(each for each in self if each.is_running).at(self.depth)
 
 
+class Activity:
+    """What a receiver call did besides sending signals; a trace has one for all outside of them.
+
+    ``queries`` are kept up to a limit, and the rest counted in ``omitted_queries``; outside of
+    receiver calls all of them are only counted.
+    """
+
+    __slots__ = ("bypasses", "callbacks", "handled", "omitted_queries", "queries")
+
+    def __init__(self) -> None:
+        self.queries: list[Any] = []
+        self.omitted_queries = 0
+        self.bypasses: list[Any] = []
+        self.callbacks: list[Any] = []
+        self.handled: list[Any] = []
+
+
 # Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
 DEEPEST = 100
 
@@ -107,7 +124,16 @@ DEEPEST = 100
 class CallRecord:
     """One receiver call. ``started`` is 0 before it runs, ``stopped`` until it has ended."""
 
-    __slots__ = ("dispatches", "failure", "info", "recorders", "response", "started", "stopped")
+    __slots__ = (
+        "activity",
+        "dispatches",
+        "failure",
+        "info",
+        "recorders",
+        "response",
+        "started",
+        "stopped",
+    )
 
     def __init__(self, info: ReceiverInfo, recorders: Recorders, started: int) -> None:
         self.info = info
@@ -117,6 +143,7 @@ class CallRecord:
         self.response: object = None
         self.failure: Failure | None = None
         self.dispatches: list[DispatchRecord] | None = None
+        self.activity: Activity | None = None
 
     def add(self, record: DispatchRecord) -> None:
         if self.dispatches is None:
@@ -273,6 +300,32 @@ Node: TypeAlias = "Root | DispatchRecord | CallRecord | Unkept"
 
 current: ContextVar[Node | None] = ContextVar("signal_tracer.current", default=None)
 
+
+def activities_at(node: Node | None) -> list[Activity]:
+    """Where to note what the running code does: of the innermost receiver call, or the trace's.
+
+    More than one where a receiver call started a trace of its own.
+    """
+    found: list[Activity] = []
+    while node is not None:
+        if type(node) is CallRecord:
+            if node.activity is None:
+                node.activity = Activity()
+            found.append(node.activity)
+            break
+        if type(node) is Root:
+            if node.recorder.is_running:
+                found.append(node.recorder.activity)
+            node = node.outer
+        elif type(node) is DispatchRecord:
+            node = node.parent  # Between two receivers, in code of the signal's own class.
+        elif type(node) is Unkept:
+            if node.outer is None:  # Below a dispatch that was not kept.
+                found += [each.activity for each in node.recorders if each.is_running]
+            node = node.outer
+    return found
+
+
 # Traces of the whole process (all_threads=True), for code whose context has none of its own.
 everywhere: tuple[Recorder, ...] = ()
 
@@ -327,6 +380,7 @@ class Recorder:
         self.started = now()
         self.stopped = 0
         self.roots: list[DispatchRecord] = []
+        self.activity = Activity()  # Outside of any receiver call.
         self.has_room = True
         self._numbers = itertools.count()
         self.omitted = 0

@@ -96,6 +96,7 @@ def render_trace(trace: Trace) -> RenderableType:
             started_at=trace.started_at,
             request=trace.request,
             slow_after=trace.slow_after,
+            ignore_findings=trace.ignore_findings,
             contents=trace.contents,
         )
     )
