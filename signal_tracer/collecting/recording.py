@@ -88,6 +88,7 @@ class Recorders(tuple["Recorder", ...]):
     def at(self, depth: int) -> Recorders:
         found = Recorders(self)
         found.depth = depth
+        found.unheard_counters = self[0].unheard_counters if len(self) == 1 else {}
         return found
 
     def running(self) -> Recorders:
@@ -252,7 +253,7 @@ class Root:
     def __init__(self, recorder: Recorder, outer: Node | None) -> None:
         self.outer = outer
         self.recorder = recorder
-        self.recorders = Recorders((recorder,))
+        self.recorders = Recorders((recorder,)).at(0)
         if outer is not None:
             around = outer.recorders.running()
             depth = 0 if type(outer) is Unkept else around.depth
@@ -455,7 +456,7 @@ class Recorder:
         self.is_running = False
         self.has_room = False
         self.stopped = now()
-        self.unheard_counters = {}  # The hot path looks here first, and must find nothing now.
+        self.unheard_counters.clear()  # The hot path looks here first, and must find nothing now.
 
     def unheard(self) -> list[tuple[str, str, int]]:
         """Signal, sender and count, without those that are excluded."""

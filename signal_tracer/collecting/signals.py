@@ -65,12 +65,11 @@ def _watch_send(original: Any, method: Method) -> Any:
             and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
         ):
             if node is not None and not recording.everywhere:
-                for recorder in node.recorders:
-                    counter = recorder.unheard_counters.get((id(self), id(sender)))
-                    if counter is None or type(node) is DispatchRecord:
-                        _note_unheard(node, recorder, self, sender)
-                    else:
-                        counter.count += 1
+                counter = node.recorders.unheard_counters.get((id(self), id(sender)))
+                if counter is None or type(node) is DispatchRecord:
+                    _note_unheard_by_all(node, self, sender)
+                else:
+                    counter.count += 1
             elif recording.everywhere:
                 _note_unheard_everywhere(node, self, sender)
             return []
@@ -277,6 +276,11 @@ def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
             recorder.count_unheard(signal, sender)
         except Exception:
             recording.report_fault(node, "to count an unheard dispatch")
+
+
+def _note_unheard_by_all(node: Any, signal: Any, sender: Any) -> None:
+    for recorder in node.recorders:
+        _note_unheard(node, recorder, signal, sender)
 
 
 def _note_unheard_everywhere(node: Any, signal: Any, sender: Any) -> None:
