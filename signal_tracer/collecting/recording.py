@@ -79,6 +79,8 @@ class Recorders(tuple["Recorder", ...]):
 
     depth: int = 0
     below: Recorders | None = None
+    # Those of the trace, for the hot path; empty for several traces, which count one by one.
+    unheard_counters: dict[tuple[int, int], Counter]
 
     def go_below(self) -> Recorders:
         """The same, one dispatch deeper; kept as ``below``."""
