@@ -219,8 +219,7 @@ class Trace:
                     f"takes a name such as {name!r}, not an object."
                 )
             return name == self._name_of(role, wanted)
-        text = str.__str__(cast("str", wanted))
-        return name == text or name.endswith("." + text) or fnmatchcase(name, text)
+        return is_named(name, str.__str__(cast("str", wanted)))
 
     def receiver_calls(self) -> list[ReceiverCall]:
         """Every receiver call, in the order of ``walk()``."""
@@ -308,6 +307,11 @@ class Trace:
     def to_json(self, *, indent: int | None = None) -> str:
         """``to_dict()`` as JSON text."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+def is_named(name: str, text: str) -> bool:
+    """Whether ``text`` is the name, its last parts, or a pattern that it fits."""
+    return name == text or name.endswith("." + text) or fnmatchcase(name, text)
 
 
 def _outline(dispatch: Dispatch, depth: int, lines: list[str]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import types
 import weakref
+from dataclasses import dataclass
 from typing import Any
 
+from django.apps import apps
+
 from signal_tracer.collecting.capture import Capture, render
-from signal_tracer.collecting.naming import IdentityCache, describe_receiver
+from signal_tracer.collecting.naming import IdentityCache, class_name, describe_receiver
 from signal_tracer.collecting.recording import Infos, ReceiverInfo
 from signal_tracer.trace import Summary, Value
 
@@ -61,12 +64,47 @@ def infos_of(
 
 def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
     """The live receivers that Django would call, in order, each with its ``dispatch_uid``."""
-    wanted = (_identity(None), _identity(sender))
+    wanted = (identity_of(None), identity_of(sender))
     return [
         (receiver, uid)
         for receiver, sender_key, uid in map(_read_connection, list(signal.receivers))
         if receiver is not None and sender_key in wanted
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One receiver that is connected to a signal, by name."""
+
+    receiver: str
+    sender: str
+    sender_key: object
+
+    def is_reached_by(self, sender: Any) -> bool:
+        return self.sender_key in (identity_of(None), identity_of(sender))
+
+
+def connections_of(signal: Any) -> list[Connection]:
+    """The live connections of a signal, in order."""
+    return [
+        Connection(describe_receiver(receiver).name, _sender_name(sender_key), sender_key)
+        for receiver, sender_key, _ in map(_read_connection, list(signal.receivers))
+        if receiver is not None
+    ]
+
+
+def _sender_name(sender_key: object) -> str:
+    if sender_key == identity_of(None):
+        return "any"
+    # The key is the sender's id, from which it cannot be had back; most senders are models.
+    models = (model for model in apps.get_models(include_auto_created=True))
+    return next((class_name(each) for each in models if id(each) == sender_key), "another object")
+
+
+def receivers_of(signal: Any) -> list[Any]:
+    """The live receivers that are connected to the signal, whatever the sender, in order."""
+    connections = map(_read_connection, list(signal.receivers))
+    return [receiver for receiver, _, _ in connections if receiver is not None]
 
 
 def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
@@ -85,7 +123,7 @@ def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
     is_id = type(receiver_key) is int or (
         type(receiver_key) is tuple and all(type(each) is int for each in receiver_key)
     )
-    if is_id and receiver_key == _identity(receiver):
+    if is_id and receiver_key == identity_of(receiver):
         return receiver, sender_key, None
     return receiver, sender_key, render(_uids.value(receiver_key))
 
@@ -93,7 +131,7 @@ def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
 _uids = Capture(200)
 
 
-def _identity(live: Any) -> Any:
+def identity_of(live: Any) -> Any:
     """What Django's ``_make_id`` returns, without asking objects for attributes."""
     if type(live) is types.MethodType:
         return (id(live.__self__), id(live.__func__))
@@ -103,9 +141,9 @@ def _identity(live: Any) -> Any:
 def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
     """Takes the receiver's connection off the list, so that the next one of the same is next."""
     for candidate in (receiver, behind(receiver)):
-        identity = _identity(candidate)
+        identity = identity_of(candidate)
         for index, (connected, uid) in enumerate(connections):
-            if _identity(connected) == identity:
+            if identity_of(connected) == identity:
                 del connections[index]
                 described = describe_receiver(connected)
                 return ReceiverInfo(described.name, described.defined_at, uid, is_async)

@@ -244,6 +244,24 @@ def _modules_now() -> tuple[int, str]:
     return len(sys.modules), next(reversed(sys.modules))
 
 
+def known_signals() -> list[Any]:
+    """The signals that stand in a module, or in a class of one."""
+    if _scanned_modules != _modules_now():
+        _scan_modules()
+    found: dict[int, Any] = {}
+    for signal_id, bindings in _bindings.items():
+        for module_name, name in bindings:
+            owner, _, attribute = name.rpartition(".")
+            namespace = _module_namespace(sys.modules.get(module_name))
+            if owner:
+                cls = namespace.get(owner)
+                namespace = _namespace_of(cls) if is_a(cls, type) else {}
+            signal = namespace.get(attribute)
+            if id(signal) == signal_id:
+                found[signal_id] = signal
+    return list(found.values())
+
+
 def _bound_names(signal: Signal) -> list[tuple[str, str]]:
     if id(signal) not in _bindings and _scanned_modules != _modules_now():
         _scan_modules()
