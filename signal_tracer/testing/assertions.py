@@ -81,23 +81,22 @@ class SignalTrace:
         __tracebackhide__ = True
         wanted = Wanted(self._signal(signal), sender, kwargs)
         found, left_out = self._count(wanted)
-        if found + left_out == times or (times is None and found):
-            if left_out and not wanted.is_any:
-                raise AssertionError(messages.not_kept(wanted, left_out, self.trace))
+        if times is None and found:
             return
-        if left_out and not wanted.is_any and (times is None or found <= times):
+        if left_out and (times is None or found <= times):
             raise AssertionError(messages.not_kept(wanted, left_out, self.trace))
-        raise AssertionError(
-            messages.not_sent_so(wanted, times, found + left_out, self._sent(), self.trace)
-        )
+        if found != times:
+            raise AssertionError(
+                messages.not_sent_so(wanted, times, found, self._sent(), self.trace)
+            )
 
     def assert_not_sent(self, signal: Any, /, *, sender: Any = ANYTHING, **kwargs: Any) -> None:
         """The opposite of ``assert_sent()``."""
         __tracebackhide__ = True
         wanted = Wanted(self._signal(signal), sender, kwargs)
         found, left_out = self._count(wanted)
-        if found or (left_out and wanted.is_any):
-            raise AssertionError(messages.sent(wanted, found + left_out, self._sent(), self.trace))
+        if found:
+            raise AssertionError(messages.sent(wanted, found, self._sent(), self.trace))
         if left_out:
             raise AssertionError(messages.not_kept(wanted, left_out, self.trace))
 
@@ -131,7 +130,7 @@ class SignalTrace:
         """
         __tracebackhide__ = True
         live = find_signal(signal) if is_a(signal, str) else signal
-        name = self._receiver(receiver)
+        name = find_receiver_name(receiver) if is_a(receiver, str) else self._receiver(receiver)
         connections = connections_of(live)
         if not any(
             is_named(each.receiver, name) and (sender is ANYTHING or each.is_reached_by(sender))
@@ -179,10 +178,11 @@ class SignalTrace:
         return [] if self._witness is None else list(self._witness.sent)
 
     def _count(self, wanted: Wanted) -> tuple[int, int]:
-        """How many dispatches match, and how many of the signal could not be looked at."""
+        """How many dispatches match, and of how many nobody can say, since they were not kept."""
         found = sum(wanted.matches(each) for each in self._sent())
         left_out = {} if self._witness is None else dict(self._witness.left_out)
-        return found, sum(count for name, count in left_out.items() if wanted.is_signal(name))
+        unknown = sum(count for name, count in left_out.items() if wanted.is_signal(name))
+        return (found + unknown, 0) if wanted.is_any else (found, unknown)
 
     def _signal(self, signal: Any) -> Any:
         """The signal itself; or the pattern, or the name of one that was sent."""
@@ -197,15 +197,25 @@ class SignalTrace:
     def _receiver(self, receiver: Any) -> str:
         if not is_a(receiver, str):
             return describe_receiver(receiver).name
-        if is_pattern(receiver) or self._calls_of(receiver):
-            return str(receiver)
-        return find_receiver_name(receiver)
+        called = {name for name in self._called() if is_named(name, receiver)}
+        if called:
+            return called.pop() if len(called) == 1 else str(receiver)
+        return str(receiver) if is_pattern(receiver) else find_receiver_name(receiver)
 
     def _calls_of(self, name: str) -> int:
-        trace = self.trace
-        calls = sum(is_named(call.receiver, name) for call in trace.receiver_calls())
-        unwatched = (each for dispatch in trace.walk() for each in dispatch.unwatched or ())
-        return calls + sum(is_named(each, name) for each in unwatched)
+        return sum(is_named(each, name) for each in self._called())
+
+    def _called(self) -> list[str]:
+        if self._trace is None:
+            return []
+        return [
+            name
+            for dispatch in self._trace.walk()
+            for name in [
+                *(call.receiver for call in dispatch.receiver_calls),
+                *(dispatch.unwatched or ()),
+            ]
+        ]
 
     @property
     def _is_incomplete(self) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from signal_tracer.collecting.connections import Connection
 from signal_tracer.collecting.witnessing import Sent
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
-from signal_tracer.trace import Trace, is_named
+from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Trace, is_named
 
 _MOST_LINES = 20
 _MOST_OUTLINE_LINES = 100
@@ -48,7 +48,7 @@ def _outline(trace: Trace) -> tuple[str, list[str]]:
     return "the outline", _cut(str(trace).split("\n"), _MOST_OUTLINE_LINES)
 
 
-def _near_misses(trace: Trace, of_signal: Any) -> tuple[str, list[str]]:
+def _near_misses(trace: Trace, of_signal: Callable[[str], bool]) -> tuple[str, list[str]]:
     found: Counter[str] = Counter()
     for dispatch in trace.walk():
         if of_signal(dispatch.signal):
@@ -59,7 +59,7 @@ def _near_misses(trace: Trace, of_signal: Any) -> tuple[str, list[str]]:
     return "near misses", _cut([_counted(line, count) for line, count in found.items()])
 
 
-def _near_miss(miss: Any, signal: str) -> str:
+def _near_miss(miss: NearMiss, signal: str) -> str:
     reason = miss.reason.replace("_", " ")
     to = f" ({miss.connected_to})" if miss.connected_to else ""
     return f"{miss.receiver} of {signal}: {reason}{to}"
@@ -169,26 +169,26 @@ def not_connected(signal: str, receiver: str, sender: Any, connections: list[Con
     )
 
 
-def swallowed(trace: Trace) -> str:
+def swallowed(trace: Trace, allowed: Callable[[str], bool] = lambda _: False) -> str:
+    """Names the exceptions that were swallowed, save those of receivers that are allowed to."""
     lines = [
-        f"{call.receiver}  {call.error or ''}".rstrip()
-        + f"\n    swallowed by {dispatch.signal}.{dispatch.method}"
-        + (
-            f"\n    {call.error.traceback[-1].location}"
-            if call.error and call.error.traceback
-            else ""
-        )
+        "\n    ".join([f"{call.receiver}  {call.error or ''}".rstrip(), *_where(dispatch, call)])
         for dispatch in trace.walk()
         for call in dispatch.receiver_calls
-        if call.outcome == "swallowed"
+        if call.outcome == "swallowed" and not allowed(call.receiver)
     ]
-    count = len(lines)
-    return _text(
-        f"{count:,} exception{'s' * (count != 1)} of receivers {'were' if count != 1 else 'was'} "
-        "swallowed.",
-        ("swallowed", _cut(lines)),
-        _outline(trace),
+    what = (
+        "1 exception of a receiver was"
+        if len(lines) == 1
+        else (f"{len(lines):,} exceptions of receivers were")
     )
+    return _text(f"{what} swallowed.", ("swallowed", _cut(lines)), _outline(trace))
+
+
+def _where(dispatch: Dispatch, call: ReceiverCall) -> Iterator[str]:
+    yield f"by {dispatch}"
+    if call.error and call.error.traceback:
+        yield f"at {call.error.traceback[-1].location}"
 
 
 def too_many(over: list[str], trace: Trace) -> str:

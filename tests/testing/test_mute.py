@@ -168,8 +168,8 @@ def test_a_receiver_below_a_decorator_is_found_through_it() -> None:
             {},
             TypeError,
             (
-                "auth.User is a model, which mute() cannot mute by itself. Name the signals and give "
-                "it as their sender: mute(post_save, sender=...)."
+                "auth.User is a model, which mute() cannot mute by itself. Name the signals and "
+                "give it as their sender: mute(post_save, sender=...)."
             ),
         ),
         (
