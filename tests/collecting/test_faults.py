@@ -21,9 +21,17 @@ from django.dispatch import Signal
 from observing import is_ours
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import capture, connections, naming, receivers, recording, signals
+from signal_tracer.collecting import (
+    capture,
+    connections,
+    entries,
+    naming,
+    receivers,
+    recording,
+    signals,
+)
 
-MODULES = (capture, connections, naming, receivers, recording, signals)
+MODULES = (capture, connections, entries, naming, receivers, recording, signals)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -378,12 +386,12 @@ capture.render
 capture.render_model
 connections._KnownInfos.__init__
 connections._connections_for
-connections._identity
 connections._info_of
-connections._read_connection
 connections.behind
 connections.forget_connections
 connections.infos_of
+entries.identity
+entries.read_entry
 naming.IdentityCache.__call__
 naming.IdentityCache.forget
 naming._assigns
@@ -394,18 +402,19 @@ naming._dotted
 naming._find_signal_name
 naming._is_bound
 naming._location_of_code
-naming._module_namespace
 naming._modules_now
+naming._note_binding
 naming._scan_class
 naming._scan_modules
-naming._signal_types
 naming.describe_receiver
 naming.find_all_in_class
 naming.find_in_class
 naming.find_sender_frame
 naming.is_a
+naming.module_namespace
 naming.name_of_class
 naming.name_of_signal
+naming.signal_types
 naming.unwrapped
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
