@@ -30,6 +30,8 @@ class Patches:
 
     def __init__(self) -> None:
         self._patches: dict[tuple[type, str], _Patch] = {}
+        # Where another tool stood above ours when ours was to go: what it put there.
+        self._covered: dict[tuple[type, str], tuple[Any, _Patch]] = {}
 
     def __contains__(self, key: tuple[type, str]) -> bool:
         return key in self._patches
@@ -41,7 +43,11 @@ class Patches:
     def replace(self, cls: type, name: str, watch: Callable[[Any], Any]) -> None:
         """Put what ``watch`` makes of the class's own function in its place."""
         original = vars(cls)[name]
-        if _is_ours(original):
+        cover, covered = self._covered.pop((cls, name), (None, None))
+        if covered is not None and cover is original:
+            # Ours is still below it, and a second one would see everything twice.
+            self._patches[cls, name] = covered
+        elif _is_ours(original):
             self._patches[cls, name] = _Patch(cls, name, _originals[original], original)
         else:
             ours = watch(original)
@@ -71,6 +77,8 @@ class Patches:
             # Another tool that went away may have put back an earlier one of ours.
             while _is_ours(original):
                 original = _originals[original]
+            if original is found and original is not patch.original:
+                self._covered[patch.cls, patch.name] = found, patch
             if original is not found:
                 setattr(patch.cls, patch.name, original)
         self._patches.clear()
