@@ -515,7 +515,10 @@ def open_dispatch(
         wanting = [each for each in recorders if not each.excludes(name)]
         if not wanting:
             return Unkept(recorders, name, node)
-        if not any(each.has_room for each in wanting):
+        for each in wanting:
+            if each.has_room:
+                break
+        else:
             return Unkept(recorders, name, None)
     if recorders.depth >= DEEPEST:
         return Unkept(recorders, name, None, is_too_deep=True)

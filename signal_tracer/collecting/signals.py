@@ -17,7 +17,12 @@ from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.connections import forget_connections, infos_of
-from signal_tracer.collecting.naming import describe_receiver, find_sender_frame, name_of_signal
+from signal_tracer.collecting.naming import (
+    describe_receiver,
+    find_sender_frame,
+    name_of_signal,
+    signal_name,
+)
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     Closing,
@@ -390,7 +395,8 @@ def _watch_live_receivers(original: Any) -> Any:
 
 def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: bool) -> Any:
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
-        _note_own_method(node, signal, sys._getframe(2))
+        if type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
+            _note_own_method(node, signal, sys._getframe(2))
         return found
     synchronous, asynchronous = found
     if not node.in_django and (synchronous or asynchronous):
