@@ -142,7 +142,7 @@ _WITH = re.compile(_BEGIN + r"WITH\b", _FLAGS)
 _NOT_CODE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
 # In a statement that begins with WITH, a writing part follows a bracket; FOR UPDATE does not.
 _WRITING_PART = re.compile(
-    r"[()]\s*(?:(?:INSERT|REPLACE|MERGE)\s+(?:INTO|OR)|DELETE\s+FROM|UPDATE\s+[^\s(])\b", _FLAGS
+    r"[()]\s*(?:(?:INSERT|REPLACE|MERGE)\s+(?:INTO|OR)\b|DELETE\s+FROM\b|UPDATE\s+[\w\[])", _FLAGS
 )
 
 

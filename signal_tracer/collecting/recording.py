@@ -79,6 +79,8 @@ class Recorders(tuple["Recorder", ...]):
 
     depth: int = 0
     below: Recorders | None = None
+    # Those of the trace, for the hot path; empty for several traces, which count one by one.
+    unheard_counters: dict[tuple[int, int], Counter]
 
     def go_below(self) -> Recorders:
         """The same, one dispatch deeper; kept as ``below``."""
@@ -88,6 +90,7 @@ class Recorders(tuple["Recorder", ...]):
     def at(self, depth: int) -> Recorders:
         found = Recorders(self)
         found.depth = depth
+        found.unheard_counters = self[0].unheard_counters if len(self) == 1 else {}
         return found
 
     def running(self) -> Recorders:
@@ -252,7 +255,7 @@ class Root:
     def __init__(self, recorder: Recorder, outer: Node | None) -> None:
         self.outer = outer
         self.recorder = recorder
-        self.recorders = Recorders((recorder,))
+        self.recorders = Recorders((recorder,)).at(0)
         if outer is not None:
             around = outer.recorders.running()
             depth = 0 if type(outer) is Unkept else around.depth
@@ -478,7 +481,7 @@ class Recorder:
         self.is_running = False
         self.has_room = False
         self.stopped = now()
-        self.unheard_counters = {}  # The hot path looks here first, and must find nothing now.
+        self.unheard_counters.clear()  # The hot path looks here first, and must find nothing now.
 
     def unheard(self) -> list[tuple[str, str, int]]:
         """Signal, sender and count, without those that are excluded."""
@@ -535,7 +538,10 @@ def open_dispatch(
         wanting = [each for each in recorders if not each.excludes(name)]
         if not wanting:
             return Unkept(recorders, name, node)
-        if not any(each.has_room for each in wanting):
+        for each in wanting:
+            if each.has_room:
+                break
+        else:
             return Unkept(recorders, name, None)
     if recorders.depth >= DEEPEST:
         return Unkept(recorders, name, None, is_too_deep=True)

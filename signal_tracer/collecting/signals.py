@@ -16,7 +16,12 @@ from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.connections import forget_connections, infos_of
-from signal_tracer.collecting.naming import describe_receiver, find_sender_frame, name_of_signal
+from signal_tracer.collecting.naming import (
+    describe_receiver,
+    find_sender_frame,
+    name_of_signal,
+    signal_name,
+)
 from signal_tracer.collecting.patching import Patches
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
@@ -65,12 +70,11 @@ def _watch_send(original: Any, method: Method) -> Any:
             and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
         ):
             if node is not None and not recording.everywhere:
-                for recorder in node.recorders:
-                    counter = recorder.unheard_counters.get((id(self), id(sender)))
-                    if counter is None or type(node) is DispatchRecord:
-                        _note_unheard(node, recorder, self, sender)
-                    else:
-                        counter.count += 1
+                counter = node.recorders.unheard_counters.get((id(self), id(sender)))
+                if counter is None or type(node) is DispatchRecord:
+                    _note_unheard_by_all(node, self, sender)
+                else:
+                    counter.count += 1
             elif recording.everywhere:
                 _note_unheard_everywhere(node, self, sender)
             return []
@@ -279,6 +283,11 @@ def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
             recording.report_fault(node, "to count an unheard dispatch")
 
 
+def _note_unheard_by_all(node: Any, signal: Any, sender: Any) -> None:
+    for recorder in node.recorders:
+        _note_unheard(node, recorder, signal, sender)
+
+
 def _note_unheard_everywhere(node: Any, signal: Any, sender: Any) -> None:
     try:
         node = recording.node_with_everywhere(node)
@@ -386,7 +395,8 @@ def _watch_live_receivers(original: Any) -> Any:
 
 def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: bool) -> Any:
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
-        _note_own_method(node, signal, sys._getframe(2))
+        if type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
+            _note_own_method(node, signal, sys._getframe(2))
         return found
     synchronous, asynchronous = found
     if not node.in_django and (synchronous or asynchronous):
