@@ -361,7 +361,7 @@ def _details(row: Row, above: Dispatch | None) -> Details:
                 "Not watched: this signal's class calls its receivers in code of its own. That "
                 "this one was called is known from what the dispatch returned."
             ),
-            facts=[(gettext("Receiver"), record)],
+            facts=[(gettext("Receiver"), row.title)],
         )
     if row.count > 1:
         details.about += " " + gettext(

@@ -9,22 +9,29 @@ from pathlib import Path
 
 import pytest
 
+from signal_tracer.records import CallbackOutcome, Reason
 from signal_tracer.showing.outline import (
     Counts,
     Row,
     count,
     flatten,
     format_duration,
+    keys_by_record,
     outline,
     short_path,
 )
 from signal_tracer.trace import (
+    Bypass,
     Contents,
     Dispatch,
     Error,
+    HandledException,
     Location,
     NearMiss,
+    OnCommit,
+    Query,
     ReceiverCall,
+    Skipped,
     Summary,
     Trace,
     TracebackLine,
@@ -251,6 +258,12 @@ ERROR = Error("builtins.ValueError", "no address", (TracebackLine(FILE, "raise")
         _change_call(own_time=0.01),
         _change_call(dispatches=[]),
         _change_call(dispatches=[save(), save()]),
+        lambda dispatch: replace(dispatch, in_atomic=("default",)),
+        lambda dispatch: replace(dispatch, rolled_back=("default",)),
+        lambda dispatch: replace(dispatch, on_commit="shop.receivers.later"),
+        _change_call(handled=[HandledException("builtins.KeyError", "'a'", FILE, FILE)]),
+        _change_call(bypasses=[Bypass("update", "shop.Order")]),
+        _change_call(on_commit=[OnCommit("shop.receivers.later")]),
     ],
     ids=[
         "signal",
@@ -269,6 +282,12 @@ ERROR = Error("builtins.ValueError", "no address", (TracebackLine(FILE, "raise")
         "slow",
         "nothing nested",
         "other nesting",
+        "inside atomic()",
+        "rolled back",
+        "sent by a callback",
+        "handled exception",
+        "bypass",
+        "callback",
     ],
 )
 def test_dispatches_that_differ_are_not_folded(change: Callable[[Dispatch], Dispatch]) -> None:
@@ -300,8 +319,14 @@ def test_a_difference_far_below_keeps_dispatches_apart() -> None:
         (ReceiverCall("r", outcome="running"), ("RUNNING",)),
         (ReceiverCall("r", duration=1.0, own_time=0.0099), ()),
         (
-            ReceiverCall("r", own_time=0.01, outcome="swallowed", is_async=True),
-            ("SWALLOWED", "SLOW", "ASYNC"),
+            ReceiverCall(
+                "r",
+                own_time=0.01,
+                outcome="swallowed",
+                is_async=True,
+                handled=[HandledException("builtins.KeyError", "'a'", FILE, FILE)],
+            ),
+            ("SWALLOWED", "HANDLED", "SLOW", "ASYNC"),
         ),
     ],
 )
@@ -312,10 +337,40 @@ def test_marks_come_worst_first(record: ReceiverCall, marks: tuple[str, ...]) ->
 
 
 @pytest.mark.parametrize(
+    ("reason", "mark"),
+    [
+        ("not_run", "NOT RUN"),
+        ("muted", "MUTED"),
+        ("connected_to_parent", "NEAR MISS"),
+        ("connected_to_model", "NEAR MISS"),
+    ],
+)
+def test_a_receiver_that_was_not_called_is_marked_with_what_became_of_it(
+    reason: Reason, mark: str
+) -> None:
+    (row,) = outline(traced(Dispatch("s", near_misses=[NearMiss("r", reason)])))
+
+    assert row.rows[0].marks == (mark,)
+
+
+@pytest.mark.parametrize("outcome", ["ran", "waiting", "raised", "discarded"])
+def test_a_callback_is_marked_unless_it_just_ran(outcome: CallbackOutcome) -> None:
+    call = ReceiverCall("r", on_commit=[OnCommit("later", outcome=outcome)])
+    (row,) = outline(traced(Dispatch("s", receiver_calls=[call])))
+
+    assert row.rows[0].rows[0].marks == (() if outcome == "ran" else (outcome.upper(),))
+
+
+@pytest.mark.parametrize(
     ("dispatch", "marks"),
     [
         (Dispatch("s", error=Error("builtins.ValueError", "")), ("RAISED",)),
         (Dispatch("s", error=Error("asyncio.exceptions.CancelledError", "")), ("CANCELLED",)),
+        (
+            Dispatch("s", error=Error("a.E", ""), in_atomic=("a", "b"), rolled_back=("b",)),
+            ("RAISED", "ROLLED BACK"),
+        ),
+        (Dispatch("s", in_atomic=("default",), on_commit="shop.later"), ()),
         (Dispatch("s", unwatched=[]), ("NOT WATCHED",)),
         (Dispatch("s", duration=9.0), ()),
     ],
@@ -324,6 +379,118 @@ def test_a_dispatch_is_marked_for_its_own_fate_only(
     dispatch: Dispatch, marks: tuple[str, ...]
 ) -> None:
     assert outline(traced(dispatch))[0].marks == marks
+
+
+def bulk_create(started_at: float, **changes: object) -> Bypass:
+    skipped = [Skipped("post_save", "search.receivers.index"), Skipped("post_save", "shop.b")]
+    made = Bypass("bulk_create", "shop.Order", 50, (), FILE, started_at, 0.5, skipped)
+    return replace(made, **changes)
+
+
+def test_bypasses_and_callbacks_stand_among_the_dispatches_in_the_order_of_their_starts() -> None:
+    call = ReceiverCall(
+        "shop.receivers.relay",
+        dispatches=[Dispatch("shop.first", started_at=2.0), Dispatch("shop.last", started_at=5.0)],
+        bypasses=[bulk_create(3.0)],
+        on_commit=[OnCommit("shop.receivers.mail", registered_at=4.0, outcome="discarded")],
+    )
+    paid = Dispatch("shop.signals.paid", started_at=1.0, receiver_calls=[call])
+
+    assert spelled(outline(traced(paid, bypasses=[bulk_create(0.5), bulk_create(9.0)]))) == [
+        "0 shop.Order.bulk_create BYPASS",
+        "  0-0 search.receivers.index SKIPPED",
+        "  0-1 shop.b SKIPPED",
+        "1 shop.signals.paid.send",
+        "  1-0 shop.receivers.relay",
+        "    1-0-0 shop.first.send",
+        "    1-0-1 shop.Order.bulk_create BYPASS",
+        "      1-0-1-0 search.receivers.index SKIPPED",
+        "      1-0-1-1 shop.b SKIPPED",
+        "    1-0-2 shop.receivers.mail DISCARDED",
+        "    1-0-3 shop.last.send",
+        "2 shop.Order.bulk_create BYPASS",
+        "  2-0 search.receivers.index SKIPPED",
+        "  2-1 shop.b SKIPPED",
+    ]
+
+
+def test_equal_bypasses_in_a_row_are_folded_and_others_are_not() -> None:
+    rows = outline(
+        traced(
+            bypasses=[
+                bulk_create(1.0),
+                bulk_create(2.0, rows=7),
+                bulk_create(3.0, options=("ignore_conflicts",)),
+                bulk_create(4.0, model="shop.Product"),
+                bulk_create(5.0, model="shop.Product", method="update"),
+                bulk_create(6.0, model="shop.Product", method="update", sent_from=None),
+                bulk_create(7.0, model="shop.Product", method="update", skipped=[]),
+            ]
+        )
+    )
+
+    assert [(row.title, row.count, row.duration, len(row.rows)) for row in rows] == [
+        ("shop.Order.bulk_create", 2, 1.0, 2),
+        ("shop.Order.bulk_create", 1, 0.5, 2),
+        ("shop.Product.bulk_create", 1, 0.5, 2),
+        ("shop.Product.update", 1, 0.5, 2),
+        ("shop.Product.update", 1, 0.5, 2),
+        ("shop.Product.update", 1, 0.5, 0),
+    ]
+
+
+def test_dispatches_that_did_the_same_in_another_order_are_not_folded() -> None:
+    def relay(bypassed_at: float) -> Dispatch:
+        nested = Dispatch("shop.signals.inner", started_at=2.0)
+        call = ReceiverCall("r", dispatches=[nested], bypasses=[bulk_create(bypassed_at)])
+        return Dispatch("shop.signals.paid", receiver_calls=[call])
+
+    assert [row.count for row in outline(traced(relay(1.0), relay(1.5), relay(3.0)))] == [2, 1]
+
+
+def test_a_row_has_the_queries_of_all_its_records_with_and_without_what_they_nest() -> None:
+    def saved(own: int, nested: int) -> Dispatch:
+        inner = ReceiverCall("b", queries=[Query("SELECT 1", duration=0.25)] * nested)
+        outer = ReceiverCall(
+            "a",
+            queries=[Query("SELECT 2", duration=0.5)] * own,
+            omitted_queries=1,
+            dispatches=[Dispatch("shop.indexed", receiver_calls=[inner])],
+        )
+        return Dispatch("shop.saved", receiver_calls=[outer])
+
+    # Another number of queries does not keep two apart: a cache may have been warm.
+    rows = flatten(outline(traced(saved(1, 2), saved(3, 2))))
+
+    assert [
+        (
+            row.title,
+            row.count,
+            row.query_count,
+            row.query_count_with_nested,
+            row.query_time,
+            row.query_time_with_nested,
+        )
+        for row in rows
+    ] == [
+        ("shop.saved.send", 2, 0, 10, 0.0, 3.0),
+        ("a", 2, 6, 10, 2.0, 3.0),
+        ("shop.indexed.send", 2, 0, 4, 0.0, 1.0),
+        ("b", 2, 4, 4, 1.0, 1.0),
+    ]
+
+
+def test_every_record_leads_to_the_row_that_stands_for_it() -> None:
+    dispatches = [save(1), save(2)]
+    bypass = bulk_create(0.5)
+    keys = keys_by_record(outline(traced(*dispatches, bypasses=[bypass])))
+
+    assert [keys[id(bypass)], keys[id(bypass.skipped[1])]] == ["0", "0-1"]
+    for dispatch in dispatches:
+        [call], [miss] = dispatch.receiver_calls, dispatch.near_misses
+        [nested] = call.dispatches
+        found = [keys[id(record)] for record in (dispatch, call, nested, miss)]
+        assert found == ["1", "1-0", "1-0-0", "1-1"]
 
 
 def test_nesting_deeper_than_python_can_recurse_is_shown_whole() -> None:
@@ -365,11 +532,27 @@ def test_counts_tell_every_record_once() -> None:
         ReceiverCall("b", outcome="swallowed"),
         ReceiverCall("c", outcome="cancelled"),
         ReceiverCall("d", outcome="running"),
-        ReceiverCall("e", outcome="raised"),
+        ReceiverCall(
+            "e",
+            outcome="raised",
+            queries=[Query("SELECT 1")],
+            omitted_queries=2,
+            bypasses=[Bypass("update", "shop.Order")],
+            handled=[HandledException("builtins.KeyError", "'a'", FILE, FILE)] * 2,
+            on_commit=[OnCommit("later", outcome="discarded"), OnCommit("later", outcome="ran")],
+        ),
+    ]
+    dispatch.rolled_back = ("default",)
+    dispatch.near_misses += [
+        NearMiss("m", "muted"),
+        NearMiss("n", "connected_to_parent"),
+        NearMiss("o", "connected_to_model"),
     ]
     trace = traced(
         dispatch,
         save(),
+        bypasses=[Bypass("update", "shop.Order")],
+        other_queries=4,
         unheard=[Unheard("a", "b", 40), Unheard("c", "d", 2)],
         omitted=5,
         too_deep=8,
@@ -391,6 +574,13 @@ def test_counts_tell_every_record_once() -> None:
         too_deep=8,
         excluded=6,
         faults=7,
+        muted=1,
+        near_misses=2,
+        queries=7,
+        bypasses=2,
+        rolled_back=1,
+        handled=2,
+        discarded=1,
     )
 
 

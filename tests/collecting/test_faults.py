@@ -26,12 +26,13 @@ from signal_tracer.collecting import (
     connections,
     entries,
     naming,
+    patching,
     receivers,
     recording,
     signals,
 )
 
-MODULES = (capture, connections, entries, naming, receivers, recording, signals)
+MODULES = (capture, connections, entries, naming, patching, receivers, recording, signals)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -416,6 +417,10 @@ naming.name_of_class
 naming.name_of_signal
 naming.signal_types
 naming.unwrapped
+patching.Patches._put
+patching.Patches.replace
+patching._Patch.__init__
+patching._is_ours
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
 recording.CallRecord.__init__
@@ -448,13 +453,9 @@ recording.hide_file
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
-signals._Patch.__init__
-signals._is_ours
 signals._note_own_loop
 signals._note_own_method
 signals._note_unwatched
-signals._patch
-signals._patch_with
 signals._watch_list
 signals._watch_own_send
 signals._watch_sends
