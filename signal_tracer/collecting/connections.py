@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import types
-import weakref
-from dataclasses import dataclass
 from typing import Any
 
-from django.apps import apps
-
-from signal_tracer.collecting.capture import Capture, render
-from signal_tracer.collecting.naming import IdentityCache, class_name, describe_receiver
+from signal_tracer.collecting.entries import identity, read_entry
+from signal_tracer.collecting.naming import IdentityCache, describe_receiver
 from signal_tracer.collecting.recording import Infos, ReceiverInfo
 from signal_tracer.trace import Summary, Value
 
@@ -64,86 +60,20 @@ def infos_of(
 
 def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
     """The live receivers that Django would call, in order, each with its ``dispatch_uid``."""
-    wanted = (identity_of(None), identity_of(sender))
+    wanted = (identity(None), identity(sender))
     return [
-        (receiver, uid)
-        for receiver, sender_key, uid in map(_read_connection, list(signal.receivers))
-        if receiver is not None and sender_key in wanted
+        (entry.receiver, entry.dispatch_uid)
+        for entry in map(read_entry, list(signal.receivers))
+        if entry.receiver is not None and entry.sender_id in wanted
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """One receiver that is connected to a signal, by name."""
-
-    receiver: str
-    sender: str
-    sender_key: object
-
-    def is_reached_by(self, sender: Any) -> bool:
-        return self.sender_key in (identity_of(None), identity_of(sender))
-
-
-def connections_of(signal: Any) -> list[Connection]:
-    """The live connections of a signal, in order."""
-    return [
-        Connection(describe_receiver(receiver).name, _sender_name(sender_key), sender_key)
-        for receiver, sender_key, _ in map(_read_connection, list(signal.receivers))
-        if receiver is not None
-    ]
-
-
-def _sender_name(sender_key: object) -> str:
-    if sender_key == identity_of(None):
-        return "any"
-    # The key is the sender's id, from which it cannot be had back; most senders are models.
-    models = (model for model in apps.get_models(include_auto_created=True))
-    return next((class_name(each) for each in models if id(each) == sender_key), "another object")
-
-
-def receivers_of(signal: Any) -> list[Any]:
-    """The live receivers that are connected to the signal, whatever the sender, in order."""
-    connections = map(_read_connection, list(signal.receivers))
-    return [receiver for receiver, _, _ in connections if receiver is not None]
-
-
-def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
-    """Receiver (``None`` if dead or unknown), sender's key and ``dispatch_uid`` of a connection.
-
-    An entry of ``Signal.receivers`` is ``(lookup_key, receiver, is_async)`` in Django 5.2 and
-    ``(lookup_key, receiver, sender_ref, is_async)`` from 6.0; the lookup key is
-    ``(dispatch_uid or the receiver's id, the sender's id)``, the receiver itself or weak.
-    """
-    if type(entry) is not tuple or len(entry) < 2 or type(entry[0]) is not tuple:
-        return None, None, None
-    receiver_key, sender_key = entry[0]
-    receiver = entry[1]
-    if issubclass(type(receiver), weakref.ReferenceType):
-        receiver = receiver()
-    is_id = type(receiver_key) is int or (
-        type(receiver_key) is tuple and all(type(each) is int for each in receiver_key)
-    )
-    if is_id and receiver_key == identity_of(receiver):
-        return receiver, sender_key, None
-    return receiver, sender_key, render(_uids.value(receiver_key))
-
-
-_uids = Capture(200)
-
-
-def identity_of(live: Any) -> Any:
-    """What Django's ``_make_id`` returns, without asking objects for attributes."""
-    if type(live) is types.MethodType:
-        return (id(live.__self__), id(live.__func__))
-    return id(live)
 
 
 def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
     """Takes the receiver's connection off the list, so that the next one of the same is next."""
     for candidate in (receiver, behind(receiver)):
-        identity = identity_of(candidate)
+        wanted = identity(candidate)
         for index, (connected, uid) in enumerate(connections):
-            if identity_of(connected) == identity:
+            if identity(connected) == wanted:
                 del connections[index]
                 described = describe_receiver(connected)
                 return ReceiverInfo(described.name, described.defined_at, uid, is_async)

@@ -12,7 +12,8 @@ from contextvars import ContextVar
 from itertools import compress
 from typing import Any, NamedTuple
 
-from signal_tracer.collecting.connections import behind, identity_of
+from signal_tracer.collecting.connections import behind
+from signal_tracer.collecting.entries import identity
 from signal_tracer.collecting.naming import describe_receiver
 
 ANY_SENDER: Any = object()
@@ -29,11 +30,11 @@ class Chosen:
         # A decorator above @receiver leaves a module with another function than is connected.
         self._identities = []
         while live is not None:
-            self._identities.append(identity_of(live))
+            self._identities.append(identity(live))
             live = behind(live)
 
     def is_it(self, receiver: Any) -> bool:
-        if identity_of(receiver) in self._identities:
+        if identity(receiver) in self._identities:
             return True
         if type(receiver) is types.MethodType and receiver.__func__ is self._live:
             return True  # The method of any instance, chosen on the class.

@@ -7,7 +7,6 @@ character of it reaches the terminal.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,13 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from signal_tracer.showing.outline import (
-    Row,
-    count,
-    format_duration,
-    outline,
-    short_path,
-)
+from signal_tracer.showing.outline import Row, count, outline
 from signal_tracer.trace import (
     Dispatch,
     Error,
@@ -29,9 +22,9 @@ from signal_tracer.trace import (
     NearMiss,
     ReceiverCall,
     Trace,
-    TracebackLine,
     show_value,
 )
+from signal_tracer.wording import format_duration, innermost_of_project, plural, short_path
 
 MIN_WIDTH = 80
 MAX_WIDTH = 140  # beyond it, a time is too far from the name it belongs to
@@ -152,8 +145,8 @@ class _Wording:
             "NOT RUN": counted.not_run,
         }
         return [
-            Text(_plural(counted.dispatches, "dispatch", "dispatches")),
-            Text(_plural(counted.receiver_calls, "receiver call")),
+            Text(plural(counted.dispatches, "dispatch", "dispatches")),
+            Text(plural(counted.receiver_calls, "receiver call")),
             *(
                 Text(f"{number} {mark.lower()}", ALARMS[mark])
                 for mark, number in alarms.items()
@@ -288,7 +281,7 @@ class _Wording:
     def error(self, error: Error, *, with_place: bool = True) -> Iterator[_Line]:
         yield _Line([Text(self.clean(str(error)), "red")])
         if error.traceback and with_place:
-            line = _innermost_of_project(error.traceback)
+            line = innermost_of_project(error.traceback)
             place = f"at {self.place(line.location)} in {self.clean(line.location.function)}"
             code = self.clean(line.code.strip())
             parts = [f"{place}:", code] if code else [place]
@@ -313,7 +306,7 @@ class _Wording:
         for each in trace.unwatched:
             yield _note(
                 f"{self.clean(f'{each.signal}.{each.method}')} ran receivers "
-                f"{_plural(each.count, 'time')}. They are not in this trace: it is a method of "
+                f"{plural(each.count, 'time')}. They are not in this trace: it is a method of "
                 "the signal's own class, not one of Django's.",
                 is_alarm=True,
             )
@@ -336,7 +329,7 @@ class _Wording:
             )
         if counted.faults:
             yield _note(
-                f"The tracer itself failed {_plural(counted.faults, 'time')}: something may be "
+                f"The tracer itself failed {plural(counted.faults, 'time')}: something may be "
                 'missing here. Please report what the logger "signal_tracer" says about it.',
                 is_alarm=True,
             )
@@ -354,8 +347,8 @@ class _Wording:
             label = " " * len(label)
         rest = pairs[UNHEARD_LINES:]
         if rest:
-            more = _plural(len(rest), "more (signal, sender) pair")
-            dispatches = _plural(sum(each.count for each in rest), "dispatch", "dispatches")
+            more = plural(len(rest), "more (signal, sender) pair")
+            dispatches = plural(sum(each.count for each in rest), "dispatch", "dispatches")
             yield _Line([Text(f"and {more}, {dispatches}")], guides=f"{label} ")
 
     def place(self, location: Location) -> str:
@@ -477,10 +470,6 @@ def _note(sentence: str, *, is_alarm: bool = False) -> _Line:
     return _Line([Text(sentence)], alarm="bold yellow" if is_alarm else "")
 
 
-def _plural(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def _dispatches(number: int) -> str:
     """The start of a sentence about ``number`` dispatches."""
     return "1 dispatch was" if number == 1 else f"{number} dispatches were"
@@ -492,15 +481,6 @@ def _is_shown(error: Error, records: Iterable[ReceiverCall | Dispatch]) -> bool:
         record.error and (record.error.type, record.error.message) == (error.type, error.message)
         for record in records
     )
-
-
-def _innermost_of_project(traceback: Sequence[TracebackLine]) -> TracebackLine:
-    """The innermost line under the current directory; failing that, one of no installed package."""
-    not_installed = [line for line in traceback if "-packages" not in line.location.file]
-    of_project = [
-        line for line in not_installed if not os.path.isabs(short_path(line.location.file))
-    ]
-    return (of_project or not_installed or traceback)[-1]
 
 
 def _flowed(parts: Sequence[Text], joint: str, first: int, rest: int) -> list[Text]:

@@ -8,13 +8,14 @@ from typing import Any, Self
 from django.dispatch import Signal
 
 from signal_tracer.collecting import recording, witnessing
-from signal_tracer.collecting.connections import connections_of
 from signal_tracer.collecting.naming import describe_receiver, is_a, name_of_signal
 from signal_tracer.collecting.witnessing import Sent, Witness
+from signal_tracer.records import goes_by
 from signal_tracer.testing import messages
-from signal_tracer.testing.lookup import find_receiver_name, find_signal, is_pattern
+from signal_tracer.testing.connected import connections_of
+from signal_tracer.testing.lookup import find_receiver_name, find_sender, find_signal, is_pattern
 from signal_tracer.testing.matching import ANYTHING, Wanted
-from signal_tracer.trace import Trace, is_named
+from signal_tracer.trace import Trace
 from signal_tracer.tracer import trace_signals
 
 
@@ -131,9 +132,11 @@ class SignalTrace:
         __tracebackhide__ = True
         live = find_signal(signal) if is_a(signal, str) else signal
         name = find_receiver_name(receiver) if is_a(receiver, str) else self._receiver(receiver)
+        if is_a(sender, str):
+            sender = find_sender(sender)
         connections = connections_of(live)
         if not any(
-            is_named(each.receiver, name) and (sender is ANYTHING or each.is_reached_by(sender))
+            goes_by(each.receiver, name) and (sender is ANYTHING or each.hears(sender))
             for each in connections
         ):
             raise AssertionError(
@@ -190,20 +193,20 @@ class SignalTrace:
             return signal
         if not is_a(signal, str):
             raise TypeError("Give a signal, or its dotted name.")
-        if is_pattern(signal) or any(is_named(each.signal_name, signal) for each in self._sent()):
+        if is_pattern(signal) or any(goes_by(each.signal_name, signal) for each in self._sent()):
             return signal
         return find_signal(signal)
 
     def _receiver(self, receiver: Any) -> str:
         if not is_a(receiver, str):
             return describe_receiver(receiver).name
-        called = {name for name in self._called() if is_named(name, receiver)}
+        called = {name for name in self._called() if goes_by(name, receiver)}
         if called:
             return called.pop() if len(called) == 1 else str(receiver)
         return str(receiver) if is_pattern(receiver) else find_receiver_name(receiver)
 
     def _calls_of(self, name: str) -> int:
-        return sum(is_named(each, name) for each in self._called())
+        return sum(goes_by(each, name) for each in self._called())
 
     def _called(self) -> list[str]:
         if self._trace is None:

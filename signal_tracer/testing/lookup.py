@@ -11,9 +11,15 @@ from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
 
-from signal_tracer.collecting.connections import receivers_of
-from signal_tracer.collecting.naming import describe_receiver, is_a, known_signals, name_of_signal
-from signal_tracer.trace import is_named
+from signal_tracer.collecting.entries import read_entry
+from signal_tracer.collecting.naming import (
+    describe_receiver,
+    is_a,
+    name_of_signal,
+    signals_in_modules,
+)
+from signal_tracer.mapping.reading import entries_of
+from signal_tracer.records import goes_by
 
 _MISSING = object()
 
@@ -46,14 +52,15 @@ def find(name: str) -> tuple[Any, str]:
         return found, name_of_signal(found)
     if found is not _MISSING and callable(found):
         return found, name
-    signals = known_signals()
-    named = [each for each in signals if is_named(name_of_signal(each), name)]
+    signals = signals_in_modules()
+    named = [each for each in signals if goes_by(name_of_signal(each), name)]
     if len(named) == 1:
         return named[0], name_of_signal(named[0])
     if named:
         raise _ambiguous(name, [name_of_signal(each) for each in named])
-    names = {describe_receiver(each).name for signal in signals for each in receivers_of(signal)}
-    fitting = sorted(each for each in names if is_named(each, name))
+    connected = [read_entry(each).receiver for signal in signals for each in entries_of(signal)]
+    names = {describe_receiver(each).name for each in connected if each is not None}
+    fitting = sorted(each for each in names if goes_by(each, name))
     if len(fitting) == 1:
         return None, fitting[0]
     if fitting:

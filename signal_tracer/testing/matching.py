@@ -8,8 +8,7 @@ from typing import Any
 from signal_tracer.collecting.capture import Capture, name_of_sender, render
 from signal_tracer.collecting.naming import class_name, is_a, name_of_signal
 from signal_tracer.collecting.witnessing import Sent
-from signal_tracer.records import show_value
-from signal_tracer.trace import is_named
+from signal_tracer.records import goes_by, show_value
 
 
 class _Anything:
@@ -29,7 +28,7 @@ def is_match(expected: Any, actual: Any) -> bool:
 
 
 def is_sender(expected: Any, sent: Sent) -> bool:
-    if is_a(expected, str) and is_named(sent.sender_name, expected):
+    if is_a(expected, str) and goes_by(sent.sender_name, expected):
         return True
     return is_match(expected, sent.sender)
 
@@ -52,11 +51,11 @@ class Wanted:
         return self.signal if is_a(self.signal, str) else name_of_signal(self.signal)
 
     def is_signal(self, name: str) -> bool:
-        return is_named(name, self.signal_name)
+        return goes_by(name, self.signal_name)
 
     def is_of_signal(self, sent: Sent) -> bool:
         if is_a(self.signal, str):
-            return is_named(sent.signal_name, self.signal)
+            return goes_by(sent.signal_name, self.signal)
         return sent.signal is self.signal
 
     def matches(self, sent: Sent) -> bool:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from signal_tracer.collecting.connections import Connection
 from signal_tracer.collecting.witnessing import Sent
+from signal_tracer.records import goes_by
+from signal_tracer.testing.connected import Connected
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
-from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Trace, is_named
+from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Trace
 
 _MOST_LINES = 20
 _MOST_OUTLINE_LINES = 100
@@ -129,7 +130,7 @@ def not_received_so(name: str, times: int | None, found: int, trace: Trace) -> s
         _near_miss(miss, signal)
         for signal, near_misses in dispatched
         for miss in near_misses
-        if is_named(miss.receiver, name)
+        if goes_by(miss.receiver, name)
     )
     return _text(
         f"{_happened(name, 'called', found)}."
@@ -147,7 +148,7 @@ def received(name: str, found: int, trace: Trace) -> str:
         f"{dispatch}"
         for dispatch in trace.walk()
         for call in dispatch.receiver_calls
-        if is_named(call.receiver, name)
+        if goes_by(call.receiver, name)
     )
     return _text(
         f"{_happened(name, 'called', found)}, and should not have been.",
@@ -156,9 +157,9 @@ def received(name: str, found: int, trace: Trace) -> str:
     )
 
 
-def not_connected(signal: str, receiver: str, sender: Any, connections: list[Connection]) -> str:
+def not_connected(signal: str, receiver: str, sender: Any, connections: list[Connected]) -> str:
     of = "" if sender is ANYTHING else f" for sender {show_sender(sender)}"
-    same = [each for each in connections if is_named(each.receiver, receiver)]
+    same = [each for each in connections if goes_by(each.receiver, receiver)]
     return _text(
         f"{receiver} is not connected to {signal}{of}.",
         ("it is connected for", [each.sender for each in same]),

@@ -24,8 +24,10 @@ from signal_tracer import trace_signals
 from signal_tracer.collecting import (
     capture,
     connections,
+    entries,
     muting,
     naming,
+    patching,
     receivers,
     recording,
     signals,
@@ -33,7 +35,18 @@ from signal_tracer.collecting import (
 )
 from signal_tracer.testing import SignalTrace
 
-MODULES = (capture, connections, muting, naming, receivers, recording, signals, witnessing)
+MODULES = (
+    capture,
+    connections,
+    entries,
+    muting,
+    naming,
+    patching,
+    receivers,
+    recording,
+    signals,
+    witnessing,
+)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -431,11 +444,11 @@ capture.render_model
 connections._KnownInfos.__init__
 connections._connections_for
 connections._info_of
-connections._read_connection
 connections.behind
 connections.forget_connections
-connections.identity_of
 connections.infos_of
+entries.identity
+entries.read_entry
 muting.Chosen.is_it
 muting.Selection.mutes
 muting.Split.keep
@@ -454,19 +467,24 @@ naming._dotted
 naming._find_signal_name
 naming._is_bound
 naming._location_of_code
-naming._module_namespace
 naming._modules_now
+naming._note_binding
 naming._scan_class
 naming._scan_modules
-naming._signal_types
 naming.describe_receiver
 naming.find_all_in_class
 naming.find_in_class
 naming.find_sender_frame
 naming.is_a
+naming.module_namespace
 naming.name_of_class
 naming.name_of_signal
+naming.signal_types
 naming.unwrapped
+patching.Patches._put
+patching.Patches.replace
+patching._Patch.__init__
+patching._is_ours
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
 recording.CallRecord.__init__
@@ -499,13 +517,9 @@ recording.hide_file
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
-signals._Patch.__init__
-signals._is_ours
 signals._note_own_loop
 signals._note_own_method
 signals._note_unwatched
-signals._patch
-signals._patch_with
 signals._watch_list
 signals._watch_own_send
 signals._watch_sends
