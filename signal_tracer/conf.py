@@ -113,7 +113,7 @@ _EXPECTED: dict[str, tuple[Callable[[object], bool], str]] = {
 
 def read_config() -> Config:
     """The setting as it is now. A wrong entry counts as absent; ``problems()`` names it."""
-    given = getattr(settings, "SIGNAL_TRACER", None) if _settings_can_be_read() else None
+    given = getattr(settings, "SIGNAL_TRACER", None) if settings_can_be_read() else None
     if not isinstance(given, Mapping):
         return Config()
     entries: dict[str, Any] = {
@@ -124,8 +124,8 @@ def read_config() -> Config:
     return Config(**entries)
 
 
-def _settings_can_be_read() -> bool:
-    # Signals need no settings, and so a trace of them needs none either.
+def settings_can_be_read() -> bool:
+    """Signals need no settings, and so a trace of them needs none either."""
     return settings.configured or bool(os.environ.get(ENVIRONMENT_VARIABLE))
 
 
