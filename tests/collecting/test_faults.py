@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.dispatch import Signal
 from observing import is_ours
 
@@ -26,12 +28,13 @@ from signal_tracer.collecting import (
     connections,
     naming,
     patching,
+    queries,
     receivers,
     recording,
     signals,
 )
 
-MODULES = (capture, connections, naming, patching, receivers, recording, signals)
+MODULES = (capture, connections, naming, patching, queries, receivers, recording, signals)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -55,6 +58,7 @@ WRAPPERS = {
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
+    "queries._note",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
     "recording.report_fault",
@@ -127,6 +131,25 @@ class Meta:
         self.shape = "round"
 
 
+class Driver:
+    """A cursor as a database driver has it, which runs nothing."""
+
+    def execute(self, sql: Any, *params: Any) -> str:
+        return "executed"
+
+    executemany = callproc = execute
+
+
+def query() -> Any:
+    cursor = CursorWrapper(Driver(), connection)
+    with_comment = "WITH a AS (SELECT 1) /* why */ DELETE FROM t"
+    return (
+        cursor.execute("SELECT 1"),
+        cursor.executemany(with_comment, []),
+        cursor.callproc(b"name"),
+    )
+
+
 class Own(Signal):
     def send(self, sender: Any, **named: Any) -> Any:
         return [
@@ -179,6 +202,7 @@ def play() -> list[Any]:
     def first(**named: Any) -> str:
         other.send(User, instance=User(pk=3), created=True)
         plain.has_listeners(None)
+        query()
         return "first"
 
     def failing(**named: Any) -> str:
@@ -273,6 +297,7 @@ def play() -> list[Any]:
     thread.start()
     thread.join()
     note(lambda: plain.disconnect(first))
+    note(query)
     for _ in range(60):
         note(lambda: sorting.send(int))
     note(lambda: Signal().send("beyond the limit"))
@@ -419,8 +444,13 @@ patching.Patches._put
 patching.Patches.replace
 patching._Patch.__init__
 patching._is_ours
+queries._blank
+queries._is_write
+queries._keep
+queries._statement_of
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
+recording.Activity.__init__
 recording.CallRecord.__init__
 recording.CallRecord.add
 recording.CallRecord.fail
@@ -448,6 +478,7 @@ recording.close_failed_dispatch
 recording.close_unkept
 recording.count_unheard
 recording.hide_file
+recording.innermost_call
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
