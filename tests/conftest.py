@@ -5,18 +5,19 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from django.db.backends.utils import CursorWrapper
 from django.dispatch import Signal
 
 from signal_tracer import tracer
 from signal_tracer.collecting import recording
 
 # Taken before the first trace, so these are Django's own.
-ORIGINALS = dict(vars(Signal))
+ORIGINALS = {cls: dict(vars(cls)) for cls in (Signal, CursorWrapper)}
 
 
 @pytest.fixture(autouse=True)
 def django_is_put_back() -> Iterator[None]:
-    """After each test no trace runs any more, and ``Signal`` is Django's own again."""
+    """After each test no trace runs any more, and what was watched is Django's own again."""
     yield
     left_running = recording.nearest_running(recording.current.get()), recording.everywhere
     # The next test starts clean, whatever this one left behind.
@@ -24,17 +25,19 @@ def django_is_put_back() -> Iterator[None]:
     recording.everywhere = ()
     tracer.uninstall()
     assert left_running == (None, ()), "this test left a trace running"
-    left = {
-        name
-        for name in ORIGINALS.keys() | vars(Signal).keys()
-        if vars(Signal).get(name) is not ORIGINALS.get(name)
-    }
-    for name in left:
-        if name in ORIGINALS:
-            setattr(Signal, name, ORIGINALS[name])
+    left = [
+        (cls, name)
+        for cls, originals in ORIGINALS.items()
+        for name in originals.keys() | vars(cls).keys()
+        if vars(cls).get(name) is not originals.get(name)
+    ]
+    for cls, name in left:
+        if name in ORIGINALS[cls]:
+            setattr(cls, name, ORIGINALS[cls][name])
         else:
-            delattr(Signal, name)
-    assert not left, f"this test left these of Signal changed: {sorted(left)}"
+            delattr(cls, name)
+    changed = sorted(f"{cls.__name__}.{name}" for cls, name in left)
+    assert not changed, f"this test left these changed: {changed}"
 
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

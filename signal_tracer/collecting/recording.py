@@ -79,6 +79,8 @@ class Recorders(tuple["Recorder", ...]):
 
     depth: int = 0
     below: Recorders | None = None
+    # Those of the trace, for the hot path; empty for several traces, which count one by one.
+    unheard_counters: dict[tuple[int, int], Counter]
 
     def go_below(self) -> Recorders:
         """The same, one dispatch deeper; kept as ``below``."""
@@ -88,6 +90,7 @@ class Recorders(tuple["Recorder", ...]):
     def at(self, depth: int) -> Recorders:
         found = Recorders(self)
         found.depth = depth
+        found.unheard_counters = self[0].unheard_counters if len(self) == 1 else {}
         return found
 
     def running(self) -> Recorders:
@@ -252,7 +255,7 @@ class Root:
     def __init__(self, recorder: Recorder, outer: Node | None) -> None:
         self.outer = outer
         self.recorder = recorder
-        self.recorders = Recorders((recorder,))
+        self.recorders = Recorders((recorder,)).at(0)
         if outer is not None:
             around = outer.recorders.running()
             depth = 0 if type(outer) is Unkept else around.depth
@@ -326,6 +329,18 @@ def activities_at(node: Node | None) -> list[Activity]:
     return found
 
 
+def innermost_call(node: Node | None) -> CallRecord | None:
+    """The receiver call that runs the code; ``None`` outside, and below what is not recorded."""
+    while node is not None and type(node) is not CallRecord:
+        if type(node) is Root:
+            node = node.outer
+        elif type(node) is DispatchRecord and node.keepers != () and node.unwatched is None:
+            node = node.parent  # Between two receivers, in code of the signal's own class.
+        else:
+            return None
+    return node
+
+
 # Traces of the whole process (all_threads=True), for code whose context has none of its own.
 everywhere: tuple[Recorder, ...] = ()
 
@@ -355,6 +370,13 @@ def nearest_running(node: Node | None) -> Node | None:
     if node is None or any(recorder.is_running for recorder in node.recorders):
         return node
     return None
+
+
+# The text of a query, and whether it writes; shared by all that ran it.
+Statement: TypeAlias = tuple[str, bool]
+
+# A trace keeps this many times as many queries as dispatches.
+QUERIES_PER_DISPATCH = 5
 
 
 class Counter:
@@ -392,6 +414,10 @@ class Recorder:
         self._unheard_by_name: dict[tuple[str, str], Counter] = {}
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
+        # All of them, wherever they ran, and of how many more there is room for what they were.
+        self.query_count = 0
+        self.room_for_queries = QUERIES_PER_DISPATCH * config.max_dispatches
+        self.statements: dict[str, Statement] = {}
 
     def excludes(self, signal: str) -> bool:
         found = self.excluded_names.get(signal)
@@ -455,7 +481,7 @@ class Recorder:
         self.is_running = False
         self.has_room = False
         self.stopped = now()
-        self.unheard_counters = {}  # The hot path looks here first, and must find nothing now.
+        self.unheard_counters.clear()  # The hot path looks here first, and must find nothing now.
 
     def unheard(self) -> list[tuple[str, str, int]]:
         """Signal, sender and count, without those that are excluded."""
@@ -512,7 +538,10 @@ def open_dispatch(
         wanting = [each for each in recorders if not each.excludes(name)]
         if not wanting:
             return Unkept(recorders, name, node)
-        if not any(each.has_room for each in wanting):
+        for each in wanting:
+            if each.has_room:
+                break
+        else:
             return Unkept(recorders, name, None)
     if recorders.depth >= DEEPEST:
         return Unkept(recorders, name, None, is_too_deep=True)

@@ -21,9 +21,17 @@ from django.dispatch import Signal
 from observing import is_ours
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import capture, connections, naming, receivers, recording, signals
+from signal_tracer.collecting import (
+    capture,
+    connections,
+    naming,
+    patching,
+    receivers,
+    recording,
+    signals,
+)
 
-MODULES = (capture, connections, naming, receivers, recording, signals)
+MODULES = (capture, connections, naming, patching, receivers, recording, signals)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -407,6 +415,10 @@ naming.is_a
 naming.name_of_class
 naming.name_of_signal
 naming.unwrapped
+patching.Patches._put
+patching.Patches.replace
+patching._Patch.__init__
+patching._is_ours
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
 recording.CallRecord.__init__
@@ -439,13 +451,9 @@ recording.hide_file
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
-signals._Patch.__init__
-signals._is_ours
 signals._note_own_loop
 signals._note_own_method
 signals._note_unwatched
-signals._patch
-signals._patch_with
 signals._watch_list
 signals._watch_own_send
 signals._watch_sends
