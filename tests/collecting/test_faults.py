@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.dispatch import Signal
 from observing import is_ours
 
@@ -28,6 +30,7 @@ from signal_tracer.collecting import (
     muting,
     naming,
     patching,
+    queries,
     receivers,
     recording,
     signals,
@@ -42,6 +45,7 @@ MODULES = (
     muting,
     naming,
     patching,
+    queries,
     receivers,
     recording,
     signals,
@@ -73,6 +77,7 @@ MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.le
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
+    "queries._note",
     "signals._bear_witness",
     "signals._split_muted",
     "receivers.WatchedReceiver._begin",
@@ -170,6 +175,25 @@ class Meta:
         self.shape = "round"
 
 
+class Driver:
+    """A cursor as a database driver has it, which runs nothing."""
+
+    def execute(self, sql: Any, *params: Any) -> str:
+        return "executed"
+
+    executemany = callproc = execute
+
+
+def query() -> Any:
+    cursor = CursorWrapper(Driver(), connection)
+    with_comment = "WITH a AS (SELECT 1) /* why */ DELETE FROM t"
+    return (
+        cursor.execute("SELECT 1"),
+        cursor.executemany(with_comment, []),
+        cursor.callproc(b"name"),
+    )
+
+
 class Own(Signal):
     def send(self, sender: Any, **named: Any) -> Any:
         return [
@@ -222,6 +246,7 @@ def play() -> list[Any]:
     def first(**named: Any) -> str:
         other.send(User, instance=User(pk=3), created=True)
         plain.has_listeners(None)
+        query()
         return "first"
 
     def failing(**named: Any) -> str:
@@ -330,6 +355,7 @@ def play() -> list[Any]:
     thread.start()
     thread.join()
     note(lambda: plain.disconnect(first))
+    note(query)
     for _ in range(60):
         note(lambda: sorting.send(int))
     note(lambda: Signal().send("beyond the limit"))
@@ -485,8 +511,13 @@ patching.Patches._put
 patching.Patches.replace
 patching._Patch.__init__
 patching._is_ours
+queries._blank
+queries._is_write
+queries._keep
+queries._statement_of
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
+recording.Activity.__init__
 recording.CallRecord.__init__
 recording.CallRecord.add
 recording.CallRecord.fail
@@ -514,6 +545,7 @@ recording.close_failed_dispatch
 recording.close_unkept
 recording.count_unheard
 recording.hide_file
+recording.innermost_call
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
