@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from signal_tracer.trace import Trace
 
 MARKERS = (
-    "signal_trace(name='', all_threads=False): trace the signals of this test, with these "
-    "arguments of SignalTrace, in the fixture of the same name.",
-    "mute_signals(*what, sender=None, only=None): mute signals or receivers during this test and "
-    "its own fixtures; the arguments of signal_tracer.testing.mute.",
-    "allow_swallowed(*receivers): with --fail-on-swallowed, exceptions of these receivers (or of "
-    "all) may be swallowed in this test.",
+    (
+        "signal_trace(name='', all_threads=False): trace the signals of this test, with these "
+        "arguments of SignalTrace, in the fixture of the same name."
+    ),
+    (
+        "mute_signals(*what, sender=None, only=None): mute signals or receivers during this test "
+        "and its own fixtures; the arguments of signal_tracer.testing.mute."
+    ),
+    (
+        "allow_swallowed(*receivers): with --fail-on-swallowed, exceptions of these receivers (or "
+        "of all) may be swallowed in this test."
+    ),
 )
 SECTION = "Signal trace"
 WORKER_OUTPUT = "signal_tracer_coverage"

@@ -10,10 +10,10 @@ from signal_tracer.conf import settings_can_be_read
 from signal_tracer.coverage.result import CoveredReceiver, Outcome, SignalCoverage
 from signal_tracer.mapping import read_map
 from signal_tracer.records import show_value
-from signal_tracer.wording import short_path
 from signal_tracer.signal_map import Connection, MappedSignal
+from signal_tracer.wording import short_path
 
-NO_SETTINGS = "Django has no settings here, so that nothing is connected and nothing was looked for."
+NO_SETTINGS = "Django has no settings here: nothing is connected, and nothing was looked for."
 
 
 class Measuring:

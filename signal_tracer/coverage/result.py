@@ -89,9 +89,11 @@ class SignalCoverage:
         """How many were found and how, a sentence each."""
         late = sum(each.with_run for each in self.receivers)
         sentences = [
-            "Found by reading the connections of every signal in the process, before the first "
-            f"test and after the last: {len(self.receivers) - late:,} of the project, and "
-            f"{late:,} more that were connected in between."
+            (
+                "Found by reading the connections of every signal in the process, before the first "
+                f"test and after the last: {len(self.receivers) - late:,} of the project, and "
+                f"{late:,} more that were connected in between."
+            )
         ]
         if self.installed or self.in_tests:
             sentences.append(
