@@ -87,6 +87,8 @@ class SignalCoverage:
 
     def found(self) -> list[str]:
         """How many were found and how, a sentence each."""
+        if self.problem and not self.receivers:
+            return []
         late = sum(each.with_run for each in self.receivers)
         sentences = [
             (
