@@ -212,10 +212,11 @@ class _Tracing:
     def _traced(self, item: pytest.Item) -> Generator[None, Any, Any]:
         from signal_tracer.tracer import trace_signals
 
-        with trace_signals(item.nodeid, all_threads=True) as self.trace:
+        with trace_signals(item.nodeid, all_threads=True) as trace:
+            self.trace = trace  # For the reports of this phase; subtests have theirs while it runs.
             result = yield
         if self.fail_on_swallowed:
-            _fail_on_swallowed(item, self.trace)
+            _fail_on_swallowed(item, trace)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -223,17 +224,19 @@ class _Tracing:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        trace, self.trace = self.trace, None
+        trace = self.trace
         if trace is None:
             return report
-        if self.shown and (report.failed or (self.shown == "all" and report.when == "call")):
+        # A subtest that passed is no test, and its outline would be a part of the test's.
+        is_whole = report.when == "call" and type(report) is pytest.TestReport
+        if self.shown and (report.failed or (self.shown == "all" and is_whole)):
             from signal_tracer.testing.messages import outline_of
 
             outline = outline_of(trace)
             if outline:
                 report.sections.append((f"{SECTION} {report.when}", outline))
         not_kept = trace.omitted + trace.too_deep
-        if self.fail_on_swallowed and not_kept:
+        if self.fail_on_swallowed and not_kept and is_whole:
             report.sections.append((NOT_SEEN, NOT_SEEN_TEXT % f"{not_kept:,}"))
         return report
 

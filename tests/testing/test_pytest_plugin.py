@@ -328,6 +328,33 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
     ]
 
 
+def test_subtests_have_reports_of_their_own_while_the_test_goes_on(project: Project) -> None:
+    project.tests(
+        test_it="""
+        from unittest import TestCase
+        from shop.signals import paid
+
+        class Tests(TestCase):
+            def test_it(self):
+                with self.subTest("passes"):
+                    paid.send("first")
+                with self.subTest("fails"):
+                    paid.send("second")
+                    assert False
+                paid.send_robust("third", fails=True)
+        """
+    )
+    result = project.run("--signal-trace=all", "--fail-on-swallowed")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    text = result.stdout.str()
+    assert "AttributeError" not in text
+    assert block(text, "Signal trace call", "___")[:2] == [
+        "2 dispatches · 4 receiver calls",
+        "shop.signals.paid.send  sender='first'",
+    ]
+    assert "1 exception of a receiver was swallowed." in text
+
+
 @ONE_AND_TWO_PROCESSES
 def test_the_outlines_of_all_tests_are_shown_if_asked_for(
     project: Project, processes: tuple[str, ...]
