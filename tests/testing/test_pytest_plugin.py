@@ -20,12 +20,12 @@ ONE_AND_TWO_PROCESSES = pytest.mark.parametrize(
 )
 
 
-def block(text: str, first: str, last: str) -> list[str]:
-    """The lines from the one that holds ``first`` up to the one that holds ``last``."""
+def block(text: str, first: str) -> list[str]:
+    """The lines after the one that holds ``first``, up to the next line that is a ruler."""
     lines = text.split("\n")
     start = next(number for number, line in enumerate(lines) if first in line)
-    stop = next(number for number, line in enumerate(lines) if number > start and last in line)
-    return [line.rstrip() for line in lines[start + 1 : stop]]
+    rulers = (n for n, line in enumerate(lines) if n > start and line[:3] in ("___", "===", "---"))
+    return [line.rstrip() for line in lines[start + 1 : next(rulers)]]
 
 
 # The fixture and marker signal_trace
@@ -315,13 +315,13 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
         "Signal trace setup",
         "Signal trace call",
     ]
-    assert block(text, "Signal trace call", "___") == [
+    assert block(text, "Signal trace call") == [
         "1 dispatches · 2 receiver calls · 1 swallowed",
         "shop.signals.paid.send_robust  sender='till'",
         "  shop.receivers.send_receipt",
         "  shop.receivers.text_customer  SWALLOWED ConnectionError: the gateway is down",
     ]
-    assert block(text, "Signal trace setup", "===")[1:] == [
+    assert block(text, "Signal trace setup")[1:] == [
         "shop.signals.paid.send  sender='fixture'",
         "  shop.receivers.send_receipt",
         "  shop.receivers.text_customer",
@@ -348,7 +348,7 @@ def test_subtests_have_reports_of_their_own_while_the_test_goes_on(project: Proj
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     text = result.stdout.str()
     assert "AttributeError" not in text
-    assert block(text, "Signal trace call", "___")[:2] == [
+    assert block(text, "Signal trace call")[:2] == [
         "2 dispatches · 4 receiver calls",
         "shop.signals.paid.send  sender='first'",
     ]
@@ -361,7 +361,7 @@ def test_the_outlines_of_all_tests_are_shown_if_asked_for(
 ) -> None:
     project.tests(test_it=TRACED)
     result = project.run("--signal-trace=all", *processes)
-    assert block(result.stdout.str(), "Signal trace call of test_it.py::test_passes", "=====") == [
+    assert block(result.stdout.str(), "Signal trace call of test_it.py::test_passes") == [
         "1 dispatches · 2 receiver calls",
         "shop.signals.paid.send  sender='till'",
         "  shop.receivers.send_receipt",
@@ -437,7 +437,7 @@ def test_a_test_in_which_something_was_swallowed_fails(
     project.run().assert_outcomes(passed=8, failed=1)
     result = project.run("--fail-on-swallowed", "--strict-markers", *processes)
     result.assert_outcomes(passed=4, failed=4, errors=1)
-    said = block(result.stdout.str(), "_ test_swallows _", "Captured log")
+    said = block(result.stdout.str(), "_ test_swallows _")
     said = said[said.index("1 exception of a receiver was swallowed.") :]
     assert [re.sub(r"\S*receivers\.py:\d+", "receivers.py:N", line) for line in said] == [
         "1 exception of a receiver was swallowed.",
