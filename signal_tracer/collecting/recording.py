@@ -110,7 +110,14 @@ class Activity:
     receiver calls all of them are only counted.
     """
 
-    __slots__ = ("bypasses", "callbacks", "handled", "omitted_queries", "queries")
+    __slots__ = (
+        "bypasses",
+        "callbacks",
+        "handled",
+        "omitted_handled",
+        "omitted_queries",
+        "queries",
+    )
 
     def __init__(self) -> None:
         self.queries: list[Any] = []
@@ -118,6 +125,7 @@ class Activity:
         self.bypasses: list[Any] = []
         self.callbacks: list[Any] = []
         self.handled: list[Any] = []
+        self.omitted_handled = 0
 
 
 # Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
