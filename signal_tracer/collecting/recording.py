@@ -423,6 +423,7 @@ class Recorder:
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
         # All of them, wherever they ran, and of how many more there is room for what they were.
+        self.takes_queries = config.record_queries
         self.query_count = 0
         self.room_for_queries = QUERIES_PER_DISPATCH * config.max_dispatches
         self.statements: dict[str, Statement] = {}
@@ -488,6 +489,7 @@ class Recorder:
     def stop(self) -> None:
         self.is_running = False
         self.has_room = False
+        self.takes_queries = False
         self.stopped = now()
         self.unheard_counters.clear()  # The hot path looks here first, and must find nothing now.
 
