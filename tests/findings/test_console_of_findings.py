@@ -372,6 +372,21 @@ def test_the_findings_do_not_stand_apart_from_colour_alone() -> None:
     assert "! warning repeated-save  shop/views.py:30 in pay" in lines
 
 
+def test_a_connection_that_is_a_finding_is_not_told_twice() -> None:
+    late = ConnectionChange("connect", "shop.paid", "shop.late")
+    ended = [
+        ConnectionChange("connect", "shop.paid", "shop.r", called_from=at(3)),
+        ConnectionChange("disconnect", "shop.paid", "shop.r", was_connected=True),
+    ]
+    lines = shown(traced(sent(call()), connection_changes=[late, *ended])).splitlines()
+
+    assert lines[-3:] == [
+        "",
+        "  connected: shop.r to shop.paid sender=None at shop/receivers.py:3",
+        "  disconnected: shop.r from shop.paid sender=None",
+    ]
+
+
 def test_connection_changes_beyond_the_first_are_counted() -> None:
     changes = [
         ConnectionChange("connect", "shop.paid", f"shop.r{number}", was_connected=None)

@@ -139,33 +139,36 @@ def test_an_async_receiver_needs_a_bridge_under_send_and_none_under_asend() -> N
 # Connections
 
 
+def connect_late() -> None:
+    paid.connect(book)
+
+
 def test_connecting_while_the_trace_runs_is_late_and_before_it_is_not() -> None:
     paid.connect(do_nothing)
     with trace_signals() as trace:
-        paid.connect(book)
+        connect_late()
         paid.send(Order)
     [finding] = found(trace, "connected-late")
 
     assert finding.names[:2] == (f"{HERE}.book", f"{HERE}.paid")
     assert finding.location
-    assert finding.location.line == line_of(
-        test_connecting_while_the_trace_runs_is_late_and_before_it_is_not, "connect(book)"
-    )
+    assert finding.location.line == line_of(connect_late, "connect(book)")
+
+
+def disconnect_in_vain() -> None:
+    assert not paid.disconnect(do_nothing)
 
 
 def test_a_disconnect_that_finds_nothing_is_told_and_one_that_does_is_not() -> None:
     paid.connect(do_nothing, sender=Order)
     with trace_signals() as trace:
-        assert not paid.disconnect(do_nothing)
+        disconnect_in_vain()
         assert paid.disconnect(do_nothing, sender=Order)
     [finding] = found(trace, "connected-late")
 
     assert "returned False" in finding.message
     assert finding.location
-    assert finding.location.line == line_of(
-        test_a_disconnect_that_finds_nothing_is_told_and_one_that_does_is_not,
-        "assert not paid.disconnect",
-    )
+    assert finding.location.line == line_of(disconnect_in_vain, "paid.disconnect")
 
 
 # Exceptions

@@ -11,7 +11,7 @@ from signal_tracer.findings import Finding, Found, Level
 from signal_tracer.showing.console.page import BLANK, GAP, Line, Spelling, note
 from signal_tracer.showing.console.tree import ALARMS
 from signal_tracer.showing.outline import Counts
-from signal_tracer.trace import Trace
+from signal_tracer.trace import ConnectionChange, Location, Trace
 from signal_tracer.wording import plural
 
 UNHEARD_LINES = 5
@@ -22,16 +22,18 @@ LEVELS: dict[Level, str] = {"error": "bold red", "warning": "bold yellow", "info
 class Notes:
     """What is said about a trace as a whole."""
 
-    def __init__(self, trace: Trace, counted: Counts, spelling: Spelling) -> None:
+    def __init__(self, trace: Trace, counted: Counts, found: Found, spelling: Spelling) -> None:
         self.trace = trace
         self.counted = counted
+        self.found = found
         self.spelling = spelling
         self.clean = spelling.clean
         self.place = spelling.place
         self.signs = spelling.signs
 
-    def findings(self, found: Found) -> Iterator[Line]:
+    def findings(self) -> Iterator[Line]:
         """Each with its place and what to do, the worst first."""
+        found = self.found
         if found.shown:
             first, *others = _levels(found.shown)
             heading = Text.assemble(("Findings: ", "bold"), first)
@@ -131,15 +133,24 @@ class Notes:
             yield Line([Text(f"and {more}, {dispatches}")], guides=f"{label} ")
 
     def connection_changes(self) -> Iterator[Line]:
-        """Who was connected and disconnected: the tree shows dispatches only."""
+        """Who was connected and disconnected, as far as no finding says so."""
+        is_told = {
+            _who(finding.record)
+            for finding in self.found.shown
+            if isinstance(finding.record, ConnectionChange)
+        }
         for label, action in (("connected:", "connect"), ("disconnected:", "disconnect")):
             times = Counter(
-                (each.receiver, each.signal, each.sender, each.called_from)
+                _who(each)
                 for each in self.trace.connection_changes
-                # One that found nothing to disconnect is a finding, and changed nothing.
+                # One that found nothing to disconnect changed nothing.
                 if each.action == action and each.was_connected is not False
             )
-            for (receiver, signal, sender, called_from), number in [*times.items()][:MOST_CHANGES]:
+            for told in is_told:
+                del times[told]
+            for (_, receiver, signal, sender, called_from), number in [*times.items()][
+                :MOST_CHANGES
+            ]:
                 parts = [receiver, f"to {signal}" if action == "connect" else f"from {signal}"]
                 parts.append(f"sender={sender}")
                 if called_from:
@@ -152,6 +163,10 @@ class Notes:
             rest = [*times.values()][MOST_CHANGES:]
             if rest:
                 yield Line([Text(f"and {sum(rest)} more")], guides=f"{label} ")
+
+
+def _who(change: ConnectionChange) -> tuple[str, str, str, str, Location | None]:
+    return change.action, change.receiver, change.signal, change.sender, change.called_from
 
 
 def worst_of(findings: Sequence[Finding]) -> Text:
