@@ -203,9 +203,8 @@ test                                                                     50.0 ms
        update(), unless receivers wait for its rows.
   info writes-in-receiver  search/receivers.py:9 in index
      search.receivers.index_order wrote to the database: UPDATE search_entry.
-     → Fine for a side effect. If search.receivers.index_order
-       (search/receivers.py:9) is part of what the sender is for, call it from
-       there by name.
+     → Fine for a side effect. What the sender is there for, let it call by
+       name: a function at the line that sends, in place of a receiver.
   5 findings are hidden by IGNORE_FINDINGS in SIGNAL_TRACER.
 
   unheard: django.db.models.signals.post_save sender=shop.Discounted × 2
@@ -263,8 +262,8 @@ test                                                                            
        bulk_create(), bulk_update() or update(), unless receivers wait for its rows.
   info writes-in-receiver  search/receivers.py:9 in index
      search.receivers.index_order wrote to the database: UPDATE search_entry.
-     → Fine for a side effect. If search.receivers.index_order (search/receivers.py:9) is part of what the sender is for, call
-       it from there by name.
+     → Fine for a side effect. What the sender is there for, let it call by name: a function at the line that sends, in place of
+       a receiver.
   5 findings are hidden by IGNORE_FINDINGS in SIGNAL_TRACER.
 
   unheard: django.db.models.signals.post_save sender=shop.Discounted × 2
@@ -401,4 +400,21 @@ def test_connection_changes_beyond_the_first_are_counted() -> None:
         "             shop.r3 to shop.paid sender=None",
         "             shop.r4 to shop.paid sender=None",
         "             and 3 more",
+    ]
+
+
+def test_the_same_advice_for_findings_in_a_row_is_given_once() -> None:
+    writes = [
+        call(f"shop.{name}", defined_at=at(line), queries=queries("UPDATE a", is_write=True))
+        for name, line in (("index", 7), ("log", 9))
+    ]
+
+    assert shown(traced(sent(*writes))).splitlines()[-7:] == [
+        "  Findings: 2 info",
+        "  info writes-in-receiver  shop/receivers.py:7 in index",
+        "     shop.index wrote to the database: UPDATE a.",
+        "  info writes-in-receiver  shop/receivers.py:9 in index",
+        "     shop.log wrote to the database: UPDATE a.",
+        "     → Fine for a side effect. What the sender is there for, let it call by",
+        "       name: a function at the line that sends, in place of a receiver.",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from rich.text import Text
 
@@ -38,7 +39,7 @@ class Notes:
             first, *others = _levels(found.shown)
             heading = Text.assemble(("Findings: ", "bold"), first)
             yield Line([heading, *others], self.signs.joint)
-        for finding in found.shown:
+        for finding, next_one in zip_longest(found.shown, found.shown[1:]):
             style = LEVELS[finding.level]
             times = f" {self.signs.times} {finding.count}" if finding.count > 1 else ""
             title = [
@@ -50,7 +51,9 @@ class Notes:
             alarm = "" if finding.level == "info" else style
             yield Line(title, guides_below=BLANK, alarm=alarm)
             yield self.below(Text(self.words(finding.message)))
-            yield self.below(Text(self.words(finding.advice)), self.signs.arrow)
+            # The same for several in a row is said once, below the last.
+            if next_one is None or next_one.advice != finding.advice:
+                yield self.below(Text(self.words(finding.advice)), self.signs.arrow)
         if found.hidden:
             number = plural(len(found.hidden), "finding is", "findings are")
             yield note(f"{number} hidden by IGNORE_FINDINGS in SIGNAL_TRACER.")
