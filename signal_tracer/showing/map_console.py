@@ -20,9 +20,12 @@ from signal_tracer.showing.map_rows import Group, group_by_app, notes, summary, 
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 from signal_tracer.wording import place_of, plural, printable
 
-WIDE = 120  # from here on, notes and places have columns of their own
-VERY_WIDE = 180  # and docstrings too
-LONGEST_DOC = 60
+# The columns beside the number: receiver, sender, notes, place and docstring, at their widest. On
+# a page too narrow for the last they do without; too narrow for the others, they stand in lines.
+LONGEST = (64, 36, 36, 48, 60)
+SHORTEST_DOC = 20
+NUMBER = 6
+BOUNDLESS = 500  # nobody sees the end of such a line: a program reads it, and wants whole names
 LEVEL_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "cyan"}
 
 
@@ -117,9 +120,11 @@ class _Page:
 
     def _table(self, connections: Sequence[Connection], widths: list[int]) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-        table.add_column(width=6, no_wrap=True)
-        for width in widths:
+        table.add_column(width=NUMBER, no_wrap=True)
+        for width in widths[: len(LONGEST) - 1]:
             table.add_column(overflow="fold", width=width)
+        for width in widths[len(LONGEST) - 1 :]:
+            table.add_column(overflow="ellipsis", no_wrap=True, width=width)
         if not widths:
             table.add_column(overflow="fold")
         for connection in connections:
@@ -145,13 +150,14 @@ class _Page:
         ]
 
     def _widths(self, rows: list[list[Text]]) -> list[int]:
-        """The width of each column, the same in every table; none on a narrow page."""
-        if self.width < WIDE:
-            return []
-        columns = list(zip(*rows, strict=True))[: 5 if self.width >= VERY_WIDE else 4]
-        wanted = [max(text.cell_len for text in column) for column in columns]
-        wanted[4:] = [min(each, LONGEST_DOC) for each in wanted[4:]]
-        room = self.width - 8 - 2 * len(wanted)
-        if sum(wanted) <= room:
-            return [max(each, 1) for each in wanted]
-        return [max(room * each // sum(wanted), 1) for each in wanted]
+        """The width of each column, the same in every table; none where they would not fit."""
+        columns = list(zip(*rows, strict=True))
+        most = LONGEST if self.width < BOUNDLESS else (self.width,) * len(LONGEST)
+        widths = [
+            min(max(1, *(text.cell_len for text in column)), longest)
+            for column, longest in zip(columns, most, strict=False)
+        ]
+        room = self.width - NUMBER - 2 * len(LONGEST) - sum(widths[:-1])
+        if room >= SHORTEST_DOC:
+            return [*widths[:-1], min(widths[-1], room)]
+        return widths[:-1] if room >= -2 else []

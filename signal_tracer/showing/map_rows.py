@@ -75,7 +75,8 @@ def notes(connection: Connection) -> Iterator[str]:
     yield from connection.marks()
     uid = connection.dispatch_uid
     if uid is not None:
-        yield f"uid {uid}"
+        # One that is no string is made of ids as often as not, and tells a person nothing.
+        yield f"uid {uid}" if isinstance(uid, str) else "uid that is no string"
 
 
 def summary(signal_map: SignalMap) -> str:
