@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-from signal_tracer.records import Location, TracebackLine
+from signal_tracer.records import Bypass, Location, TracebackLine
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -64,3 +64,18 @@ def innermost_of_project(traceback: Sequence[TracebackLine]) -> TracebackLine:
         line for line in not_installed if not os.path.isabs(short_path(line.location.file))
     ]
     return (of_project or not_installed or traceback)[-1]
+
+
+def arguments_of(bypass: Bypass) -> str:
+    """``(ignore_conflicts=True)``: what of the arguments changed the meaning of the operation."""
+    return f"({', '.join(f'{option}=True' for option in bypass.options)})"
+
+
+def rows_of(bypasses: Iterable[Bypass]) -> str:
+    """``50 rows``: how many all of them changed together; empty if that is not known of any."""
+    numbers = [each.rows for each in bypasses]
+    known = [number for number in numbers if number is not None]
+    if not known:
+        return ""
+    at_least = "at least " if len(known) < len(numbers) else ""
+    return at_least + plural(sum(known), "row")

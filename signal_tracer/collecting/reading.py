@@ -24,6 +24,7 @@ from signal_tracer.trace import (
     NearMiss,
     Outcome,
     Query,
+    Reason,
     ReceiverCall,
     Summary,
     TracebackLine,
@@ -96,14 +97,17 @@ class _Reading:
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
-            near_misses=[self._not_run(info) for info in not_run],
+            near_misses=[
+                *(self._near_miss(info, "not_run") for info in not_run),
+                *(self._near_miss(info, "muted") for info in record.muted or ()),
+            ],
             error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
         )
 
-    def _not_run(self, info: ReceiverInfo) -> NearMiss:
+    def _near_miss(self, info: ReceiverInfo, reason: Reason) -> NearMiss:
         uid = self._value(info.dispatch_uid)
-        return NearMiss(info.name, "not_run", info.defined_at, uid, info.is_async)
+        return NearMiss(info.name, reason, info.defined_at, uid, info.is_async)
 
     def _call(self, record: CallRecord) -> ReceiverCall:
         nested = self.dispatches(record.dispatches)

@@ -20,7 +20,7 @@ from signal_tracer.findings.catalogue import (
 )
 from signal_tracer.findings.walk import Walk, grouped, last_name
 from signal_tracer.trace import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
-from signal_tracer.wording import listed, place_of, plural
+from signal_tracer.wording import arguments_of, listed, place_of, rows_of
 
 # Not here are "not_run" and "muted": that is what the sender, or the test, asked for.
 NEAR_MISSES: Mapping[str, Kind] = {
@@ -44,8 +44,8 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
         yield Finding(
             BULK_BYPASS,
             {
-                "operation": operation(bypass),
-                "rows": _rows(same),
+                "operation": f"{bypass.model}.{bypass.method}{arguments_of(bypass)}",
+                "rows": rows_of(same) or "rows",
                 "signals": listed(last_name(each.signal) for each in bypass.skipped),
                 "receivers": listed(receivers),
                 "place": place_of(bypass.sent_from),
@@ -58,12 +58,6 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
         )
 
 
-def operation(bypass: Bypass) -> str:
-    """``shop.Order.bulk_create(ignore_conflicts=True)``, as it was called."""
-    options = ", ".join(f"{option}=True" for option in bypass.options)
-    return f"{bypass.model}.{bypass.method}({options})"
-
-
 def _what_was_bypassed(bypass: Bypass) -> Hashable:
     return (
         bypass.method,
@@ -72,14 +66,6 @@ def _what_was_bypassed(bypass: Bypass) -> Hashable:
         bypass.sent_from,
         tuple((each.signal, each.receiver) for each in bypass.skipped),
     )
-
-
-def _rows(bypasses: list[Bypass]) -> str:
-    known = [each.rows for each in bypasses if each.rows is not None]
-    if not known:
-        return "rows"
-    at_least = "at least " if len(known) < len(bypasses) else ""
-    return at_least + plural(sum(known), "row")
 
 
 def near_misses(walk: Walk) -> Iterator[Finding]:

@@ -105,7 +105,7 @@ LOST_ON_ROLLBACK = Kind(
     "A receiver ran for what was rolled back",
     "%(receiver)s ran for %(signal)s from %(sender)s inside atomic(), and that was rolled back on "
     "%(aliases)s. What it did elsewhere (mail, cache, another service) was not.",
-    "A receiver that runs inside a transaction runs before anyone knows whether its rows will stay.",
+    "Inside a transaction a receiver runs before anyone knows whether the rows will stay.",
     "In %(receiver)s, leave such work to transaction.on_commit(). Or send the signal after the "
     "transaction: it was sent at %(place)s.",
 )

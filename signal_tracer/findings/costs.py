@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from signal_tracer.findings.catalogue import (
     ASYNC_BRIDGE,
@@ -15,6 +16,7 @@ from signal_tracer.findings.catalogue import (
     WRITE_IN_LOOP,
     WRITES_IN_RECEIVER,
     Finding,
+    Kind,
 )
 from signal_tracer.findings.walk import Walk, grouped
 from signal_tracer.trace import Query, ReceiverCall
@@ -63,27 +65,45 @@ def queries_in_loops(walk: Walk) -> Iterator[Finding]:
         if call.queries
         for query, times in _repeated(call)
     ]
+    loops: list[_Loop] = []
     for same in grouped(counted, lambda each: (*_who(each[0]), each[1].alias, each[1].sql)):
-        loops = [each for each in same if each[2] >= LOOP_IN_A_CALL]
+        in_a_call = [each for each in same if each[2] >= LOOP_IN_A_CALL]
         total = sum(times for _, _, times in same)
-        if not loops and total < LOOP_OVER_CALLS:
-            continue
-        call, query, times = max(loops, key=lambda each: each[2]) if loops else same[0]
-        kind = QUERY_IN_EVERY_CALL if not loops else WRITE_IN_LOOP if query.is_write else None
+        if in_a_call:
+            call, query, times = max(in_a_call, key=lambda each: each[2])
+            kind = WRITE_IN_LOOP if query.is_write else QUERY_IN_LOOP
+            loops.append(_Loop(kind, call, query, times, len(in_a_call)))
+        elif total >= LOOP_OVER_CALLS:
+            call, query, _ = same[0]
+            loops.append(_Loop(QUERY_IN_EVERY_CALL, call, query, total, len(same)))
+    for alike in grouped(loops, lambda each: (*_who(each.call), each.kind.advice)):
+        loop = max(alike, key=lambda each: each.times)
+        more = len(alike) - 1
         yield Finding(
-            kind or QUERY_IN_LOOP,
+            loop.kind,
             {
-                "receiver": call.receiver,
-                "times": times if loops else total,
-                "calls": len(same),
-                "sql": short_sql(query.sql),
-                "place": place_of(call.defined_at),
+                "receiver": loop.call.receiver,
+                "times": loop.times,
+                "calls": loop.calls,
+                "sql": short_sql(loop.query.sql) + (f"; and {more} more like it" if more else ""),
+                "place": place_of(loop.call.defined_at),
             },
-            names=(call.receiver,),
-            location=call.defined_at,
-            record=call,
-            count=len(loops) or 1,
+            names=(loop.call.receiver,),
+            location=loop.call.defined_at,
+            record=loop.call,
+            count=1 if loop.kind is QUERY_IN_EVERY_CALL else loop.calls,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A statement that a receiver repeated; ``calls`` are those in which it did."""
+
+    kind: Kind
+    call: ReceiverCall
+    query: Query
+    times: int
+    calls: int
 
 
 def _repeated(call: ReceiverCall) -> Iterator[tuple[Query, int]]:

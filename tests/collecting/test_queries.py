@@ -6,6 +6,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,12 +211,12 @@ def test_an_iterators_cursor_is_seen() -> None:
     assert len(queries_in(lambda: list(Group.objects.iterator(chunk_size=1)))) == 1
 
 
-def test_a_connection_opened_during_the_trace_is_seen_with_its_alias() -> None:
+def test_a_connection_opened_during_the_trace_is_seen_with_its_alias(tmp_path: Path) -> None:
     def work() -> None:
         handler = ConnectionHandler(
             {
                 "default": {},
-                "archive": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+                "archive": {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "archive"},
             }
         )
         archive = handler["archive"]
@@ -570,7 +571,7 @@ def test_a_query_between_receivers_belongs_to_the_call_around_and_one_unwatched_
 # Threads and async
 
 
-async def test_an_async_receiver_owns_what_runs_in_the_thread_that_it_awaits() -> None:
+def test_an_async_receiver_owns_what_runs_in_the_thread_that_it_awaits() -> None:
     async def first(**named: Any) -> None:
         await sync_to_async(select)(1)
         await shipped.asend(None)
@@ -581,9 +582,13 @@ async def test_an_async_receiver_owns_what_runs_in_the_thread_that_it_awaits() -
 
     paid.connect(first)
     shipped.connect(second)
-    with trace_signals() as trace:
+
+    async def send() -> None:
         await paid.asend(None)
         await sync_to_async(select)(4)
+
+    with trace_signals() as trace:
+        async_to_sync(send)()
 
     assert own_queries(trace) == [
         ("first", ["SELECT 1", "SELECT 3"]),
