@@ -46,6 +46,11 @@ def map_for_request(*, limit: int = 2000) -> SignalMap:
     return _Reader(thorough=False, before=()).read(limit=limit)
 
 
+def map_for_check() -> SignalMap:
+    """The signals that modules hold, and all their connections: what every command can afford."""
+    return _Reader(thorough=False, before=()).read(limit=None)
+
+
 def connected_now() -> list[Any]:
     """Every connection, as it stands in Django's lists; for ``read_map()``, and not for long."""
     signals, _ = find_signals(thorough=True)
