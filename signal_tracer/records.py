@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 Outcome = Literal["returned", "raised", "swallowed", "cancelled", "running"]
@@ -48,6 +49,11 @@ Value: TypeAlias = "str | int | float | bool | Summary | None"
 def show_value(value: Value) -> str:
     """``value`` as a person would read it: strings in quotes, summaries as they are."""
     return value.text if isinstance(value, Summary) else repr(value)
+
+
+def goes_by(name: str, wanted: str) -> bool:
+    """Whether ``wanted`` is ``name``, its last parts, or a pattern that matches it."""
+    return name == wanted or name.endswith("." + wanted) or fnmatchcase(name, wanted)
 
 
 @dataclass(frozen=True, slots=True)

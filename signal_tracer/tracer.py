@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import recording, signals
+from signal_tracer.collecting import queries, recording, signals
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.reading import read
@@ -52,6 +52,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             )
         config = read_config()
         signals.install()
+        queries.install()
         recorder = Recorder(config)
         self._root = Root(recorder, recording.nearest_running(current.get()))
         self._token = current.set(self._root)
@@ -99,6 +100,7 @@ def uninstall() -> None:
     go; tests that compare ``vars(Signal)`` may want this.
     """
     signals.uninstall()
+    queries.uninstall()
 
 
 def _name_of(role: Role, live: Any) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import types
-import weakref
 from typing import Any
 
-from signal_tracer.collecting.capture import Capture, render
+from signal_tracer.collecting.entries import identity, read_entry
 from signal_tracer.collecting.naming import IdentityCache, describe_receiver
 from signal_tracer.collecting.recording import Infos, ReceiverInfo
 from signal_tracer.trace import Summary, Value
@@ -61,51 +60,20 @@ def infos_of(
 
 def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
     """The live receivers that Django would call, in order, each with its ``dispatch_uid``."""
-    wanted = (_identity(None), _identity(sender))
+    wanted = (identity(None), identity(sender))
     return [
-        (receiver, uid)
-        for receiver, sender_key, uid in map(_read_connection, list(signal.receivers))
-        if receiver is not None and sender_key in wanted
+        (entry.receiver, entry.dispatch_uid)
+        for entry in map(read_entry, list(signal.receivers))
+        if entry.receiver is not None and entry.sender_id in wanted
     ]
-
-
-def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
-    """Receiver (``None`` if dead or unknown), sender's key and ``dispatch_uid`` of a connection.
-
-    An entry of ``Signal.receivers`` is ``(lookup_key, receiver, is_async)`` in Django 5.2 and
-    ``(lookup_key, receiver, sender_ref, is_async)`` from 6.0; the lookup key is
-    ``(dispatch_uid or the receiver's id, the sender's id)``, the receiver itself or weak.
-    """
-    if type(entry) is not tuple or len(entry) < 2 or type(entry[0]) is not tuple:
-        return None, None, None
-    receiver_key, sender_key = entry[0]
-    receiver = entry[1]
-    if issubclass(type(receiver), weakref.ReferenceType):
-        receiver = receiver()
-    is_id = type(receiver_key) is int or (
-        type(receiver_key) is tuple and all(type(each) is int for each in receiver_key)
-    )
-    if is_id and receiver_key == _identity(receiver):
-        return receiver, sender_key, None
-    return receiver, sender_key, render(_uids.value(receiver_key))
-
-
-_uids = Capture(200)
-
-
-def _identity(live: Any) -> Any:
-    """What Django's ``_make_id`` returns, without asking objects for attributes."""
-    if type(live) is types.MethodType:
-        return (id(live.__self__), id(live.__func__))
-    return id(live)
 
 
 def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
     """Takes the receiver's connection off the list, so that the next one of the same is next."""
     for candidate in (receiver, behind(receiver)):
-        identity = _identity(candidate)
+        wanted = identity(candidate)
         for index, (connected, uid) in enumerate(connections):
-            if _identity(connected) == identity:
+            if identity(connected) == wanted:
                 del connections[index]
                 described = describe_receiver(connected)
                 return ReceiverInfo(described.name, described.defined_at, uid, is_async)

@@ -10,13 +10,21 @@ from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
-from signal_tracer.collecting.recording import CallRecord, DispatchRecord, ReceiverInfo, Recorder
+from signal_tracer.collecting.recording import (
+    Activity,
+    CallRecord,
+    DispatchRecord,
+    ReceiverInfo,
+    Recorder,
+)
 from signal_tracer.trace import (
     Contents,
     Dispatch,
     Error,
     NearMiss,
     Outcome,
+    Query,
+    Reason,
     ReceiverCall,
     Summary,
     TracebackLine,
@@ -29,8 +37,9 @@ from signal_tracer.trace import (
 def read(recorder: Recorder) -> tuple[Contents, bool]:
     """What was recorded so far, and whether the trace has ended."""
     is_final = not recorder.is_running
+    reading = _Reading(recorder)
     contents = Contents(
-        dispatches=_Reading(recorder).dispatches(recorder.roots),
+        dispatches=reading.dispatches(recorder.roots),
         unheard=[
             Unheard(signal, _mask_sender(sender, recorder.capture.secrets.mask), times)
             for signal, sender, times in sorted(
@@ -38,6 +47,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
             )
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
+        other_queries=max(recorder.query_count - reading.query_count, 0),
         omitted=recorder.omitted,
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
@@ -54,6 +64,9 @@ class _Reading:
         self._recorder = recorder
         self._until = recorder.stopped or recording.now()
         self._mask = recorder.capture.secrets.mask
+        self._masked_sql: dict[str, str] = {}
+        # Of the receiver calls that were read: the others ran outside of them.
+        self.query_count = 0
 
     def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
         found = []
@@ -84,14 +97,17 @@ class _Reading:
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
-            near_misses=[self._not_run(info) for info in not_run],
+            near_misses=[
+                *(self._near_miss(info, "not_run") for info in not_run),
+                *(self._near_miss(info, "muted") for info in record.muted or ()),
+            ],
             error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
         )
 
-    def _not_run(self, info: ReceiverInfo) -> NearMiss:
+    def _near_miss(self, info: ReceiverInfo, reason: Reason) -> NearMiss:
         uid = self._value(info.dispatch_uid)
-        return NearMiss(info.name, "not_run", info.defined_at, uid, info.is_async)
+        return NearMiss(info.name, reason, info.defined_at, uid, info.is_async)
 
     def _call(self, record: CallRecord) -> ReceiverCall:
         nested = self.dispatches(record.dispatches)
@@ -101,6 +117,7 @@ class _Reading:
             outcome = failure.outcome
         started_at = self._since_start(record.started)
         duration = self._seconds(record.started, record.stopped)
+        queries, omitted_queries = self._queries(record.activity)
         return ReceiverCall(
             receiver=record.info.name,
             defined_at=record.info.defined_at,
@@ -113,7 +130,35 @@ class _Reading:
             response=self._value(record.response),
             error=self._error(failure.error) if failure and failure.error else None,
             dispatches=nested,
+            queries=queries,
+            omitted_queries=omitted_queries,
         )
+
+    def _queries(self, activity: Activity | None) -> tuple[list[Query], int]:
+        """Those that were kept, and how many were not."""
+        # Another trace may have wanted them where this one did not.
+        if activity is None or not self._recorder.config.record_queries:
+            return [], 0
+        found = [
+            Query(
+                sql=self._sql(statement[0]),
+                alias=alias,
+                started_at=self._since_start(started),
+                duration=self._seconds(started, stopped),
+                is_write=statement[1],
+                batch_size=batch_size,
+            )
+            for statement, alias, started, stopped, batch_size in list(activity.queries)
+            if stopped <= self._until  # Another trace may go on when this one has ended.
+        ]
+        self.query_count += len(found) + activity.omitted_queries
+        return found, activity.omitted_queries
+
+    def _sql(self, text: str) -> str:
+        masked = self._masked_sql.get(text)
+        if masked is None:
+            masked = self._masked_sql[text] = self._mask(text)
+        return masked
 
     def _error(self, captured: CapturedError) -> Error:
         error = captured.render(_read_line)

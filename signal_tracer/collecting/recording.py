@@ -175,6 +175,7 @@ class DispatchRecord:
         "instruction",
         "keepers",
         "method",
+        "muted",
         "names",
         "near_misses",
         "parent",
@@ -216,6 +217,7 @@ class DispatchRecord:
         self.stopped = 0
         self.calls: list[CallRecord] = []
         self.near_misses: list[ReceiverInfo] | None = None
+        self.muted: list[ReceiverInfo] | None = None
         self.error: CapturedError | None = None
         self.unwatched: list[str] | None = None
         # Of the receivers that are to run, while the dispatch is open.
@@ -329,8 +331,24 @@ def activities_at(node: Node | None) -> list[Activity]:
     return found
 
 
+def innermost_call(node: Node | None) -> CallRecord | None:
+    """The receiver call that runs the code; ``None`` outside, and below what is not recorded."""
+    while node is not None and type(node) is not CallRecord:
+        if type(node) is Root:
+            node = node.outer
+        elif type(node) is DispatchRecord and node.keepers != () and node.unwatched is None:
+            node = node.parent  # Between two receivers, in code of the signal's own class.
+        else:
+            return None
+    return node
+
+
 # Traces of the whole process (all_threads=True), for code whose context has none of its own.
 everywhere: tuple[Recorder, ...] = ()
+
+
+# Of traces that keep what is sent alive, which tests ask for.
+witnesses: tuple[Any, ...] = ()
 
 
 def watch_everywhere(recorder: Recorder) -> None:
@@ -360,6 +378,13 @@ def nearest_running(node: Node | None) -> Node | None:
     return None
 
 
+# The text of a query, and whether it writes; shared by all that ran it.
+Statement: TypeAlias = tuple[str, bool]
+
+# A trace keeps this many times as many queries as dispatches.
+QUERIES_PER_DISPATCH = 5
+
+
 class Counter:
     """How many unheard dispatches one signal and sender had."""
 
@@ -380,6 +405,7 @@ class Recorder:
         self.config = config
         self.capture = Capture(config.max_value_length)
         self.is_running = True
+        self.is_witnessed = False
         self.started = now()
         self.stopped = 0
         self.roots: list[DispatchRecord] = []
@@ -395,6 +421,10 @@ class Recorder:
         self._unheard_by_name: dict[tuple[str, str], Counter] = {}
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
+        # All of them, wherever they ran, and of how many more there is room for what they were.
+        self.query_count = 0
+        self.room_for_queries = QUERIES_PER_DISPATCH * config.max_dispatches
+        self.statements: dict[str, Statement] = {}
 
     def excludes(self, signal: str) -> bool:
         found = self.excluded_names.get(signal)
@@ -439,7 +469,8 @@ class Recorder:
             if len(self._unheard_by_name) >= 2 * self.config.max_dispatches:
                 names = "other signals", "other senders"
         counter = self._unheard_by_name.setdefault(names, Counter())
-        if is_a(sender, type):
+        # One that is found here next time is counted, and its arguments are not looked at.
+        if is_a(sender, type) and not self.is_witnessed:
             key = id(signal), id(sender)
 
             def forget(_: object) -> None:
@@ -515,7 +546,10 @@ def open_dispatch(
         wanting = [each for each in recorders if not each.excludes(name)]
         if not wanting:
             return Unkept(recorders, name, node)
-        if not any(each.has_room for each in wanting):
+        for each in wanting:
+            if each.has_room:
+                break
+        else:
             return Unkept(recorders, name, None)
     if recorders.depth >= DEEPEST:
         return Unkept(recorders, name, None, is_too_deep=True)

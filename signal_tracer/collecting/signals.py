@@ -8,16 +8,21 @@ from __future__ import annotations
 import functools
 import sys
 import types
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.dispatch import Signal, dispatcher
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import muting, recording, witnessing
 from signal_tracer.collecting.connections import forget_connections, infos_of
-from signal_tracer.collecting.naming import describe_receiver, find_sender_frame, name_of_signal
+from signal_tracer.collecting.naming import (
+    describe_receiver,
+    find_sender_frame,
+    name_of_signal,
+    signal_name,
+)
+from signal_tracer.collecting.patching import Patches
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     Closing,
@@ -67,11 +72,11 @@ def _watch_send(original: Any, method: Method) -> Any:
             if node is not None and not recording.everywhere:
                 counter = node.recorders.unheard_counters.get((id(self), id(sender)))
                 if counter is None or type(node) is DispatchRecord:
-                    _note_unheard_by_all(node, self, sender)
+                    _note_unheard_by_all(node, self, sender, method, named)
                 else:
                     counter.count += 1
             elif recording.everywhere:
-                _note_unheard_everywhere(node, self, sender)
+                _note_unheard_everywhere(node, self, sender, method, named)
             return []
         if node is None and not recording.everywhere:
             return original(self, sender, **named)
@@ -257,6 +262,8 @@ def _open(
         record = recording.open_dispatch(node, signal, sender, method, named, caller)
         if type(record) is DispatchRecord:
             record.in_django = is_django
+        if recording.witnesses:
+            _bear_witness(record, signal, sender, method, named)
         return record
     except Exception:
         recording.report_fault(node, "to begin the record of a dispatch")
@@ -268,28 +275,42 @@ def _open(
 
 
 def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
-    # Within a subclass's own send the dispatch is still open, and is counted when it ends.
-    if recorder.is_running and not (
-        type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped
-    ):
+    if recorder.is_running:
         try:
             recorder.count_unheard(signal, sender)
         except Exception:
             recording.report_fault(node, "to count an unheard dispatch")
 
 
-def _note_unheard_by_all(node: Any, signal: Any, sender: Any) -> None:
+def _note_unheard_by_all(
+    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
+) -> None:
+    # Within a subclass's own send the dispatch is still open, and is counted when it ends.
+    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
+        return
     for recorder in node.recorders:
         _note_unheard(node, recorder, signal, sender)
+    if recording.witnesses:
+        _bear_witness(node, signal, sender, method, named)
 
 
-def _note_unheard_everywhere(node: Any, signal: Any, sender: Any) -> None:
+def _note_unheard_everywhere(
+    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
+) -> None:
     try:
         node = recording.node_with_everywhere(node)
-        for recorder in node.recorders:
-            _note_unheard(node, recorder, signal, sender)
+        _note_unheard_by_all(node, signal, sender, method, named)
     except Exception:
         recording.report_fault(node, "to count an unheard dispatch")
+
+
+def _bear_witness(
+    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
+) -> None:
+    try:
+        witnessing.see(node, signal, sender, method, named)
+    except Exception:
+        recording.report_fault(node, "to keep what was sent for a test")
 
 
 def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: bool) -> None:
@@ -299,7 +320,12 @@ def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: 
                 _note_responses(record, responses, 0)
             else:
                 _note_own_loop(record, responses)
-            if record.calls or type(responses) is not list or responses:
+            if (
+                record.calls
+                or record.keepers is not None
+                or type(responses) is not list
+                or responses
+            ):
                 recording.close_dispatch(record)
             else:
                 recording.count_unheard(record, signal, sender)
@@ -375,23 +401,49 @@ def _watch_live_receivers(original: Any) -> Any:
     # _live_receivers(sender) returns (synchronous receivers, asynchronous receivers).
     def _live_receivers(self: Any, sender: Any) -> Any:
         found = original(self, sender)
+        split = _split_muted(self, sender, found) if muting.in_force.get() else None
         node = current.get()
         if node is not None:
             try:
                 # Another tool may have put its own around ours, and get our list before Django.
                 is_djangos = _loops_are_djangos and type(self)._live_receivers is _live_receivers
-                return _watch_list(node, self, sender, found, is_djangos=is_djangos)
+                return _watch_list(node, self, sender, found, split, is_djangos=is_djangos)
             except Exception:
                 recording.report_fault(node, "to watch the receivers of a dispatch")
-        return found
+        return found if split is None else split.kept
 
     return functools.wraps(original)(_live_receivers)
 
 
-def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: bool) -> Any:
+def _split_muted(signal: Any, sender: Any, found: Any) -> muting.Split | None:
+    try:
+        return muting.split(signal, sender, found)
+    except Exception:
+        recording.report_fault(current.get(), "to mute the receivers of a dispatch")
+        return None
+
+
+def _watch_list(
+    node: Any,
+    signal: Any,
+    sender: Any,
+    found: Any,
+    split: muting.Split | None,
+    *,
+    is_djangos: bool,
+) -> Any:
+    connected = found
+    if split is not None:
+        found = split.kept
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
-        _note_own_method(node, signal, sys._getframe(2))
+        if type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
+            _note_own_method(node, signal, sys._getframe(2))
         return found
+    if split is not None:
+        # A dispatch that nobody was called for because of a mute is worth a record.
+        node.link()
+        infos = infos_of(signal, sender, *connected, is_ordered=_order_is_djangos)
+        node.muted = split.leave_out(infos)
     synchronous, asynchronous = found
     if not node.in_django and (synchronous or asynchronous):
         node.unwatched = []  # Until its result says otherwise.
@@ -404,9 +456,10 @@ def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: 
     node.link()
     if not node.keepers:
         return found
-    infos = node.infos = infos_of(
-        signal, sender, synchronous, asynchronous, is_ordered=_order_is_djangos
-    )
+    infos = infos_of(signal, sender, *connected, is_ordered=_order_is_djangos)
+    if split is not None:
+        infos = split.keep(infos)
+    node.infos = infos
     watched = WatchedReceivers(synchronous)
     watched.found, watched.infos, watched.record = synchronous, infos[0], node
     watched.is_djangos = is_djangos
@@ -481,32 +534,11 @@ def _note_connections(signal: Any) -> None:
 # Install and uninstall
 
 
-class _Patch:
-    """One attribute of a class that we replaced."""
-
-    __slots__ = ("cls", "name", "original", "ours")
-
-    def __init__(self, cls: type, name: str, original: Any, ours: Any) -> None:
-        self.cls = cls
-        self.name = name
-        self.original = original
-        self.ours = ours
-
-    def is_in_place(self) -> bool:
-        return vars(self.cls).get(self.name) is self.ours
-
-
-_patches: dict[tuple[type, str], _Patch] = {}
-# What each function of ours stands for, as long as another tool may hold it.
-_originals: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_patches = Patches()
 # Whether the lists that we are given are in the order of the connections.
 _order_is_djangos = True
 # Whether the loops that take those lists from us are Django's own.
 _loops_are_djangos = True
-
-
-def _is_ours(function: Any) -> bool:
-    return type(function) is types.FunctionType and function in _originals
 
 
 def _is_djangos(function: Any) -> bool:
@@ -521,35 +553,20 @@ def install() -> None:
     """
     global _order_is_djangos, _loops_are_djangos
     for name, watch in _DJANGOS_OWN.items():
-        _patch(Signal, name, watch)
+        _patches.replace(Signal, name, watch)
     _watch_sends(Signal)
-    _order_is_djangos = _is_djangos(_patches[Signal, "_live_receivers"].original)
-    sends = [_patches[Signal, name].original for name in _METHODS if (Signal, name) in _patches]
+    _order_is_djangos = _is_djangos(_patches.original(Signal, "_live_receivers"))
+    sends = [_patches.original(Signal, name) for name in _METHODS if (Signal, name) in _patches]
     _loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
     if "__init_subclass__" not in vars(Signal):
-        _patch_with(Signal, "__init_subclass__", None, classmethod(_watch_new_subclass))
+        _patches.add(Signal, "__init_subclass__", classmethod(_watch_new_subclass))
     for subclass in _subclasses(Signal):
         _watch_sends(subclass)
 
 
 def uninstall() -> None:
-    """Put back what is still ours.
-
-    Where another tool has since replaced one of our functions, its own stays, and ours below it
-    passes everything through while no trace runs.
-    """
-    for patch in _patches.values():
-        if patch.original is None:
-            if patch.is_in_place():
-                delattr(patch.cls, patch.name)
-        else:
-            found = original = vars(patch.cls).get(patch.name)
-            # Another tool that went away may have put back an earlier one of ours.
-            while _is_ours(original):
-                original = _originals[original]
-            if original is not found:
-                setattr(patch.cls, patch.name, original)
-    _patches.clear()
+    """Put back what is still ours; see ``Patches.restore``."""
+    _patches.restore()
     forget_connections()
 
 
@@ -578,22 +595,7 @@ def _watch_sends(cls: type) -> None:
                 watch = _watch_asend if is_async else _watch_send
             else:
                 watch = _watch_own_asend if is_async else _watch_own_send
-            _patch(cls, method, functools.partial(watch, method=method))
-
-
-def _patch(cls: type, name: str, watch: Callable[[Any], Any]) -> None:
-    original = vars(cls)[name]
-    if _is_ours(original):
-        _patches[cls, name] = _Patch(cls, name, _originals[original], original)
-    else:
-        _patch_with(cls, name, original, watch(original))
-
-
-def _patch_with(cls: type, name: str, original: Any, ours: Any) -> None:
-    _patches[cls, name] = _Patch(cls, name, original, ours)
-    if original is not None:
-        _originals[ours] = original
-    setattr(cls, name, ours)
+            _patches.replace(cls, method, functools.partial(watch, method=method))
 
 
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {

@@ -17,13 +17,40 @@ from typing import Any
 import pytest
 from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.dispatch import Signal
 from observing import is_ours
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import capture, connections, naming, receivers, recording, signals
+from signal_tracer.collecting import (
+    capture,
+    connections,
+    entries,
+    muting,
+    naming,
+    patching,
+    queries,
+    receivers,
+    recording,
+    signals,
+    witnessing,
+)
+from signal_tracer.testing import SignalTrace
 
-MODULES = (capture, connections, naming, receivers, recording, signals)
+MODULES = (
+    capture,
+    connections,
+    entries,
+    muting,
+    naming,
+    patching,
+    queries,
+    receivers,
+    recording,
+    signals,
+    witnessing,
+)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -39,14 +66,20 @@ WRAPPERS = {
     "receivers.name_like",
     "signals.Site.__init__",
     "signals._asend",
+    "signals._note_unheard_by_all",
     "signals._send_within",
     "signals._unwatch",
     "signals._watch_new_subclass",
 }
+# Called where a test begins or ends a mute.
+MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.leave"}
 # Called when an object dies, where an exception disturbs nobody.
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
+    "queries._note",
+    "signals._bear_witness",
+    "signals._split_muted",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
     "recording.report_fault",
@@ -114,9 +147,51 @@ class Job:
         return "job done"
 
 
+def silent(**named: Any) -> None: ...
+
+
+async def async_silent(**named: Any) -> None: ...
+
+
+def absent(**named: Any) -> None: ...
+
+
+# Made before anything is broken: what a test calls to mute may fail like anything that it calls.
+ABSENT, SILENT = muting.Chosen(absent, "absent"), muting.Chosen(silent)
+
+
+@contextmanager
+def muted(signals: Any, receivers: Any, only: Any = None, sender: Any = None) -> Iterator[None]:
+    sender = muting.ANY_SENDER if sender is None else sender
+    block = muting.enter(muting.Selection(signals, receivers, only, sender))
+    try:
+        yield
+    finally:
+        muting.leave(block)
+
+
 class Meta:
     def __init__(self) -> None:
         self.shape = "round"
+
+
+class Driver:
+    """A cursor as a database driver has it, which runs nothing."""
+
+    def execute(self, sql: Any, *params: Any) -> str:
+        return "executed"
+
+    executemany = callproc = execute
+
+
+def query() -> Any:
+    cursor = CursorWrapper(Driver(), connection)
+    with_comment = "WITH a AS (SELECT 1) /* why */ DELETE FROM t"
+    return (
+        cursor.execute("SELECT 1"),
+        cursor.executemany(with_comment, []),
+        cursor.callproc(b"name"),
+    )
 
 
 class Own(Signal):
@@ -162,7 +237,7 @@ def play() -> list[Any]:
     answers: list[Any] = []
     plain, other, own, sorting = Signal(), Signal(), Own(), Sorting()
     # Without a bridge from its thread back to the loop, at which Django's asend() may deadlock.
-    gentle, failing_only = Signal(), Signal()
+    gentle, failing_only, muted_alone = Signal(), Signal(), Signal()
     # A signal that two modules hold, in a module that the tracer has not met.
     module_name = f"made_for_this_test_{next(numbers)}"
     sys.modules[module_name] = module = types.ModuleType(module_name)
@@ -171,6 +246,7 @@ def play() -> list[Any]:
     def first(**named: Any) -> str:
         other.send(User, instance=User(pk=3), created=True)
         plain.has_listeners(None)
+        query()
         return "first"
 
     def failing(**named: Any) -> str:
@@ -193,6 +269,9 @@ def play() -> list[Any]:
         def method(self, **named: Any) -> str:
             return "served"
 
+    async def awaiting_the_muted() -> None:
+        await muted_alone.asend(int)
+
     job, service = Job(), Service()
     markcoroutinefunction(waiting)
     for receiver in (first, failing, connecting, job, service.method, "answer".format, dict):
@@ -203,6 +282,8 @@ def play() -> list[Any]:
         gentle.connect(receiver)
     failing_only.connect(failing)
     failing_only.connect(connecting)
+    muted_alone.connect(silent, weak=False)
+    muted_alone.connect(async_silent, weak=False)
     for signal in (other, own, sorting, excluded):
         signal.connect(connecting)
         signal.connect(job)
@@ -247,6 +328,15 @@ def play() -> list[Any]:
     for sender in (None, "text", int, 5):
         note(lambda: plain.send_robust(sender, **values))  # noqa: B023
         note(lambda: plain.send(sender))  # noqa: B023
+    # Who is muted answers as before, once for each receiver, so that nobody sees a mute fail.
+    with muted((), (ABSENT,), sender=int), muted((plain,), (), only=(ABSENT,)):
+        note(lambda: plain.send(int))
+        note(lambda: plain.has_listeners(int))
+    with muted((), (SILENT,)):
+        note(lambda: (muted_alone.send(int), None)[1])
+    with muted((muted_alone,), ()):
+        note(lambda: (muted_alone.send(int), None)[1])
+        note(awaiting_the_muted)
     note(lambda: gentle.asend_robust(User, **values))
     note(lambda: failing_only.asend(User))
     note(lambda: own.send(int, size=1))
@@ -265,6 +355,7 @@ def play() -> list[Any]:
     thread.start()
     thread.join()
     note(lambda: plain.disconnect(first))
+    note(query)
     for _ in range(60):
         note(lambda: sorting.send(int))
     note(lambda: Signal().send("beyond the limit"))
@@ -317,11 +408,11 @@ def run_traced(breaking: Any = None) -> tuple[list[Any], Any]:
     forget_names()
     with (
         trace_signals(all_threads=True) as trace,
-        trace_signals() as inner,
+        SignalTrace() as inner,
         breaking or nullcontext(),
     ):
         answers = play()
-    assert inner.faults <= trace.faults
+    assert inner.trace.faults <= trace.faults
     return answers, trace
 
 
@@ -345,7 +436,7 @@ def functions_that_run_inside_dispatches() -> set[str]:
             threading.setprofile(None)  # type: ignore[arg-type]
 
     forget_names()
-    with trace_signals(all_threads=True), trace_signals():
+    with trace_signals(all_threads=True), SignalTrace():
         profiled()
     return found
 
@@ -378,12 +469,20 @@ capture.render
 capture.render_model
 connections._KnownInfos.__init__
 connections._connections_for
-connections._identity
 connections._info_of
-connections._read_connection
 connections.behind
 connections.forget_connections
 connections.infos_of
+entries.identity
+entries.read_entry
+muting.Chosen.is_it
+muting.Selection.mutes
+muting.Split.keep
+muting.Split.leave_out
+muting._is_muted
+muting._is_only_a_question
+muting._without
+muting.split
 naming.IdentityCache.__call__
 naming.IdentityCache.forget
 naming._assigns
@@ -394,21 +493,31 @@ naming._dotted
 naming._find_signal_name
 naming._is_bound
 naming._location_of_code
-naming._module_namespace
 naming._modules_now
+naming._note_binding
 naming._scan_class
 naming._scan_modules
-naming._signal_types
 naming.describe_receiver
 naming.find_all_in_class
 naming.find_in_class
 naming.find_sender_frame
 naming.is_a
+naming.module_namespace
 naming.name_of_class
 naming.name_of_signal
+naming.signal_types
 naming.unwrapped
+patching.Patches._put
+patching.Patches.replace
+patching._Patch.__init__
+patching._is_ours
+queries._blank
+queries._is_write
+queries._keep
+queries._statement_of
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
+recording.Activity.__init__
 recording.CallRecord.__init__
 recording.CallRecord.add
 recording.CallRecord.fail
@@ -436,26 +545,25 @@ recording.close_failed_dispatch
 recording.close_unkept
 recording.count_unheard
 recording.hide_file
+recording.innermost_call
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
-signals._Patch.__init__
-signals._is_ours
 signals._note_own_loop
 signals._note_own_method
 signals._note_unwatched
-signals._patch
-signals._patch_with
 signals._watch_list
 signals._watch_own_send
 signals._watch_sends
+witnessing.Witness.see
+witnessing.see
 """
 
 
 def test_the_list_of_functions_is_complete() -> None:
     found = functions_that_run_inside_dispatches()
 
-    assert sorted(found - WRAPPERS - FENCES - CALLBACKS) == FUNCTIONS.split()
+    assert sorted(found - WRAPPERS - FENCES - CALLBACKS - MUTING) == FUNCTIONS.split()
     assert sorted((WRAPPERS | FENCES) - found) == ["recording.report_fault"]
 
 
