@@ -115,6 +115,7 @@ class Page:
             "duration": duration(trace.duration),
             "time_in_receivers": duration(in_receivers),
             "share": round(100 * in_receivers / trace.duration) if trace.duration else 0,
+            "slowest": self.slowest(),
             "slow_after": duration(trace.slow_after),
             "findings": findings[:MAX_LINES],
             "findings_left": max(0, len(findings) - MAX_LINES),
@@ -141,12 +142,24 @@ class Page:
             ),
         }
 
+    def slowest(self) -> dict[str, Any] | None:
+        """The row with the most own time: where to look first when a page is slow."""
+        calls = select(self.lines, "call")
+        line = max(calls, key=lambda each: each.row.own_time, default=None)
+        if line is None or not line.row.own_time:
+            return None
+        return {
+            "number": line.number,
+            "name": visible(line.row.title),
+            "own_time": duration(line.row.own_time),
+        }
+
     def show_bypasses(self, bypasses: Iterable[tuple[Line, Bypass]]) -> list[dict[str, Any]]:
         return [
             {
                 "row": line.number,
                 "model": visible(bypass.model),
-                "method": bypass.method,
+                "method": visible(bypass.method),
                 "options": visible(", ".join(bypass.options)),
                 "count": line.row.count,
                 "rows": bypass.rows,

@@ -7,6 +7,7 @@ else, and speaks the toolbar's language.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from typing import Any
 
@@ -19,21 +20,28 @@ from django.urls import URLPattern, path
 from django.utils.translation import get_language_bidi, gettext, ngettext
 from django.views.decorators.http import require_safe
 
+from signal_tracer.panel.connections import map_context
 from signal_tracer.panel.lines import Line, select
 from signal_tracer.panel.page import Page, parts_of
 from signal_tracer.panel.words import MARKS, visible
 from signal_tracer.showing.export.perfetto import to_perfetto
 from signal_tracer.trace import Trace, TraceFormatError
 
+logger = logging.getLogger("signal_tracer")
+
 PANEL_ID = "SignalTracerPanel"
 
 
+class MissingError(Exception):
+    """There is no such trace, or no such part of it; says to a person what to do."""
+
+
 def stored_trace(request_id: str) -> Trace:
-    """The trace that the panel stored. Raises ``LookupError`` with what to tell a person."""
+    """The trace that the panel stored. Raises ``MissingError`` with what to tell a person."""
     toolbar = DebugToolbar.fetch(request_id, PANEL_ID)
     data = toolbar.get_panel_by_id(PANEL_ID).get_stats().get("trace") if toolbar else None
     if not data:
-        raise LookupError(
+        raise MissingError(
             gettext(
                 "The trace of this request is not available any more: the toolbar keeps the last "
                 "requests only (RESULTS_CACHE_SIZE). Reload the page and try again."
@@ -42,7 +50,7 @@ def stored_trace(request_id: str) -> Trace:
     try:
         return Trace.from_dict(data)
     except TraceFormatError as error:  # a store that outlives an upgrade
-        raise LookupError(visible(str(error))) from error
+        raise MissingError(visible(str(error))) from error
 
 
 @login_not_required
@@ -55,9 +63,15 @@ def part(request: HttpRequest, request_id: str) -> JsonResponse:
     try:
         page = Page(stored_trace(request_id), parts_of(request_id))
         title, inner, extra = _part(page, request)
-    except LookupError as error:
-        title, extra = gettext("Not available"), {"missing": True}
-        inner = render_to_string("signal_tracer/window_missing.html", {"text": str(error.args[0])})
+    except MissingError as error:
+        title, inner, extra = _missing(str(error))
+    except Exception:
+        logger.exception("The panel could not show a part of a trace.")
+        title, inner, extra = _missing(
+            gettext(
+                "This could not be shown. The log of the logger 'signal_tracer' says what happened."
+            )
+        )
     content = render_to_string(
         "signal_tracer/window.html",
         {
@@ -67,6 +81,10 @@ def part(request: HttpRequest, request_id: str) -> JsonResponse:
         },
     )
     return JsonResponse({"content": content, "inner": inner, **extra})
+
+
+def _missing(text: str) -> tuple[str, str, dict[str, Any]]:
+    return gettext("Not available"), _render("window_missing", {"text": text}), {"missing": True}
 
 
 def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
@@ -79,7 +97,7 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
     if "sort" in asked:
         return gettext("Receivers"), page.receivers(asked["sort"], limit=10_000), {}
     if "outline" in asked:
-        text = visible_lines(str(page.trace))
+        text = "\n".join(map(visible, str(page.trace).split("\n")))
         context = {"text": text}
         return (
             gettext("The outline as text"),
@@ -97,6 +115,8 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
         return gettext("Unheard"), _render("unheard", context), {}
     if "changes" in asked:
         return gettext("Connections"), _render("changes", {"changes": page.show_changes()}), {}
+    if "map" in asked:
+        return gettext("Signal map"), _render("map", map_context(page.trace, page.places)), {}
     if "only" in asked:
         lines = select(page.lines, asked["only"])
         return _title(asked["only"], len(lines)), _rows(page, lines, start, asked["only"]), {}
@@ -111,15 +131,17 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
                 "more": render_to_string("signal_tracer/timeline_more.html", context),
             },
         )
-    raise LookupError(gettext("There is no such part of a trace. Reload the page and try again."))
+    raise MissingError(gettext("There is no such part of a trace. Reload the page and try again."))
 
 
 def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]:
     """What a row opens to; in the window, the row itself stands above that."""
     if number >= len(page.lines):
-        raise LookupError(gettext("There is no such row. Reload the page and try again."))
+        raise MissingError(gettext("There is no such row. Reload the page and try again."))
     line = page.lines[number]
     if start:
+        if start >= line.row.count:
+            raise MissingError(gettext("There is no such row. Reload the page and try again."))
         inner = page.details.occurrences(line, start)
         return _heading(line), inner, {}
     return _heading(line), page.details.show(line), {}
@@ -147,16 +169,8 @@ def _render(name: str, context: dict[str, Any]) -> str:
 
 def _number(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise LookupError(gettext("There is no such row. Reload the page and try again."))
+        raise MissingError(gettext("There is no such row. Reload the page and try again."))
     return int(text)
-
-
-def visible_lines(text: str) -> str:
-    """The outline, whole: it is there to be taken away."""
-    return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
-        for each in text
-    )
 
 
 @login_not_required
@@ -167,9 +181,9 @@ def download(request: HttpRequest, request_id: str, kind: str) -> HttpResponse:
     """The whole trace as a file: as ``Trace.from_dict()`` reads it, or for ui.perfetto.dev."""
     try:
         trace = stored_trace(request_id)
-    except LookupError as error:
+    except MissingError as error:
         text = "text/plain; charset=utf-8"
-        return HttpResponse(str(error.args[0]), status=404, content_type=text)
+        return HttpResponse(str(error), status=404, content_type=text)
     data = to_perfetto(trace) if kind == "perfetto" else trace.to_dict()
     return HttpResponse(
         json.dumps(data, indent=None if kind == "perfetto" else 1),

@@ -26,6 +26,12 @@ const STYLES = `
   border: 1px solid var(--djdt-button-border-color); border-radius: 2px; line-height: 1;
   text-align: center; text-decoration: none; vertical-align: middle;
 }
+#djDebug .sigtr.sigtr tbody td {
+  border-bottom-color: color-mix(in srgb, var(--djdt-table-border-color) 30%, transparent);
+}
+#djDebug .sigtr.sigtr tbody > tr:nth-child(odd):not(.djdt-highlighted) { background: transparent; }
+#djDebug .sigtr.sigtr tbody > tr:not(.djdt-highlighted):hover { background: var(--djdt-panel-content-table-strip-background-color); }
+#djDebug .sigtr.sigtr .sigtr-findings > tbody > tr > td { padding: 4px 10px; }
 #djDebug .sigtr small { opacity: 0.8; }
 #djDebug .sigtr a { text-decoration: underline; }
 #djDebug .sigtr .sigtr-mark {
