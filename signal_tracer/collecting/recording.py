@@ -49,7 +49,14 @@ now: Callable[[], int] = perf_counter_ns
 class ReceiverInfo:
     """What is known of one connected receiver; shared by all its calls."""
 
-    __slots__ = ("defined_at", "dispatch_uid", "is_async", "name")
+    __slots__ = (
+        "counted_by",
+        "defined_at",
+        "dispatch_uid",
+        "hears_any_sender",
+        "is_async",
+        "name",
+    )
 
     def __init__(
         self, name: str, defined_at: Location | None, dispatch_uid: Value, is_async: bool
@@ -58,6 +65,9 @@ class ReceiverInfo:
         self.defined_at = defined_at
         self.dispatch_uid = dispatch_uid
         self.is_async = is_async
+        self.hears_any_sender = False
+        # The signal coverage that knows already that it ran.
+        self.counted_by: object = None
 
 
 Infos: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo]]"
