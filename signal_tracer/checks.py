@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from itertools import groupby
@@ -22,7 +23,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
 
     E004: a reporter, or the callable in ``ENABLED``, that cannot be imported or called. (E003,
     a panel without its app, is the panel's own check: without the app this one does not run.)
-    E005: an ignored finding that does not exist.
+    E005: an ignored finding that does not exist. W001: a key that this Python cannot honour.
     """
     messages: list[CheckMessage] = [
         Error(
@@ -34,7 +35,18 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     ]
     messages.extend(_check_paths())
     messages.extend(_check_slugs())
+    messages.extend(_check_python())
     return messages
+
+
+def _check_python() -> Iterator[CheckMessage]:
+    if conf.read_config().record_handled_exceptions and sys.version_info < (3, 12):
+        yield checks.Warning(
+            "SIGNAL_TRACER['RECORD_HANDLED_EXCEPTIONS'] records nothing on Python "
+            f"{sys.version_info[0]}.{sys.version_info[1]}, which cannot tell of exceptions.",
+            hint="Use Python 3.12 or newer, or remove the key.",
+            id="signal_tracer.W001",
+        )
 
 
 def _check_paths() -> Iterator[CheckMessage]:

@@ -274,8 +274,8 @@ WRITES_IN_RECEIVER = Kind(
     "A receiver wrote to the database",
     "%(receiver)s wrote to the database: %(writes)s.",
     "Whoever reads the code that sent the signal does not see these rows change.",
-    "Fine for a side effect. If %(receiver)s (%(place)s) is part of what the sender is for, call "
-    "it from there by name.",
+    "Fine for a side effect. What the sender is there for, let it call by name: a function at the "
+    "line that sends, in place of a receiver.",
 )
 ASYNC_BRIDGE = Kind(
     "async-bridge",
