@@ -97,6 +97,13 @@ SCENARIOS = [
         "Write one that is heard once",
     ),
     Scenario(
+        "fragile",
+        "Gone in production",
+        "A receiver that lives only because DEBUG is True. In production it never runs, and "
+        "nothing says so.",
+        "Open and close the kiln",
+    ),
+    Scenario(
         "nothing",
         "Nothing to see",
         "A page that sends no signal that anyone waits for: what the empty panel looks like.",
