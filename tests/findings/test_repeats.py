@@ -25,8 +25,8 @@ def test_a_receiver_that_ran_twice_in_a_dispatch_is_told() -> None:
     assert finding.record is twice.receiver_calls[2]
     assert finding.names == ("shop.receivers.index", "shop.signals.paid", "shop.Order")
     assert finding.advice == (
-        "Connect shop.receivers.index (shop/receivers.py:7) once. With the same dispatch_uid for "
-        "each connect(), a second one does nothing."
+        "Connect shop.receivers.index (shop/receivers.py:7) once: to any sender or to shop.Order, "
+        "from one import path. With a dispatch_uid, a connect() that runs again does nothing."
     )
 
 
