@@ -343,6 +343,24 @@ def test_queries_are_told_for_all_calls_of_a_row_and_with_what_they_nest() -> No
     assert "with nested 1 query 1.00 ms" in tree(traced(saving(0, 1)))[3]
 
 
+def test_what_was_not_kept_of_a_call_is_counted() -> None:
+    caught = HandledException("builtins.KeyError", "email", at(20), at(22))
+    full = call(
+        queries=queries("SELECT 1", 2, duration=0.001),
+        omitted_queries=3,
+        handled=[caught],
+        omitted_handled=7,
+    )
+
+    assert tree(traced(sent(full), sent(full)))[-5:] == [
+        "! └─ shop.receivers.index × 2  HANDLED                                      0 µs",
+        "        shop/receivers.py:7 · 10 queries 4.00 ms, 6 of them not timed",
+        "        caught itself: KeyError: email",
+        "        raised at shop/receivers.py:20, caught at shop/receivers.py:22",
+        "        caught itself: 7 more, not kept",
+    ]
+
+
 def test_a_row_that_stands_for_several_bypasses_has_the_rows_of_all() -> None:
     bypass = Bypass("update", "shop.Product", 20, skipped=[LOG], duration=0.001)
     trace = traced(bypasses=[bypass, replace(bypass, rows=5)])

@@ -181,6 +181,8 @@ class Tree:
         yield from self.details(facts)
         for exception, times in Counter(call.handled).items():
             yield from self.handled(exception, times)
+        if call.omitted_handled:
+            yield Line([Text(f"caught itself: {call.omitted_handled} more, not kept", "red")])
         if call.error:
             yield from self.error(call.error, with_place=not _is_shown(call.error, call.dispatches))
 
@@ -188,7 +190,10 @@ class Tree:
         """How many the row's calls ran themselves; then with all they nested, if that is more."""
         if row.query_count:
             number = plural(row.query_count, "query", "queries")
-            yield f"{number} {self.duration(row.query_time)}"
+            calls = [record for record in row.records if isinstance(record, ReceiverCall)]
+            omitted = sum(call.omitted_queries for call in calls)
+            untimed = f", {omitted} of them not timed" if omitted else ""
+            yield f"{number} {self.duration(row.query_time)}{untimed}"
         if row.query_count_with_nested > row.query_count:
             number = plural(row.query_count_with_nested, "query", "queries")
             yield f"with nested {number} {self.duration(row.query_time_with_nested)}"
