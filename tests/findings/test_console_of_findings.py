@@ -143,8 +143,8 @@ def rolled_back_order() -> Trace:
 
 AT_80 = """\
 test                                                                     50.0 ms
-2 dispatches · 3 receiver calls · 10 queries · 3 near misses · 3 bypasses
-2 rolled back · 1 muted · 4 findings
+2 dispatches · 3 receiver calls · 10 queries · 2 handled · 3 near misses
+3 bypasses · 2 rolled back · 1 muted · 4 findings
 
 ! shop.signals.paid.send  sender=shop.Order  ROLLED BACK                 30.0 ms
   │  sent from shop/views.py:30 in pay · inside atomic()
@@ -218,7 +218,7 @@ test                                                                     50.0 ms
 
 AT_200 = """\
 test                                                                                                                     50.0 ms
-2 dispatches · 3 receiver calls · 10 queries · 3 near misses · 3 bypasses · 2 rolled back · 1 muted · 4 findings
+2 dispatches · 3 receiver calls · 10 queries · 2 handled · 3 near misses · 3 bypasses · 2 rolled back · 1 muted · 4 findings
                                                                                  sent from / defined at             own     time
 ! shop.signals.paid.send  sender=shop.Order  ROLLED BACK                         shop/views.py:30 in pay                 30.0 ms
   │  inside atomic()
