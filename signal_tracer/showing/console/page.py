@@ -10,7 +10,7 @@ from rich.console import ConsoleOptions
 from rich.text import Text
 
 from signal_tracer.trace import Location, NearMiss
-from signal_tracer.wording import format_duration, place_of
+from signal_tracer.wording import format_duration, place_of, printable
 
 MIN_WIDTH = 80
 MAX_WIDTH = 140  # beyond it, a time is too far from the name it belongs to
@@ -73,12 +73,7 @@ class Spelling:
 
     def clean(self, text: str) -> str:
         """``text`` with all that a terminal would obey, or could not show, escaped."""
-        return "".join(
-            each
-            if each.isprintable() and (each.isascii() or not self.is_ascii)
-            else each.encode("unicode_escape").decode("ascii")
-            for each in text
-        )
+        return printable(text, ascii_only=self.is_ascii)
 
 
 @dataclass(slots=True)
