@@ -157,6 +157,10 @@ async def test_receivers_are_sorted_by_their_headings(page, address):
     assert sorted(await names()) == ["charge", "check", "text_customer"]
 
 
+def _read(file: Path) -> str:
+    return file.read_text()
+
+
 async def test_the_trace_is_taken_away(page, address):
     panel = await open_made(page, address, "troubled")
 
@@ -164,7 +168,7 @@ async def test_the_trace_is_taken_away(page, address):
         async with page.expect_download() as download:
             await panel.get_by_role("link", name=name).click()
         file = await download.value
-        return file.suggested_filename, json.loads(Path(await file.path()).read_text())
+        return file.suggested_filename, json.loads(_read(await file.path()))
 
     name, data = await downloaded("Trace as JSON")
     assert (name, data["version"]) == ("signal-trace-get-made.json", 2)
@@ -182,7 +186,7 @@ async def test_the_trace_is_taken_away(page, address):
 async def test_where_nothing_may_be_copied_the_outline_is_shown(page, address):
     panel = await open_made(page, address, "troubled")
     await page.evaluate(
-        "navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))"
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
     )
 
     await panel.get_by_role("link", name="Outline as text").click()
@@ -217,7 +221,7 @@ async def test_a_thousand_dispatches_are_all_there_and_open_in_place(page, addre
     panel = await open_made(page, address, "thousand")
 
     await expect(panel).to_contain_text("230 more dispatches were sent and not kept")
-    last = row(panel, "shop.Order").page.locator(".sigtr-timeline > tbody").last
+    last = panel.locator(".sigtr-timeline > tbody").last
     before = await rows(panel).count()
     fetched = last.get_by_title("Details")
     await expect(fetched).to_have_attribute("href", re.compile(r"\?row=\d+$"))
@@ -261,6 +265,7 @@ async def test_requests_of_the_page_and_of_the_history_are_switched_to(page, add
     await expect(panel.locator(".sigtr-controls")).to_be_visible()
 
     await page.locator("#djDebug a.HistoryPanel").click()
+    await page.wait_for_load_state("networkidle")  # the toolbar's script for its history
     history = page.locator("#HistoryPanel tr", has_text="/made/troubled/")
     await history.locator("button.switchHistory").click()
     await expect(page.locator("#djdt-SignalTracerPanel")).to_contain_text("1 swallowed")
