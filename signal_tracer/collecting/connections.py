@@ -5,10 +5,10 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from signal_tracer.collecting.entries import identity, read_entry
+from signal_tracer.collecting.entries import Entry, identity, read_entry
 from signal_tracer.collecting.naming import IdentityCache, describe_receiver
 from signal_tracer.collecting.recording import Infos, ReceiverInfo
-from signal_tracer.trace import Summary, Value
+from signal_tracer.trace import Summary
 
 
 class _KnownInfos:
@@ -58,25 +58,29 @@ def infos_of(
     return infos
 
 
-def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
-    """The live receivers that Django would call, in order, each with its ``dispatch_uid``."""
+def _connections_for(signal: Any, sender: Any) -> list[Entry]:
+    """The connections of live receivers that Django would call, in order."""
     wanted = (identity(None), identity(sender))
     return [
-        (entry.receiver, entry.dispatch_uid)
+        entry
         for entry in map(read_entry, list(signal.receivers))
         if entry.receiver is not None and entry.sender_id in wanted
     ]
 
 
-def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
+def _info_of(receiver: Any, is_async: bool, connections: list[Entry]) -> ReceiverInfo:
     """Takes the receiver's connection off the list, so that the next one of the same is next."""
     for candidate in (receiver, behind(receiver)):
         wanted = identity(candidate)
-        for index, (connected, uid) in enumerate(connections):
-            if identity(connected) == wanted:
+        for index, entry in enumerate(connections):
+            if identity(entry.receiver) == wanted:
                 del connections[index]
-                described = describe_receiver(connected)
-                return ReceiverInfo(described.name, described.defined_at, uid, is_async)
+                described = describe_receiver(entry.receiver)
+                info = ReceiverInfo(
+                    described.name, described.defined_at, entry.dispatch_uid, is_async
+                )
+                info.hears_any_sender = entry.sender_id == identity(None)
+                return info
     described = describe_receiver(receiver)
     return ReceiverInfo(described.name, described.defined_at, Summary("unknown"), is_async)
 

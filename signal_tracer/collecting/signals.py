@@ -14,7 +14,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.dispatch import Signal, dispatcher
 
-from signal_tracer.collecting import muting, recording, witnessing
+from signal_tracer.collecting import counting, muting, recording, witnessing
 from signal_tracer.collecting.connections import forget_connections, infos_of
 from signal_tracer.collecting.naming import (
     describe_receiver,
@@ -316,6 +316,8 @@ def _bear_witness(
 def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: bool) -> None:
     try:
         if type(record) is DispatchRecord:
+            if counting.running is not None:
+                counting.note_calls(counting.running, record)
             if is_django:
                 _note_responses(record, responses, 0)
             else:
@@ -340,6 +342,8 @@ def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: 
 def _close_failed(record: Any, error: BaseException) -> None:
     try:
         if type(record) is DispatchRecord:
+            if counting.running is not None:
+                counting.note_calls(counting.running, record)
             recording.close_failed_dispatch(record, error)
         elif type(record) is Unkept:
             recording.close_unkept(record, was_heard=True, signal=None, sender=None)
@@ -402,15 +406,18 @@ def _watch_live_receivers(original: Any) -> Any:
     def _live_receivers(self: Any, sender: Any) -> Any:
         found = original(self, sender)
         split = _split_muted(self, sender, found) if muting.in_force.get() else None
+        kept = watched = found if split is None else split.kept
         node = current.get()
         if node is not None:
             try:
                 # Another tool may have put its own around ours, and get our list before Django.
                 is_djangos = _loops_are_djangos and type(self)._live_receivers is _live_receivers
-                return _watch_list(node, self, sender, found, split, is_djangos=is_djangos)
+                watched = _watch_list(node, self, sender, found, split, is_djangos=is_djangos)
             except Exception:
                 recording.report_fault(node, "to watch the receivers of a dispatch")
-        return found if split is None else split.kept
+        if counting.running is not None and watched is kept:
+            return _count_receivers(counting.running, self, sender, found, split)
+        return watched
 
     return functools.wraps(original)(_live_receivers)
 
@@ -421,6 +428,20 @@ def _split_muted(signal: Any, sender: Any, found: Any) -> muting.Split | None:
     except Exception:
         recording.report_fault(current.get(), "to mute the receivers of a dispatch")
         return None
+
+
+def _count_receivers(
+    running: counting.Counting, signal: Any, sender: Any, found: Any, split: muting.Split | None
+) -> Any:
+    kept = found if split is None else split.kept
+    try:
+        infos = infos_of(signal, sender, *found, is_ordered=_order_is_djangos)
+        if split is not None:
+            infos = split.keep(infos)
+        return counting.count(running, signal, sender, kept, infos)
+    except Exception:
+        recording.report_fault(current.get(), "to count the receivers that ran")
+        return kept
 
 
 def _watch_list(

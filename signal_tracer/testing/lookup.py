@@ -83,6 +83,11 @@ def find_receiver_name(name: str) -> str:
     return full_name if found is None else describe_receiver(found).name
 
 
+def is_receiver(wanted: Any, name: str) -> bool:
+    """Whether a receiver of that name is the one wanted, given as an object or a name."""
+    return goes_by(name, wanted if is_a(wanted, str) else describe_receiver(wanted).name)
+
+
 def find_sender(name: str) -> Any:
     """The model of a label such as ``shop.Order``, or the class of a dotted path."""
     try:

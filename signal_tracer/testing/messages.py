@@ -8,6 +8,7 @@ from typing import Any
 
 from signal_tracer.collecting.witnessing import Sent
 from signal_tracer.records import goes_by
+from signal_tracer.showing.outline import count
 from signal_tracer.testing.connected import Connected
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
 from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Trace
@@ -47,6 +48,28 @@ def _cut(lines: list[str], most: int = _MOST_LINES) -> list[str]:
 
 def _outline(trace: Trace) -> tuple[str, list[str]]:
     return "the outline", _cut(str(trace).split("\n"), _MOST_OUTLINE_LINES)
+
+
+def outline_of(trace: Trace) -> str:
+    """The outline below a line of counts; nothing for a trace in which nothing was sent."""
+    found = count(trace)
+    unheard = sum(each.count for each in trace.unheard)
+    counted = {
+        "dispatches": found.dispatches,
+        "receiver calls": found.receiver_calls,
+        "swallowed": found.swallowed,
+        "unheard": unheard,
+        "not kept": trace.omitted + trace.too_deep,
+        "excluded": trace.excluded,
+    }
+    if not any(counted.values()):
+        return ""
+    return "\n".join(
+        [
+            " · ".join(f"{number:,} {what}" for what, number in counted.items() if number),
+            *_outline(trace)[1],
+        ]
+    )
 
 
 def _near_misses(trace: Trace, of_signal: Callable[[str], bool]) -> tuple[str, list[str]]:
