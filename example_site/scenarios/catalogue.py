@@ -97,6 +97,13 @@ SCENARIOS = [
         "Write one that is heard once",
     ),
     Scenario(
+        "stocktaking",
+        "Hundreds of dispatches",
+        "Each of many saves runs a receiver: what a busy page looks like, and one that is beyond "
+        "the limit.",
+        "Count",
+    ),
+    Scenario(
         "nothing",
         "Nothing to see",
         "A page that sends no signal that anyone waits for: what the empty panel looks like.",

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from signal_tracer.conf import EDITORS
 from signal_tracer.panel.words import visible
 from signal_tracer.records import Location
-from signal_tracer.showing.outline import short_path
+from signal_tracer.wording import short_path
 
 
 @dataclass(frozen=True, slots=True)

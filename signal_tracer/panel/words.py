@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from signal_tracer.records import Value, show_value
-from signal_tracer.showing.outline import format_duration
+from signal_tracer.wording import format_duration
 
 # Nobody reads on, and a browser would lay all of it out. The download has the whole.
 MAX_CHARACTERS = 4_000

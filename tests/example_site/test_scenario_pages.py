@@ -23,7 +23,11 @@ from warehouse.models import StockItem
 
 # With a second button that does without the mistake.
 WITH_A_TWIN = ["import", "proxy", "rollback", "stock-list", "saves", "twice"]
-SLUGS = ["checkout", "profile", "newsletter", "delivery", "deletion", *WITH_A_TWIN, "nothing"]
+SLUGS = [
+    *("checkout", "profile", "newsletter", "delivery", "deletion"),
+    *WITH_A_TWIN,
+    *("stocktaking", "nothing"),
+]
 GATEWAY_IS_DOWN = "the SMS gateway answered 503 Service Unavailable for +44 7700 900123"
 
 
