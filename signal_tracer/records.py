@@ -225,7 +225,8 @@ class ReceiverCall:
 
     ``queries`` are its own: those that nested receiver calls ran are theirs. ``omitted_queries``
     counts own ones that were not kept because the trace had too many. ``handled`` holds
-    exceptions that its code caught itself, with ``RECORD_HANDLED_EXCEPTIONS``.
+    exceptions that its code caught itself, with ``RECORD_HANDLED_EXCEPTIONS``, up to a limit;
+    ``omitted_handled`` counts those beyond.
     """
 
     receiver: str
@@ -244,6 +245,7 @@ class ReceiverCall:
     bypasses: list[Bypass] = field(default_factory=list)
     on_commit: list[OnCommit] = field(default_factory=list)
     handled: list[HandledException] = field(default_factory=list)
+    omitted_handled: int = 0
 
     @property
     def query_count(self) -> int:

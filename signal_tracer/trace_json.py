@@ -215,6 +215,7 @@ def _call_to_dict(call: ReceiverCall) -> JSON:
             }
             for each in call.handled
         ],
+        "omitted_handled": call.omitted_handled,
     }
 
 
@@ -247,6 +248,7 @@ def _call_from_dict(data: JSON) -> ReceiverCall:
             )
             for each in data["handled"]
         ],
+        omitted_handled=data["omitted_handled"],
     )
 
 

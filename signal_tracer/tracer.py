@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import queries, recording, signals
+from signal_tracer.collecting import exceptions, queries, recording, signals
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.reading import read
@@ -58,6 +58,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._token = current.set(self._root)
         if self._all_threads:
             recording.watch_everywhere(recorder)
+        exceptions.start(recorder)
         return Trace(
             self._name,
             started_at=datetime.now(UTC),
@@ -77,6 +78,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         if self._root is None or not self._root.recorder.is_running:
             return
         self._root.recorder.stop()
+        exceptions.stop(self._root.recorder)
         recording.leave_everywhere(self._root.recorder)
         node = current.get()
         if node is self._root and self._token is not None:

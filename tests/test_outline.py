@@ -539,6 +539,7 @@ def test_counts_tell_every_record_once() -> None:
             omitted_queries=2,
             bypasses=[Bypass("update", "shop.Order")],
             handled=[HandledException("builtins.KeyError", "'a'", FILE, FILE)] * 2,
+            omitted_handled=5,
             on_commit=[OnCommit("later", outcome="discarded"), OnCommit("later", outcome="ran")],
         ),
     ]
@@ -553,7 +554,10 @@ def test_counts_tell_every_record_once() -> None:
         save(),
         bypasses=[Bypass("update", "shop.Order")],
         other_queries=4,
-        unheard=[Unheard("a", "b", 40), Unheard("c", "d", 2)],
+        unheard=[
+            Unheard("a", "b", 40),
+            Unheard("c", "d", 2, (NearMiss("m", "muted"), NearMiss("n", "connected_to_parent"))),
+        ],
         omitted=5,
         too_deep=8,
         excluded=6,
@@ -574,12 +578,12 @@ def test_counts_tell_every_record_once() -> None:
         too_deep=8,
         excluded=6,
         faults=7,
-        muted=1,
-        near_misses=2,
+        muted=3,
+        near_misses=4,
         queries=7,
         bypasses=2,
         rolled_back=1,
-        handled=2,
+        handled=7,
         discarded=1,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 from collections.abc import Callable
+from typing import Any
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
@@ -21,6 +22,7 @@ from signal_tracer.trace import (
     Contents,
     Dispatch,
     Error,
+    HandledException,
     NearMiss,
     Outcome,
     Query,
@@ -132,6 +134,7 @@ class _Reading:
             dispatches=nested,
             queries=queries,
             omitted_queries=omitted_queries,
+            **self._handled(record.activity),
         )
 
     def _queries(self, activity: Activity | None) -> tuple[list[Query], int]:
@@ -153,6 +156,18 @@ class _Reading:
         ]
         self.query_count += len(found) + activity.omitted_queries
         return found, activity.omitted_queries
+
+    def _handled(self, activity: Activity | None) -> dict[str, Any]:
+        """The exceptions that it caught itself, and how many of them were not kept."""
+        if activity is None or not self._recorder.config.record_handled_exceptions:
+            return {}
+        found = []
+        for each in list(activity.handled):
+            error = each.error.render(lambda file, line: "")
+            raised_at = error.traceback[-1].location if error.traceback else each.caught_at
+            message = self._mask(error.message)
+            found.append(HandledException(error.type, message, raised_at, each.caught_at))
+        return {"handled": found, "omitted_handled": activity.omitted_handled}
 
     def _sql(self, text: str) -> str:
         masked = self._masked_sql.get(text)

@@ -120,7 +120,14 @@ class Activity:
     receiver calls all of them are only counted.
     """
 
-    __slots__ = ("bypasses", "callbacks", "handled", "omitted_queries", "queries")
+    __slots__ = (
+        "bypasses",
+        "callbacks",
+        "handled",
+        "omitted_handled",
+        "omitted_queries",
+        "queries",
+    )
 
     def __init__(self) -> None:
         self.queries: list[Any] = []
@@ -128,6 +135,7 @@ class Activity:
         self.bypasses: list[Any] = []
         self.callbacks: list[Any] = []
         self.handled: list[Any] = []
+        self.omitted_handled = 0
 
 
 # Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
@@ -432,6 +440,7 @@ class Recorder:
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
         # All of them, wherever they ran, and of how many more there is room for what they were.
+        self.takes_queries = config.record_queries
         self.query_count = 0
         self.room_for_queries = QUERIES_PER_DISPATCH * config.max_dispatches
         self.statements: dict[str, Statement] = {}
@@ -498,6 +507,7 @@ class Recorder:
     def stop(self) -> None:
         self.is_running = False
         self.has_room = False
+        self.takes_queries = False
         self.stopped = now()
         self.unheard_counters.clear()  # The hot path looks here first, and must find nothing now.
 

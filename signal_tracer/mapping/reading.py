@@ -10,6 +10,7 @@ from django.dispatch import Signal
 from signal_tracer.collecting.capture import Capture, render
 from signal_tracer.collecting.entries import Entry, identity, read_entry
 from signal_tracer.collecting.naming import class_name, find_in_class, is_a, signal_name
+from signal_tracer.mapping.connectors import Connectors
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.receivers import (
@@ -46,6 +47,11 @@ def map_for_request(*, limit: int = 2000) -> SignalMap:
     return _Reader(thorough=False, before=()).read(limit=limit)
 
 
+def map_for_check() -> SignalMap:
+    """The signals that modules hold, and all their connections: what every command can afford."""
+    return _Reader(thorough=False, before=()).read(limit=None)
+
+
 def connected_now() -> list[Any]:
     """Every connection, as it stands in Django's lists; for ``read_map()``, and not for long."""
     signals, _ = find_signals(thorough=True)
@@ -67,6 +73,7 @@ class _Reader:
         self.ownership = Ownership()
         self.senders = Senders(thorough=thorough)
         self.fragile: set[int] = set()
+        self.connectors = Connectors(self.ownership.apps) if thorough else None
 
     def read(self, limit: int | None) -> SignalMap:
         signals, waiting = find_signals(thorough=self.thorough)
@@ -91,7 +98,8 @@ class _Reader:
     ) -> MappedSignal:
         twins = _Twins()
         connections = [
-            self._connection(entry, position, twins) for position, entry in enumerate(entries, 1)
+            self._connection(signal, entry, position, twins)
+            for position, entry in enumerate(entries, 1)
         ]
         connections += [
             self._waiting(each, len(entries) + number)
@@ -111,7 +119,7 @@ class _Reader:
             connections=tuple(connections),
         )
 
-    def _connection(self, live: Any, position: int, twins: _Twins) -> Connection:
+    def _connection(self, signal: Any, live: Any, position: int, twins: _Twins) -> Connection:
         entry = read_entry(live)
         sender, sender_kind = self.senders.describe(entry)
         known: dict[str, Any] = {
@@ -125,14 +133,18 @@ class _Reader:
             "is_fragile": id(live) in self.fragile,
         }
         if entry.receiver is None:
-            return self._dead(entry, known)
+            return self._dead(signal, entry, known)
         return self._described(entry.receiver, known, twin=twins.of(entry, position))
 
-    def _dead(self, entry: Entry, known: dict[str, Any]) -> Connection:
+    def _dead(self, signal: Any, entry: Entry, known: dict[str, Any]) -> Connection:
         if not entry.is_known_shape:
             return Connection("an unknown receiver", "unknown", **known)
         described, module = describe_dead(entry.reference)
-        app, is_project = self.ownership.of(module, _file(described.defined_at))
+        if module is None:
+            # Nothing of it is left; who it was for says best whose it was.
+            app, is_project = None, self._hears_the_project(entry, signal)
+        else:
+            app, is_project = self.ownership.of(module, _file(described.defined_at))
         return Connection(
             described.name,
             "unknown",
@@ -143,6 +155,12 @@ class _Reader:
             app=app,
             is_project=is_project,
         )
+
+    def _hears_the_project(self, entry: Entry, signal: Any) -> bool:
+        _, sender = self.senders.find(entry)
+        if is_a(sender, type):
+            return self.ownership.of(look_at(sender).module)[1]
+        return self.ownership.of(_module_of_signal(signal_name(signal)))[1]
 
     def _waiting(self, waiting: Waiting, position: int) -> Connection:
         known = {
@@ -168,6 +186,11 @@ class _Reader:
             defined_at=look.described.defined_at,
             module=look.module,
             app=app,
+            connected_by=(
+                None
+                if self.connectors is None
+                else self.connectors.of(look.described.defined_at, app)
+            ),
             doc=look.doc,
             is_project=is_project,
             has_qualname=look.has_qualname,

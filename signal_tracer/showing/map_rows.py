@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 from signal_tracer.trace import Trace
+from signal_tracer.wording import plural
 
 NO_APP = "(unknown)"
 
@@ -67,3 +68,31 @@ def _calls(trace: Trace) -> Iterator[tuple[str, str, tuple[object, ...]]]:
         for call in dispatch.receiver_calls:
             about = (call.receiver, call.defined_at, call.dispatch_uid)
             yield dispatch.signal, dispatch.sender, about
+
+
+def notes(connection: Connection) -> Iterator[str]:
+    """What is worth saying of a connection beside its names: marks, and the ``dispatch_uid``."""
+    yield from connection.marks()
+    if connection.connected_by not in (None, connection.app):
+        yield f"connected by {connection.connected_by}"
+    uid = connection.dispatch_uid
+    if uid is not None:
+        # One that is no string is made of ids as often as not, and tells a person nothing.
+        yield f"uid {uid}" if isinstance(uid, str) else "uid that is no string"
+
+
+def summary(signal_map: SignalMap) -> str:
+    """One line that counts what the map holds."""
+    heard = [signal for signal in signal_map.signals if signal.connections]
+    total = sum(len(signal.connections) for signal in heard)
+    parts = [f"{plural(total, 'receiver')} of {plural(len(heard), 'signal')}"]
+    nobody = len(signal_map.signals) - len(heard)
+    if nobody:
+        parts.append(f"{plural(nobody, 'signal')} nobody listens to")
+    if signal_map.omitted:
+        parts.append(
+            f"{plural(signal_map.omitted, 'receiver')} left out, because there are too many"
+        )
+    if not signal_map.is_complete:
+        parts.append("signals that no module holds were not looked for")
+    return ", ".join(parts)

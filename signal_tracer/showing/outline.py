@@ -182,6 +182,8 @@ def count(trace: Trace) -> Counts:
     calls = [call for dispatch in dispatches for call in dispatch.receiver_calls]
     outcomes = [call.outcome for call in calls]
     reasons = [miss.reason for dispatch in dispatches for miss in dispatch.near_misses]
+    for each in contents.unheard:
+        reasons += [miss.reason for miss in each.near_misses] * each.count
     not_run, muted = reasons.count("not_run"), reasons.count("muted")
     return Counts(
         dispatches=len(dispatches),
@@ -202,7 +204,7 @@ def count(trace: Trace) -> Counts:
         queries=contents.other_queries + sum(call.query_count for call in calls),
         bypasses=len(contents.bypasses) + sum(len(call.bypasses) for call in calls),
         rolled_back=sum(bool(dispatch.rolled_back) for dispatch in dispatches),
-        handled=sum(len(call.handled) for call in calls),
+        handled=sum(len(call.handled) + call.omitted_handled for call in calls),
         discarded=sum(each.outcome == "discarded" for call in calls for each in call.on_commit),
     )
 

@@ -1,7 +1,11 @@
 """Each scenario of the example site explains itself, does its work, and sends what it says."""
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -15,13 +19,27 @@ from billing.models import Payment
 from delivery.models import Parcel
 from newsletter.models import Subscriber
 from scenarios import sample_data
+from scenarios.fragile import connect_notice, kiln_opened
 from search.models import SearchEntry
 from shop.checkout import place_order
 from shop.models import Order, Product, Review
 from signal_tracer import trace_signals
 from warehouse.models import StockItem
 
-SLUGS = ["checkout", "profile", "newsletter", "delivery", "deletion", "nothing"]
+# With a second button that does without the mistake.
+WITH_A_TWIN = ["import", "proxy", "rollback", "stock-list", "saves", "twice"]
+SLUGS = [
+    "checkout",
+    "profile",
+    "newsletter",
+    "delivery",
+    "deletion",
+    *WITH_A_TWIN,
+    "fragile",
+    "stocktaking",
+    "nothing",
+]
+EXAMPLE_SITE = Path(__file__).parents[2] / "example_site"
 GATEWAY_IS_DOWN = "the SMS gateway answered 503 Service Unavailable for +44 7700 900123"
 
 
@@ -37,6 +55,26 @@ def test_every_scenario_explains_itself_and_answers_its_button(slug: str) -> Non
         assert "What happens" in page
         assert "What to look for in the panel" in page
         assert '<form method="post">' in page
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("slug", WITH_A_TWIN)
+def test_every_mistake_has_a_twin_without_it(slug: str) -> None:
+    browser = Client(raise_request_exception=True)
+    explained = browser.get(f"/{slug}/").content.decode()
+    repaired = browser.post(f"/{slug}/", {"repaired": "yes"})
+    assert '<button class="repaired" name="repaired" value="yes">' in explained
+    assert repaired.status_code == 200
+    assert 'class="result"' in repaired.content.decode()
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_is_imported_is_found_only_if_it_was_saved_one_by_one() -> None:
+    at_once = Client().post("/import/").content.decode()
+    one_by_one = Client().post("/import/", {"repaired": "yes"}).content.decode()
+    assert "<dt>Found by that</dt><dd>0</dd>" in at_once
+    assert "<dt>Found by that</dt><dd>3</dd>" in one_by_one
+    assert "Blue plate" not in Client().get("/").content.decode()  # not on the shelf yet
 
 
 @pytest.mark.usefixtures("shop")
@@ -203,6 +241,43 @@ def test_the_deletion_can_be_tried_again() -> None:
     assert "egg-cup.svg is gone" in first
     assert "egg-cup.svg is gone" in second
     assert "puts it back first" in browser.get("/deletion/").content.decode()
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_fragile_receiver_lives_with_debug_only(settings: Any) -> None:
+    # pytest-django turns DEBUG off after the apps were set up.
+    settings.DEBUG = True
+    kiln_opened.receivers = []
+    connect_notice(kiln_opened)
+    with trace_signals("fragile") as trace:
+        page = Client().post("/fragile/").content.decode()
+
+    assert "<dt>Connected with DEBUG = True</dt><dd>the town was told</dd>" in page
+    assert "<dt>Connected with DEBUG = False</dt><dd>nobody heard of it</dd>" in page
+    assert len(trace.find(signal="kiln_opened")) == 1
+    assert trace.find(signal="kiln_closed") == []
+    assert settings.DEBUG is True
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_signal_map_names_the_fragile_receiver_before_production_does(debug: bool) -> None:
+    code = (
+        "import django; from config import settings; "
+        f"settings.DEBUG = {debug}; django.setup(); "
+        "from django.core.management import call_command; "
+        "call_command('signal_map', signal=['kiln_opened'], format='tree')"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=EXAMPLE_SITE,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert ("notify_town  any sender  FRAGILE" in printed) is debug
+    assert ("a receiver that is gone  any sender  DEAD" in printed) is not debug
 
 
 def test_the_quiet_page_sends_nothing_that_anyone_hears() -> None:
