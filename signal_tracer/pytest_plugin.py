@@ -36,7 +36,7 @@ MARKERS = (
 SECTION = "Signal trace"
 NOT_SEEN = "Signals not looked at"
 NOT_SEEN_TEXT = (
-    "%s dispatches were only counted, and exceptions that were swallowed there are not seen. "
+    "only counted: %s of its dispatches. Exceptions that were swallowed there are not seen. "
     "Raise SIGNAL_TRACER['MAX_DISPATCHES'] for the tests."
 )
 WORKER_OUTPUT = "signal_tracer_coverage"
@@ -302,6 +302,10 @@ class _Coverage:
             for each in self.config.pluginmanager.get_plugins()
             if getattr(each, "__file__", None) and Path(each.__file__).name == "conftest.py"
         }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self.measuring.go_on()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
