@@ -26,6 +26,7 @@ from signal_tracer import trace_signals
 from signal_tracer.collecting import (
     capture,
     connections,
+    counting,
     entries,
     muting,
     naming,
@@ -41,6 +42,7 @@ from signal_tracer.testing import SignalTrace
 MODULES = (
     capture,
     connections,
+    counting,
     entries,
     muting,
     naming,
@@ -54,6 +56,8 @@ MODULES = (
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
+    "counting.CountedReceivers.__iter__",
+    "counting._counted",
     "receivers.Closing.__del__",
     "receivers.Closing.__init__",
     "receivers.WatchedAsyncReceivers.__iter__",
@@ -77,6 +81,9 @@ MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.le
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
+    "counting._note",
+    "signals._count_calls",
+    "signals._count_receivers",
     "queries._note",
     "signals._bear_witness",
     "signals._split_muted",
@@ -404,11 +411,21 @@ def forget_names() -> None:
         each.clear()
 
 
+@contextmanager
+def counted() -> Iterator[None]:
+    counting.start()
+    try:
+        yield
+    finally:
+        counting.stop()
+
+
 def run_traced(breaking: Any = None) -> tuple[list[Any], Any]:
     forget_names()
     with (
         trace_signals(all_threads=True) as trace,
         SignalTrace() as inner,
+        counted(),
         breaking or nullcontext(),
     ):
         answers = play()
@@ -436,7 +453,7 @@ def functions_that_run_inside_dispatches() -> set[str]:
             threading.setprofile(None)  # type: ignore[arg-type]
 
     forget_names()
-    with trace_signals(all_threads=True), SignalTrace():
+    with trace_signals(all_threads=True), SignalTrace(), counted():
         profiled()
     return found
 
@@ -473,6 +490,12 @@ connections._info_of
 connections.behind
 connections.forget_connections
 connections.infos_of
+counting.Counting.knows
+counting.Counting.note
+counting.Counting.note_handed_over
+counting._key
+counting.count
+counting.note_calls
 entries.identity
 entries.read_entry
 muting.Chosen.is_it
