@@ -323,6 +323,7 @@ class Contents:
     """All that a trace recorded, at one moment.
 
     ``bypasses`` are those outside any receiver call, ``other_queries`` counts the queries there.
+    ``omitted_others`` counts bypasses, callbacks, near misses and connection changes not kept.
     """
 
     dispatches: list[Dispatch] = field(default_factory=list)
@@ -332,6 +333,7 @@ class Contents:
     connection_changes: list[ConnectionChange] = field(default_factory=list)
     other_queries: int = 0
     omitted: int = 0
+    omitted_others: int = 0
     too_deep: int = 0
     excluded: int = 0
     faults: int = 0

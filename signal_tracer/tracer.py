@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import recording, signals
+from signal_tracer.collecting import bulk, recording, signals
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.reading import read
@@ -17,6 +17,9 @@ from signal_tracer.conf import read_config
 from signal_tracer.trace import Request, Role, Trace
 
 __all__ = ["trace_signals", "uninstall"]
+
+# What is watched beside the signals, and comes and goes with them.
+PATCHES = (bulk.patches,)
 
 
 class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress
@@ -52,6 +55,8 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             )
         config = read_config()
         signals.install()
+        for patches in PATCHES:
+            patches.install()
         recorder = Recorder(config)
         self._root = Root(recorder, recording.nearest_running(current.get()))
         self._token = current.set(self._root)
@@ -93,12 +98,14 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
 
 
 def uninstall() -> None:
-    """Give ``Signal`` its own methods back, until the next trace. Raises nothing.
+    """Give Django its own methods back, until the next trace. Raises nothing.
 
     The tracer stays installed after the first trace, because that is cheaper than to come and
     go; tests that compare ``vars(Signal)`` may want this.
     """
     signals.uninstall()
+    for patches in PATCHES:
+        patches.uninstall()
 
 
 def _name_of(role: Role, live: Any) -> str:

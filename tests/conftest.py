@@ -12,11 +12,16 @@ from signal_tracer.collecting import recording
 
 # Taken before the first trace, so these are Django's own.
 ORIGINALS = dict(vars(Signal))
+WATCHED = {
+    (cls, name): vars(cls)[name]
+    for patches in tracer.PATCHES
+    for cls, name, _ in patches.watched
+}
 
 
 @pytest.fixture(autouse=True)
 def django_is_put_back() -> Iterator[None]:
-    """After each test no trace runs any more, and ``Signal`` is Django's own again."""
+    """After each test no trace runs any more, and all of Django is its own again."""
     yield
     left_running = recording.nearest_running(recording.current.get()), recording.everywhere
     # The next test starts clean, whatever this one left behind.
@@ -35,6 +40,12 @@ def django_is_put_back() -> Iterator[None]:
         else:
             delattr(Signal, name)
     assert not left, f"this test left these of Signal changed: {sorted(left)}"
+    left = set()
+    for (cls, name), original in WATCHED.items():
+        if vars(cls)[name] is not original:
+            setattr(cls, name, original)
+            left.add(f"{cls.__name__}.{name}")
+    assert not left, f"this test left these of Django changed: {sorted(left)}"
 
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

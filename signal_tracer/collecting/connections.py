@@ -69,6 +69,22 @@ def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
     ]
 
 
+def listeners(signal: Any, sender: Any) -> list[ReceiverInfo]:
+    """The live receivers that Django would call, in its order: the asynchronous ones last."""
+    wanted = (_identity(None), _identity(sender))
+    found = []
+    for entry in list(signal.receivers):
+        receiver, sender_key, uid = _read_connection(entry)
+        if receiver is not None and sender_key in wanted:
+            found.append(_describe(receiver, uid, is_async=entry[-1] is True))
+    return sorted(found, key=lambda info: info.is_async)
+
+
+def _describe(receiver: Any, uid: Value, *, is_async: bool) -> ReceiverInfo:
+    described = describe_receiver(receiver)
+    return ReceiverInfo(described.name, described.defined_at, uid, is_async)
+
+
 def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
     """Receiver (``None`` if dead or unknown), sender's key and ``dispatch_uid`` of a connection.
 
@@ -107,10 +123,8 @@ def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]
         for index, (connected, uid) in enumerate(connections):
             if _identity(connected) == identity:
                 del connections[index]
-                described = describe_receiver(connected)
-                return ReceiverInfo(described.name, described.defined_at, uid, is_async)
-    described = describe_receiver(receiver)
-    return ReceiverInfo(described.name, described.defined_at, Summary("unknown"), is_async)
+                return _describe(connected, uid, is_async=is_async)
+    return _describe(receiver, Summary("unknown"), is_async=is_async)
 
 
 def behind(receiver: Any) -> Any:

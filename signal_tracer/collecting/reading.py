@@ -5,19 +5,30 @@ from __future__ import annotations
 import linecache
 import re
 from collections.abc import Callable
+from types import CodeType
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
+from signal_tracer.collecting.deeds import BypassRecord
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
-from signal_tracer.collecting.recording import CallRecord, DispatchRecord, ReceiverInfo, Recorder
+from signal_tracer.collecting.recording import (
+    Activity,
+    CallRecord,
+    DispatchRecord,
+    ReceiverInfo,
+    Recorder,
+)
 from signal_tracer.trace import (
+    Bypass,
     Contents,
     Dispatch,
     Error,
+    Location,
     NearMiss,
     Outcome,
     ReceiverCall,
+    Skipped,
     Summary,
     TracebackLine,
     Unheard,
@@ -29,8 +40,9 @@ from signal_tracer.trace import (
 def read(recorder: Recorder) -> tuple[Contents, bool]:
     """What was recorded so far, and whether the trace has ended."""
     is_final = not recorder.is_running
+    reading = _Reading(recorder)
     contents = Contents(
-        dispatches=_Reading(recorder).dispatches(recorder.roots),
+        dispatches=reading.dispatches(recorder.roots),
         unheard=[
             Unheard(signal, _mask_sender(sender, recorder.capture.secrets.mask), times)
             for signal, sender, times in sorted(
@@ -38,7 +50,9 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
             )
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
+        bypasses=reading.bypasses(recorder.activity),
         omitted=recorder.omitted,
+        omitted_others=recorder.omitted_others,
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
         faults=recorder.faults,
@@ -67,7 +81,6 @@ class _Reading:
         return found
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
-        sent_from = record.sent_by
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
         not_run = [call.info for call in record.calls if record.stopped and not call.started]
@@ -80,7 +93,7 @@ class _Reading:
                 name: self._value(value)
                 for name, value in zip(record.names, record.values, strict=True)
             },
-            sent_from=None if sent_from is None else locate(sent_from, record.instruction),
+            sent_from=self._location(record.sent_by, record.instruction),
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
@@ -113,7 +126,35 @@ class _Reading:
             response=self._value(record.response),
             error=self._error(failure.error) if failure and failure.error else None,
             dispatches=nested,
+            bypasses=self.bypasses(record.activity),
         )
+
+    def bypasses(self, activity: Activity | None) -> list[Bypass]:
+        return [self._bypass(each) for each in list(activity.bypasses)] if activity else []
+
+    def _bypass(self, record: BypassRecord) -> Bypass:
+        return Bypass(
+            method=record.method,
+            model=record.model,
+            rows=record.rows,
+            options=record.options,
+            sent_from=self._location(record.sent_by, record.instruction),
+            started_at=self._since_start(record.started),
+            duration=self._seconds(record.started, record.stopped),
+            skipped=[
+                Skipped(
+                    signal,
+                    info.name,
+                    info.defined_at,
+                    self._value(info.dispatch_uid),
+                    info.is_async,
+                )
+                for signal, info in record.skipped
+            ],
+        )
+
+    def _location(self, code: CodeType | None, instruction: int) -> Location | None:
+        return None if code is None else locate(code, instruction)
 
     def _error(self, captured: CapturedError) -> Error:
         error = captured.render(_read_line)

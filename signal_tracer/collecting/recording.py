@@ -387,6 +387,8 @@ class Recorder:
         self.has_room = True
         self._numbers = itertools.count()
         self.omitted = 0
+        self._other_numbers = itertools.count()
+        self.omitted_others = 0
         self.too_deep = 0
         self.excluded = 0
         self.faults = 0
@@ -409,6 +411,13 @@ class Recorder:
         if self.has_room and next(self._numbers) < self.config.max_dispatches:
             return True
         self.has_room = False
+        return False
+
+    def keep_other(self) -> bool:
+        """Whether there is room for one more record that is no dispatch; if not, count it."""
+        if next(self._other_numbers) < self.config.max_dispatches:
+            return True
+        self.omitted_others += 1
         return False
 
     def leave_out(self, signal: str) -> None:

@@ -328,6 +328,12 @@ class _Wording:
                 "MAX_DISPATCHES in SIGNAL_TRACER to keep more.",
                 is_alarm=True,
             )
+        if trace.omitted_others:
+            yield _note(
+                f"{trace.omitted_others:,} more bypasses, callbacks, near misses or connection "
+                "changes not kept, because there were too many.",
+                is_alarm=True,
+            )
         if counted.too_deep:
             yield _note(
                 f"{_dispatches(counted.too_deep)} not kept, being nested more than 100 "

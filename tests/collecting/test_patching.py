@@ -14,7 +14,7 @@ import pytest
 from django.dispatch import Signal
 
 from signal_tracer import trace_signals
-from signal_tracer.tracer import uninstall
+from signal_tracer.tracer import PATCHES, uninstall
 
 PATCHED = [
     "_live_receivers",
@@ -390,3 +390,58 @@ def test_every_function_of_django_that_we_replace_keeps_its_name_and_signature()
         ]
 
     assert traced == untraced
+
+
+# What is watched beside the signals
+
+WATCHED = [(cls, name) for patches in PATCHES for cls, name, _ in patches.watched]
+
+
+@pytest.fixture
+def djangos_own() -> Iterator[dict[tuple[type, str], Any]]:
+    uninstall()
+    found = {(cls, name): vars(cls)[name] for cls, name in WATCHED}
+    yield found
+    uninstall()
+    for (cls, name), original in found.items():
+        setattr(cls, name, original)
+
+
+def test_a_trace_watches_these_too_and_uninstalling_puts_each_back(
+    djangos_own: dict[tuple[type, str], Any],
+) -> None:
+    def put_back() -> list[str]:
+        return [key[1] for key, found in djangos_own.items() if vars(key[0])[key[1]] is found]
+
+    names = [name for _, name in WATCHED]
+    for _ in range(2):
+        assert put_back() == names
+        with trace_signals():
+            assert put_back() == []
+        with trace_signals():
+            assert put_back() == []
+        uninstall()
+    assert put_back() == names
+
+
+@pytest.mark.parametrize(("cls", "name"), WATCHED)
+def test_a_tool_over_one_of_these_survives_and_ours_is_not_put_there_twice(
+    djangos_own: dict[tuple[type, str], Any], cls: type, name: str
+) -> None:
+    original = djangos_own[cls, name]
+    with trace_signals():
+        pass
+    ours = vars(cls)[name]
+
+    def tool(*args: Any, **kwargs: Any) -> Any:
+        return ours(*args, **kwargs)
+
+    setattr(cls, name, tool)
+    uninstall()
+    assert vars(cls)[name] is tool
+    with trace_signals():
+        assert vars(cls)[name] is tool
+    setattr(cls, name, ours)  # The tool goes away.
+    uninstall()
+
+    assert vars(cls)[name] is original
