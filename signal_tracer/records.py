@@ -301,7 +301,10 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """How many dispatches of one signal and sender no receiver was called for, and why not."""
+    """How many dispatches of one signal and sender no receiver was called for, and why not.
+
+    ``m2m_changed`` counts here too where Django asks before it sends and finds nobody to hear it.
+    """
 
     signal: str
     sender: str

@@ -10,6 +10,7 @@ from typing import Any
 
 from signal_tracer.collecting import bulk, recording, signals
 from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.reading import read
 from signal_tracer.collecting.recording import Node, Recorder, Root, current
@@ -80,6 +81,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
     ) -> None:
         if self._root is None or not self._root.recorder.is_running:
             return
+        self._note_near_misses(self._root.recorder)
         self._root.recorder.stop()
         recording.leave_everywhere(self._root.recorder)
         node = current.get()
@@ -95,6 +97,14 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             # Ended before a trace inside it: that one goes on, and forgets this one.
             current.set(recording.nearest_running(node))
         self._token = None
+
+    def _note_near_misses(self, recorder: Recorder) -> None:
+        # Now, because whoever reads the trace may have let receivers die or disconnected them.
+        recorder.near_misses_of_unheard = {}
+        try:
+            recorder.near_misses_of_unheard = near_misses_of_unheard(recorder)
+        except Exception:
+            recording.report_fault(self._root, "to see who did not hear a signal")
 
 
 def uninstall() -> None:

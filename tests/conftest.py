@@ -13,9 +13,7 @@ from signal_tracer.collecting import recording
 # Taken before the first trace, so these are Django's own.
 ORIGINALS = dict(vars(Signal))
 WATCHED = {
-    (cls, name): vars(cls)[name]
-    for patches in tracer.PATCHES
-    for cls, name, _ in patches.watched
+    (cls, name): vars(cls)[name] for patches in tracer.PATCHES for cls, name, _ in patches.watched
 }
 
 

@@ -6,22 +6,27 @@ import types
 import weakref
 from typing import Any
 
-from signal_tracer.collecting.capture import Capture, render
-from signal_tracer.collecting.naming import IdentityCache, describe_receiver
-from signal_tracer.collecting.recording import Infos, ReceiverInfo
+from django.db.models.signals import m2m_changed
+
+from signal_tracer.collecting.capture import Capture, name_of_sender, render
+from signal_tracer.collecting.naming import IdentityCache, describe_receiver, is_a
+from signal_tracer.collecting.near_misses import family, reason_to_expect
+from signal_tracer.collecting.recording import Infos, MissInfo, ReceiverInfo, Recorder
 from signal_tracer.trace import Summary, Value
 
 
 class _KnownInfos:
     """The receiver infos of one signal by sender, until its connections change."""
 
-    __slots__ = ("by_sender", "list_id", "size")
+    __slots__ = ("by_sender", "list_id", "near", "size")
 
     def __init__(self, signal: Any) -> None:
         # Tests put a list of their own in the place of Django's, without connecting.
         self.list_id = id(signal.receivers)
         self.size = len(signal.receivers)
         self.by_sender: dict[int, Infos] = {}
+        # By class, and whether the class itself was sent; with a weak reference to the class.
+        self.near: dict[tuple[int, bool], tuple[Any, list[MissInfo]]] = {}
 
 
 _known_infos: IdentityCache[_KnownInfos] = IdentityCache(_KnownInfos)
@@ -41,8 +46,7 @@ def infos_of(
         or known.list_id != id(signal.receivers)
         or len(known.by_sender) > 1000
     ):
-        _known_infos.forget(signal)
-        known = _known_infos(signal)
+        known = _look_again(signal)
     infos = known.by_sender.get(id(sender))
     if (
         infos is None
@@ -51,12 +55,79 @@ def infos_of(
         or len(infos[1]) != len(asynchronous)
     ):
         connections = _connections_for(signal, sender)
+        called = {_identity(receiver) for receiver, _ in connections}
+        is_class = is_a(sender, type)
+        near = _near_misses(known, signal, sender if is_class else type(sender), is_class=is_class)
         infos = (
             [_info_of(receiver, False, connections) for receiver in synchronous],
             [_info_of(receiver, True, connections) for receiver in asynchronous],
+            [each for each in near if each.identity not in called],
         )
         known.by_sender[id(sender)] = infos
     return infos
+
+
+def _look_again(signal: Any) -> _KnownInfos:
+    _known_infos.forget(signal)
+    return _known_infos(signal)
+
+
+def near_misses_of_unheard(recorder: Recorder) -> dict[tuple[str, str], list[MissInfo]]:
+    """Of each signal and sender that nobody heard: who might have been expected to."""
+    found = {}
+    for names, (signal_reference, class_reference, is_class) in list(
+        recorder.unheard_senders.items()
+    ):
+        signal, own = signal_reference(), class_reference()
+        if signal is not None and own is not None and signal.receivers:
+            known = _known_infos(signal)
+            if known.size != len(signal.receivers) or known.list_id != id(signal.receivers):
+                known = _look_again(signal)
+            near = _near_misses(known, signal, own, is_class=is_class)
+            if near:
+                found[names] = [each for each in near if each.is_live()]
+    return found
+
+
+def _near_misses(known: _KnownInfos, signal: Any, own: Any, *, is_class: bool) -> list[MissInfo]:
+    key = id(own), is_class
+    reference, found = known.near.get(key, (None, []))
+    if reference is None or reference() is not own:
+        found = _find_near_misses(signal, own, is_class=is_class)
+        if len(known.near) > 1000:
+            known.near.clear()
+        known.near[key] = weakref.ref(own), found
+    return found
+
+
+def _find_near_misses(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo]:
+    is_m2m = signal is m2m_changed
+    relatives: dict[int, type] | None = None
+    found = []
+    for entry in list(signal.receivers):
+        receiver, sender_key, uid = _read_connection(entry)
+        if receiver is None or sender_key == _NOBODY or (is_class and sender_key == id(own)):
+            continue
+        # Django 5.2 keeps nothing of a sender but its id: it is looked for among the relatives.
+        connected = entry[2]() if len(entry) == 4 and entry[2] is not None else None
+        if connected is None:
+            if relatives is None:
+                relatives = family(own, is_m2m=is_m2m)
+            connected = relatives.get(sender_key) if type(sender_key) is int else None
+        if connected is None:
+            continue
+        reason = reason_to_expect(own, connected, is_class=is_class, is_m2m=is_m2m)
+        if reason is not None:
+            found.append(
+                MissInfo(
+                    _describe(receiver, uid, is_async=entry[-1] is True),
+                    reason,
+                    name_of_sender(connected),
+                    _identity(receiver),
+                    entry[1] if issubclass(type(entry[1]), weakref.ReferenceType) else None,
+                )
+            )
+    return found
 
 
 def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
@@ -107,6 +178,7 @@ def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
 
 
 _uids = Capture(200)
+_NOBODY = id(None)
 
 
 def _identity(live: Any) -> Any:

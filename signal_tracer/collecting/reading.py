@@ -9,6 +9,7 @@ from types import CodeType
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
+from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.deeds import BypassRecord
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
@@ -16,6 +17,7 @@ from signal_tracer.collecting.recording import (
     Activity,
     CallRecord,
     DispatchRecord,
+    MissInfo,
     ReceiverInfo,
     Recorder,
 )
@@ -27,6 +29,7 @@ from signal_tracer.trace import (
     Location,
     NearMiss,
     Outcome,
+    Reason,
     ReceiverCall,
     Skipped,
     Summary,
@@ -36,15 +39,26 @@ from signal_tracer.trace import (
     Value,
 )
 
+# Of one dispatch.
+_MOST_NEAR_MISSES = 20
+
 
 def read(recorder: Recorder) -> tuple[Contents, bool]:
     """What was recorded so far, and whether the trace has ended."""
     is_final = not recorder.is_running
     reading = _Reading(recorder)
+    near_misses = recorder.near_misses_of_unheard
+    if near_misses is None:
+        near_misses = near_misses_of_unheard(recorder)
     contents = Contents(
         dispatches=reading.dispatches(recorder.roots),
         unheard=[
-            Unheard(signal, _mask_sender(sender, recorder.capture.secrets.mask), times)
+            Unheard(
+                signal,
+                _mask_sender(sender, recorder.capture.secrets.mask),
+                times,
+                tuple(reading.near_misses(near_misses.get((signal, sender), []))),
+            )
             for signal, sender, times in sorted(
                 recorder.unheard(), key=lambda each: (-each[2], each[0], each[1])
             )
@@ -52,12 +66,12 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
         bypasses=reading.bypasses(recorder.activity),
         omitted=recorder.omitted,
-        omitted_others=recorder.omitted_others,
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
         faults=recorder.faults,
         duration=((recorder.stopped or recording.now()) - recorder.started) / 1e9,
     )
+    contents.omitted_others = recorder.omitted_others + reading.omitted_near_misses
     return contents, is_final
 
 
@@ -68,6 +82,7 @@ class _Reading:
         self._recorder = recorder
         self._until = recorder.stopped or recording.now()
         self._mask = recorder.capture.secrets.mask
+        self.omitted_near_misses = 0
 
     def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
         found = []
@@ -84,7 +99,7 @@ class _Reading:
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
         not_run = [call.info for call in record.calls if record.stopped and not call.started]
-        not_run += record.near_misses or ()
+        not_run += record.not_run or ()
         return Dispatch(
             signal=record.signal,
             sender=_mask_sender(record.sender, self._mask),
@@ -97,14 +112,27 @@ class _Reading:
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
-            near_misses=[self._not_run(info) for info in not_run],
+            near_misses=[
+                *(self._near_miss(info, "not_run") for info in not_run),
+                *self.near_misses(record.near_misses or record.infos[2]),
+            ],
             error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
         )
 
-    def _not_run(self, info: ReceiverInfo) -> NearMiss:
+    def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:
+        """As many as a person would read; the rest is counted."""
+        self.omitted_near_misses += len(found[_MOST_NEAR_MISSES:])
+        return [
+            self._near_miss(each.info, each.reason, _mask_sender(each.connected_to, self._mask))
+            for each in found[:_MOST_NEAR_MISSES]
+        ]
+
+    def _near_miss(
+        self, info: ReceiverInfo, reason: Reason, connected_to: str | None = None
+    ) -> NearMiss:
         uid = self._value(info.dispatch_uid)
-        return NearMiss(info.name, "not_run", info.defined_at, uid, info.is_async)
+        return NearMiss(info.name, reason, info.defined_at, uid, info.is_async, connected_to)
 
     def _call(self, record: CallRecord) -> ReceiverCall:
         nested = self.dispatches(record.dispatches)

@@ -38,6 +38,7 @@ from signal_tracer.trace import (
     Location,
     Method,
     Outcome,
+    Reason,
     Value,
 )
 
@@ -60,8 +61,30 @@ class ReceiverInfo:
         self.is_async = is_async
 
 
-Infos: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo]]"
-NO_INFOS: Infos = ([], [])
+class MissInfo:
+    """A receiver that was not called, though a person might expect it; shared by dispatches.
+
+    ``identity`` is that of the receiver, ``reference`` its connection's weak reference, if any.
+    """
+
+    __slots__ = ("connected_to", "identity", "info", "reason", "reference")
+
+    def __init__(
+        self, info: ReceiverInfo, reason: Reason, connected_to: str, identity: Any, reference: Any
+    ) -> None:
+        self.info = info
+        self.reason = reason
+        self.connected_to = connected_to
+        self.identity = identity
+        self.reference = reference
+
+    def is_live(self) -> bool:
+        return self.reference is None or self.reference() is not None
+
+
+# Of the synchronous and the asynchronous receivers of a dispatch, and of those that were near.
+Infos: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo], list[MissInfo]]"
+NO_INFOS: Infos = ([], [], [])
 
 
 class Failure:
@@ -177,6 +200,7 @@ class DispatchRecord:
         "method",
         "names",
         "near_misses",
+        "not_run",
         "parent",
         "recorders",
         "sender",
@@ -215,7 +239,8 @@ class DispatchRecord:
         self.started = now()
         self.stopped = 0
         self.calls: list[CallRecord] = []
-        self.near_misses: list[ReceiverInfo] | None = None
+        self.not_run: list[ReceiverInfo] | None = None
+        self.near_misses: list[MissInfo] | None = None
         self.error: CapturedError | None = None
         self.unwatched: list[str] | None = None
         # Of the receivers that are to run, while the dispatch is open.
@@ -395,6 +420,9 @@ class Recorder:
         self.unheard_counters: dict[tuple[int, int], Counter] = {}
         self._watched: dict[tuple[int, int], tuple[object, object]] = {}
         self._unheard_by_name: dict[tuple[str, str], Counter] = {}
+        # Weak references to the signal and to the sender's class, and whether that was sent.
+        self.unheard_senders: dict[tuple[str, str], tuple[Any, Any, bool]] = {}
+        self.near_misses_of_unheard: dict[tuple[str, str], list[MissInfo]] | None = None
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
 
@@ -447,7 +475,12 @@ class Recorder:
             names = names[0], "other senders"
             if len(self._unheard_by_name) >= 2 * self.config.max_dispatches:
                 names = "other signals", "other senders"
-        counter = self._unheard_by_name.setdefault(names, Counter())
+        counter = self._unheard_by_name.get(names)
+        if counter is None:
+            counter = self._unheard_by_name.setdefault(names, Counter())
+            is_class = is_a(sender, type)
+            own = sender if is_class else type(sender)
+            self.unheard_senders[names] = weakref.ref(signal), weakref.ref(own), is_class
         if is_a(sender, type):
             key = id(signal), id(sender)
 
@@ -563,6 +596,7 @@ def close_dispatch(record: DispatchRecord) -> None:
     record.stopped = now()
     if record.keepers is None:
         record.link()
+    record.near_misses = record.infos[2]
     record.infos = NO_INFOS
     record.parent = None
 
@@ -575,7 +609,7 @@ def close_failed_dispatch(record: DispatchRecord, error: BaseException) -> None:
     record.error = capture_error(error, record.recorders)
     synchronous = sum(1 for call in record.calls if not call.info.is_async)
     asynchronous = len(record.calls) - synchronous
-    record.near_misses = [*record.infos[0][synchronous:], *record.infos[1][asynchronous:]]
+    record.not_run = [*record.infos[0][synchronous:], *record.infos[1][asynchronous:]]
     close_dispatch(record)
 
 

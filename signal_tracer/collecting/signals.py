@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db.models.signals import m2m_changed
 from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import recording
@@ -390,7 +391,11 @@ def _watch_live_receivers(original: Any) -> Any:
 
 def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: bool) -> Any:
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
-        _note_own_method(node, signal, sys._getframe(2))
+        if signal is m2m_changed and not (found[0] or found[1]):
+            # add() of a many-to-many field asks first, and sends nothing when nobody listens.
+            _note_unheard_by_all(node, signal, sender)
+        else:
+            _note_own_method(node, signal, sys._getframe(2))
         return found
     synchronous, asynchronous = found
     if not node.in_django and (synchronous or asynchronous):

@@ -17,13 +17,22 @@ from typing import Any
 import pytest
 from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User
+from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 from observing import is_ours
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import capture, connections, naming, receivers, recording, signals
+from signal_tracer.collecting import (
+    capture,
+    connections,
+    naming,
+    near_misses,
+    receivers,
+    recording,
+    signals,
+)
 
-MODULES = (capture, connections, naming, receivers, recording, signals)
+MODULES = (capture, connections, naming, near_misses, receivers, recording, signals)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -265,6 +274,17 @@ def play() -> list[Any]:
     thread.start()
     thread.join()
     note(lambda: plain.disconnect(first))
+    # Receivers of a parent, and of a model in place of a many-to-many field's own.
+    near, through = Signal(), User.groups.through
+    near.connect(job, sender=Exception)
+    near.connect(service.method, sender=ValueError)
+    note(lambda: near.send(ValueError))
+    for sender in (User, through):
+        m2m_changed.connect(job, sender=sender)
+    note(lambda: m2m_changed.send(through))
+    for sender in (User, through):
+        m2m_changed.disconnect(job, sender=sender)
+    note(lambda: m2m_changed.has_listeners(through))
     for _ in range(60):
         note(lambda: sorting.send(int))
     note(lambda: Signal().send("beyond the limit"))
@@ -378,8 +398,11 @@ capture.render
 capture.render_model
 connections._KnownInfos.__init__
 connections._connections_for
+connections._describe
+connections._find_near_misses
 connections._identity
 connections._info_of
+connections._near_misses
 connections._read_connection
 connections.behind
 connections.forget_connections
@@ -399,6 +422,7 @@ naming._modules_now
 naming._scan_class
 naming._scan_modules
 naming._signal_types
+naming.class_bases
 naming.describe_receiver
 naming.find_all_in_class
 naming.find_in_class
@@ -407,6 +431,12 @@ naming.is_a
 naming.name_of_class
 naming.name_of_signal
 naming.unwrapped
+near_misses._concrete
+near_misses._ends_of_through
+near_misses._is_below
+near_misses._with_subclasses
+near_misses.family
+near_misses.reason_to_expect
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
 recording.CallRecord.__init__
@@ -416,6 +446,7 @@ recording.Counter.__init__
 recording.DispatchRecord.__init__
 recording.DispatchRecord.link
 recording.Failure.__init__
+recording.MissInfo.__init__
 recording.ReceiverInfo.__init__
 recording.Recorder._counter_of
 recording.Recorder.count_unheard
@@ -443,6 +474,7 @@ signals._Patch.__init__
 signals._is_ours
 signals._note_own_loop
 signals._note_own_method
+signals._note_unheard_by_all
 signals._note_unwatched
 signals._patch
 signals._patch_with
