@@ -174,7 +174,26 @@ def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
     )
     if is_id and receiver_key == _identity(receiver):
         return receiver, sender_key, None
-    return receiver, sender_key, render(_uids.value(receiver_key))
+    return receiver, sender_key, name_of_uid(receiver_key)
+
+
+def name_of_uid(uid: Any) -> Value:
+    return render(_uids.value(uid))
+
+
+def name_of_connected(signal: Any, receiver: Any, sender: Any, uid: Any) -> str:
+    """The receiver that a ``connect()`` or ``disconnect()`` call is about.
+
+    ``disconnect()`` may be given a ``dispatch_uid`` alone: then it is the one that goes by it.
+    """
+    if receiver is None and type(uid) is str:
+        for entry in list(signal.receivers):
+            connected, sender_key, _ = _read_connection(entry)
+            if connected is not None and sender_key == _identity(sender):
+                receiver_key = entry[0][0]
+                if type(receiver_key) is str and receiver_key == uid:
+                    receiver = connected
+    return "unknown" if receiver is None else describe_receiver(receiver).name
 
 
 _uids = Capture(200)

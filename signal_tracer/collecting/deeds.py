@@ -72,7 +72,6 @@ class ChangeRecord:
         called_by: CodeType | None,
         instruction: int,
         started: int,
-        was_connected: bool | None,
     ) -> None:
         self.action = action
         self.signal = signal
@@ -82,7 +81,7 @@ class ChangeRecord:
         self.called_by = called_by
         self.instruction = instruction
         self.started = started
-        self.was_connected = was_connected
+        self.was_connected: bool | None = None
 
 
 class CallbackRecord:

@@ -10,7 +10,7 @@ from types import CodeType
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
 from signal_tracer.collecting.connections import near_misses_of_unheard
-from signal_tracer.collecting.deeds import BypassRecord
+from signal_tracer.collecting.deeds import BypassRecord, ChangeRecord
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
 from signal_tracer.collecting.recording import (
@@ -23,6 +23,7 @@ from signal_tracer.collecting.recording import (
 )
 from signal_tracer.trace import (
     Bypass,
+    ConnectionChange,
     Contents,
     Dispatch,
     Error,
@@ -65,6 +66,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
         bypasses=reading.bypasses(recorder.activity),
+        connection_changes=[reading.change(each) for each in list(recorder.changes)],
         omitted=recorder.omitted,
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
@@ -179,6 +181,19 @@ class _Reading:
                 )
                 for signal, info in record.skipped
             ],
+        )
+
+    def change(self, record: ChangeRecord) -> ConnectionChange:
+        called_by = record.called_by if self._recorder.config.record_locations else None
+        return ConnectionChange(
+            action=record.action,
+            signal=record.signal,
+            receiver=record.receiver,
+            sender=_mask_sender(record.sender, self._mask),
+            dispatch_uid=self._value(record.dispatch_uid),
+            called_from=self._location(called_by, record.instruction),
+            started_at=self._since_start(record.started),
+            was_connected=record.was_connected,
         )
 
     def _location(self, code: CodeType | None, instruction: int) -> Location | None:

@@ -408,6 +408,7 @@ class Recorder:
         self.started = now()
         self.stopped = 0
         self.roots: list[DispatchRecord] = []
+        self.changes: list[Any] = []  # Of connections.
         self.activity = Activity()  # Outside of any receiver call.
         self.has_room = True
         self._numbers = itertools.count()

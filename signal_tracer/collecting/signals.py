@@ -17,6 +17,7 @@ from django.db.models.signals import m2m_changed
 from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import recording
+from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.connections import forget_connections, infos_of
 from signal_tracer.collecting.naming import describe_receiver, find_sender_frame, name_of_signal
 from signal_tracer.collecting.receivers import (
@@ -466,23 +467,6 @@ def _swallow(call: CallRecord | None, error: BaseException) -> None:
             recording.report_fault(call, "to record a swallowed exception")
 
 
-def _watch_connections(original: Any) -> Any:
-    def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            _note_connections(self)
-
-    return pass_over(functools.wraps(original)(changed), original.__name__)
-
-
-def _note_connections(signal: Any) -> None:
-    try:
-        forget_connections(signal)
-    except Exception:
-        recording.report_fault(current.get(), "to note a new connection")
-
-
 # Install and uninstall
 
 
@@ -604,6 +588,6 @@ def _patch_with(cls: type, name: str, original: Any, ours: Any) -> None:
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {
     "_live_receivers": _watch_live_receivers,
     "_log_robust_failure": _watch_log_robust_failure,
-    "connect": _watch_connections,
-    "disconnect": _watch_connections,
+    "connect": watch_connections,
+    "disconnect": watch_connections,
 }

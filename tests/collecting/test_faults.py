@@ -24,7 +24,9 @@ from observing import is_ours
 from signal_tracer import trace_signals
 from signal_tracer.collecting import (
     capture,
+    connecting,
     connections,
+    deeds,
     naming,
     near_misses,
     receivers,
@@ -32,7 +34,17 @@ from signal_tracer.collecting import (
     signals,
 )
 
-MODULES = (capture, connections, naming, near_misses, receivers, recording, signals)
+MODULES = (
+    capture,
+    connecting,
+    connections,
+    deeds,
+    naming,
+    near_misses,
+    receivers,
+    recording,
+    signals,
+)
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
@@ -56,12 +68,14 @@ WRAPPERS = {
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
+    "connecting._begin_change",
+    "connecting._keep_change",
+    "connecting._note_connections",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
     "recording.report_fault",
     "signals._close",
     "signals._close_failed",
-    "signals._note_connections",
     "signals._note_responses",
     "signals._note_unheard",
     "signals._note_unheard_everywhere",
@@ -277,6 +291,7 @@ def play() -> list[Any]:
     # Receivers of a parent, and of a model in place of a many-to-many field's own.
     near, through = Signal(), User.groups.through
     near.connect(job, sender=Exception)
+    near.connect(job, sender="text")  # Which has no weak reference, also in Django 6.
     near.connect(service.method, sender=ValueError)
     note(lambda: near.send(ValueError))
     for sender in (User, through):
@@ -407,6 +422,9 @@ connections._read_connection
 connections.behind
 connections.forget_connections
 connections.infos_of
+connections.name_of_connected
+connections.name_of_uid
+deeds.ChangeRecord.__init__
 naming.IdentityCache.__call__
 naming.IdentityCache.forget
 naming._assigns
@@ -453,6 +471,7 @@ recording.Recorder.count_unheard
 recording.Recorder.count_unwatched
 recording.Recorder.excludes
 recording.Recorder.keep
+recording.Recorder.keep_other
 recording.Recorder.leave_out
 recording.Recorders.at
 recording.Recorders.go_below
