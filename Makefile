@@ -10,11 +10,12 @@ MANAGE := $(BIN)/python example_site/manage.py
 # The checks of Python and of the port come before the long set-up, also under make -j.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint format types benchmark screenshots clean check-python check-port
+.PHONY: help demo test test-postgres coverage lint format types benchmark screenshots clean check-python check-port
 
 help:
 	@echo "make demo         set up, show one checkout in the console, serve the example site (PORT=8000)"
 	@echo "make test         set up, run the whole test suite (ARGS='-k name' for a part of it)"
+	@echo "make test-postgres  what a database matters to, on a PostgreSQL server of its own"
 	@echo "make coverage     the test suite with branch coverage"
 	@echo "make lint         ruff and the import contracts"
 	@echo "make format       let ruff rewrite the code"
@@ -30,6 +31,9 @@ demo: check-python check-port $(VENV)/demo.installed
 
 test: $(VENV)/test.installed
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-postgres: $(VENV)/test.installed
+	@tests/postgres/serve.sh $(BIN)/python -m pytest $(shell cat tests/postgres/runs_here.txt) $(ARGS)
 
 coverage: $(VENV)/test.installed
 	@$(BIN)/python -m coverage run -m pytest $(ARGS)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
 from signal_tracer import conf
+from signal_tracer.findings import slugs
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
@@ -16,6 +18,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
 
     E004: a reporter, or the callable in ``ENABLED``, that cannot be imported or called. (E003,
     a panel without its app, is the panel's own check: without the app this one does not run.)
+    E005: an ignored finding that does not exist.
     """
     messages: list[CheckMessage] = [
         Error(
@@ -26,6 +29,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         for problem in conf.problems()
     ]
     messages.extend(_check_paths())
+    messages.extend(_check_slugs())
     return messages
 
 
@@ -53,3 +57,29 @@ def _why_not_callable(path: str) -> str | None:
     except Exception as error:  # The module is the user's, and may raise anything.
         return f"which cannot be imported ({type(error).__name__}: {error})"
     return None if callable(found) else "which is not callable"
+
+
+def _check_slugs() -> Iterator[CheckMessage]:
+    known = slugs()
+    for ignored in conf.read_config().ignore_findings:
+        slug, colon, name = ignored.partition(":")
+        if slug not in known:
+            likely = get_close_matches(slug.lower().replace("_", "-"), known, n=1, cutoff=0.5)
+            hint = (
+                f"Did you mean {likely[0] + colon + name!r}?"
+                if likely
+                else f"The findings are: {', '.join(known)}."
+            )
+            yield Error(
+                f"SIGNAL_TRACER['IGNORE_FINDINGS'] names {ignored!r}, and there is no finding "
+                f"{slug!r}.",
+                hint=hint,
+                id="signal_tracer.E005",
+            )
+        elif colon and not name:
+            yield Error(
+                f"SIGNAL_TRACER['IGNORE_FINDINGS'] names {ignored!r}, with nothing after the "
+                "colon.",
+                hint=f"Write {slug!r} to hide all of them, or '{slug}:dotted.name' to hide one.",
+                id="signal_tracer.E005",
+            )

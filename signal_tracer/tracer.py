@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import bulk, recording, signals
+from signal_tracer.collecting import bulk, queries, recording, signals
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
@@ -19,8 +19,8 @@ from signal_tracer.trace import Request, Role, Trace
 
 __all__ = ["trace_signals", "uninstall"]
 
-# What is watched beside the signals, and comes and goes with them.
-PATCHES = (bulk.patches,)
+# What watches Django, together from the first trace on.
+_WATCHING = (signals, queries, bulk)
 
 
 class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress
@@ -55,9 +55,8 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 "Write `with trace_signals() as trace:` with a new one."
             )
         config = read_config()
-        signals.install()
-        for patches in PATCHES:
-            patches.install()
+        for each in _WATCHING:
+            each.install()
         recorder = Recorder(config)
         self._root = Root(recorder, recording.nearest_running(current.get()))
         self._token = current.set(self._root)
@@ -113,9 +112,8 @@ def uninstall() -> None:
     The tracer stays installed after the first trace, because that is cheaper than to come and
     go; tests that compare ``vars(Signal)`` may want this.
     """
-    signals.uninstall()
-    for patches in PATCHES:
-        patches.uninstall()
+    for each in _WATCHING:
+        each.uninstall()
 
 
 def _name_of(role: Role, live: Any) -> str:

@@ -2,24 +2,24 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 from django.dispatch import Signal
 
 from signal_tracer import tracer
 from signal_tracer.collecting import recording
 
 # Taken before the first trace, so these are Django's own.
-ORIGINALS = dict(vars(Signal))
-WATCHED = {
-    (cls, name): vars(cls)[name] for patches in tracer.PATCHES for cls, name, _ in patches.watched
-}
+ORIGINALS = {cls: dict(vars(cls)) for cls in (Signal, CursorWrapper, QuerySet)}
 
 
 @pytest.fixture(autouse=True)
 def django_is_put_back() -> Iterator[None]:
-    """After each test no trace runs any more, and all of Django is its own again."""
+    """After each test no trace runs any more, and what was watched is Django's own again."""
     yield
     left_running = recording.nearest_running(recording.current.get()), recording.everywhere
     # The next test starts clean, whatever this one left behind.
@@ -27,23 +27,19 @@ def django_is_put_back() -> Iterator[None]:
     recording.everywhere = ()
     tracer.uninstall()
     assert left_running == (None, ()), "this test left a trace running"
-    left = {
-        name
-        for name in ORIGINALS.keys() | vars(Signal).keys()
-        if vars(Signal).get(name) is not ORIGINALS.get(name)
-    }
-    for name in left:
-        if name in ORIGINALS:
-            setattr(Signal, name, ORIGINALS[name])
+    left = [
+        (cls, name)
+        for cls, originals in ORIGINALS.items()
+        for name in originals.keys() | vars(cls).keys()
+        if vars(cls).get(name) is not originals.get(name)
+    ]
+    for cls, name in left:
+        if name in ORIGINALS[cls]:
+            setattr(cls, name, ORIGINALS[cls][name])
         else:
-            delattr(Signal, name)
-    assert not left, f"this test left these of Signal changed: {sorted(left)}"
-    left = set()
-    for (cls, name), original in WATCHED.items():
-        if vars(cls)[name] is not original:
-            setattr(cls, name, original)
-            left.add(f"{cls.__name__}.{name}")
-    assert not left, f"this test left these of Django changed: {sorted(left)}"
+            delattr(cls, name)
+    changed = sorted(f"{cls.__name__}.{name}" for cls, name in left)
+    assert not changed, f"this test left these changed: {changed}"
 
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -52,24 +48,30 @@ HOW_TO_GET_CHROMIUM = (
     "or set CHROMIUM to its path"
 )
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-skipped_for_want_of_chromium: list[str] = []
+HOW_TO_GET_POSTGRES = "no PostgreSQL server is running for them: use `make test-postgres`"
+
+# What tests with a marker want that is not everywhere: whether it is here, and how to get it.
+WANTS = {
+    "browser": (CHROMIUM is not None, HOW_TO_GET_CHROMIUM),
+    "postgres": ("TEST_POSTGRES" in os.environ, HOW_TO_GET_POSTGRES),
+}
+skipped: Counter[str] = Counter()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    browser_tests = [item for item in items if item.get_closest_marker("browser")]
-    if not browser_tests or CHROMIUM:
-        return
-    if os.environ.get("BROWSER_TESTS") == "required":
-        raise pytest.UsageError(f"BROWSER_TESTS=required, but {HOW_TO_GET_CHROMIUM}.")
-    for item in browser_tests:
-        skipped_for_want_of_chromium.append(item.nodeid)
-        item.add_marker(pytest.mark.skip(reason="no Chromium"))
+    for marker, (is_here, how_to_get_it) in WANTS.items():
+        wanting = [] if is_here else [item for item in items if item.get_closest_marker(marker)]
+        variable = f"{marker.upper()}_TESTS"
+        if wanting and os.environ.get(variable) == "required":
+            raise pytest.UsageError(f"{variable}=required, but {how_to_get_it}.")
+        for item in wanting:
+            skipped[marker] += 1
+            item.add_marker(pytest.mark.skip(reason=how_to_get_it))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if skipped_for_want_of_chromium:
-        count = len(skipped_for_want_of_chromium)
-        terminalreporter.write_line(f"{count} browser tests skipped: {HOW_TO_GET_CHROMIUM}.")
+    for marker, count in skipped.items():
+        terminalreporter.write_line(f"{count} {marker} tests skipped: {WANTS[marker][1]}.")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ from django.core.checks import Error, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
+from signal_tracer.findings import slugs
+
 KEYS = (
     "ENABLED, REPORTERS, EXCLUDE_SIGNALS, SLOW_RECEIVER_MS, MAX_DISPATCHES, MAX_VALUE_LENGTH, "
     "RECORD_LOCATIONS, RECORD_QUERIES, RECORD_HANDLED_EXCEPTIONS, IGNORE_FINDINGS, EDITOR"
@@ -47,6 +49,7 @@ def found(setting: Any, settings: Any) -> list[tuple[str, str, str]]:
         {"MAX_DISPATCHES": 1},
         {"MAX_VALUE_LENGTH": 10**9},
         {"RECORD_LOCATIONS": False},
+        {"IGNORE_FINDINGS": ["slow-receiver", "bulk-bypass:shop.*"]},
     ],
     ids=str,
 )
@@ -230,4 +233,36 @@ def test_a_panel_without_the_app_is_an_error(settings: Any) -> None:
 
     assert [(each.id, each.hint) for each in messages] == [
         ("signal_tracer.E003", "Add 'signal_tracer' to INSTALLED_APPS.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ignored", "message", "hint"),
+    [
+        (
+            "slow-reciever",
+            "'slow-reciever', and there is no finding 'slow-reciever'.",
+            "Did you mean 'slow-receiver'?",
+        ),
+        (
+            "BULK_BYPASS:shop.Order",
+            "'BULK_BYPASS:shop.Order', and there is no finding 'BULK_BYPASS'.",
+            "Did you mean 'bulk-bypass:shop.Order'?",
+        ),
+        (
+            "slow-receiver:",
+            "'slow-receiver:', with nothing after the colon.",
+            (
+                "Write 'slow-receiver' to hide all of them, or 'slow-receiver:dotted.name' to hide "
+                "one."
+            ),
+        ),
+        ("", "'', and there is no finding ''.", f"The findings are: {', '.join(slugs())}."),
+    ],
+)
+def test_a_finding_that_does_not_exist_cannot_be_ignored(
+    ignored: str, message: str, hint: str, settings: Any
+) -> None:
+    assert found({"IGNORE_FINDINGS": ["repeated-save", ignored]}, settings) == [
+        ("E005", f"SIGNAL_TRACER['IGNORE_FINDINGS'] names {message}", hint)
     ]

@@ -15,13 +15,19 @@ from rich.console import Console
 
 from signal_tracer.showing.console import render_trace, report
 from signal_tracer.trace import (
+    Bypass,
+    ConnectionChange,
     Contents,
     Dispatch,
     Error,
+    HandledException,
     Location,
     NearMiss,
+    OnCommit,
+    Query,
     ReceiverCall,
     Request,
+    Skipped,
     Summary,
     Trace,
     TracebackLine,
@@ -208,6 +214,7 @@ def checkout() -> Trace:
 CHECKOUT_80 = """\
 POST /checkout/  500                                                     71.3 ms
 23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run
+3 findings
 
   django.db.models.signals.post_save.send × 20  sender=shop.OrderLine    6.00 ms
   │  first of 20:  instance=shop.OrderLine(pk=1)  created=True
@@ -248,6 +255,27 @@ POST /checkout/  500                                                     71.3 ms
 ! └─ newsletter.receivers.subscribe_customer  NOT RUN
         newsletter/receivers.py:14 · an earlier receiver raised
 
+  Findings: 1 error · 1 warning · 1 info
+! error swallowed-exception  notifications/mail.py:12 in send
+     notifications.receivers.send_receipt raised NoAddress: customer 7 has no
+     e-mail address: fill in Customer.email first, and send_robust() swallowed
+     it.
+     → Handle in notifications.receivers.send_receipt what can fail at
+       notifications/mail.py:12, and retry what must not be lost in a task
+       (Celery, Django's tasks). Or let the sender look through what
+       send_robust() returns.
+! warning slow-receiver  notifications/receivers.py:60 in push_to_phone
+     notifications.receivers.push_to_phone took 18.1 ms of its own; the limit is
+     10.0 ms.
+     → Leave the slow part of notifications.receivers.push_to_phone
+       (notifications/receivers.py:60) to a task (Celery, Django's tasks) that
+       transaction.on_commit() starts.
+  info async-bridge  delivery/receivers.py:27 in prepare_parcel
+     notifications.receivers.push_to_phone is async, and
+     delivery.signals.parcel_prepared was sent with send_robust().
+     → From async code, await asend_robust() at delivery/receivers.py:27.
+       Otherwise make the receiver a plain function.
+
   unheard: django.db.models.signals.post_init sender=shop.OrderLine × 40
            django.db.models.signals.pre_save sender=shop.OrderLine × 20
            django.core.signals.request_started sender=a.Handler × 3
@@ -268,7 +296,7 @@ POST /checkout/  500                                                     71.3 ms
 
 CHECKOUT_160 = """\
 POST /checkout/  500                                                                                                   71.3 ms
-23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run
+23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run · 3 findings
                                                                        sent from / defined at                     own     time
   django.db.models.signals.post_save.send × 20  sender=shop.OrderLine  shop/checkout.py:41 in add_lines                6.00 ms
   │  first of 20:  instance=shop.OrderLine(pk=1)  created=True  update_fields=None  raw=False  using='default'
@@ -297,6 +325,20 @@ POST /checkout/  500                                                            
 ! └─ newsletter.receivers.subscribe_customer  NOT RUN                  newsletter/receivers.py:14
         an earlier receiver raised
 
+  Findings: 1 error · 1 warning · 1 info
+! error swallowed-exception  notifications/mail.py:12 in send
+     notifications.receivers.send_receipt raised NoAddress: customer 7 has no e-mail address: fill in Customer.email first,
+     and send_robust() swallowed it.
+     → Handle in notifications.receivers.send_receipt what can fail at notifications/mail.py:12, and retry what must not be
+       lost in a task (Celery, Django's tasks). Or let the sender look through what send_robust() returns.
+! warning slow-receiver  notifications/receivers.py:60 in push_to_phone
+     notifications.receivers.push_to_phone took 18.1 ms of its own; the limit is 10.0 ms.
+     → Leave the slow part of notifications.receivers.push_to_phone (notifications/receivers.py:60) to a task (Celery,
+       Django's tasks) that transaction.on_commit() starts.
+  info async-bridge  delivery/receivers.py:27 in prepare_parcel
+     notifications.receivers.push_to_phone is async, and delivery.signals.parcel_prepared was sent with send_robust().
+     → From async code, await asend_robust() at delivery/receivers.py:27. Otherwise make the receiver a plain function.
+
   unheard: django.db.models.signals.post_init sender=shop.OrderLine × 40
            django.db.models.signals.pre_save sender=shop.OrderLine × 20
            django.core.signals.request_started sender=a.Handler × 3
@@ -314,6 +356,7 @@ POST /checkout/  500                                                            
 CHECKOUT_ASCII = """\
 POST /checkout/  500                                                     71.3 ms
 23 dispatches, 25 receiver calls, 1 swallowed, 1 raised, 1 slow, 1 not run
+3 findings
 
   django.db.models.signals.post_save.send x 20  sender=shop.OrderLine    6.00 ms
   |  first of 20:  instance=shop.OrderLine(pk=1)  created=True
@@ -353,6 +396,27 @@ POST /checkout/  500                                                     71.3 ms
   |     at billing/amounts.py:8 in to_cents: return Decimal(text)
 ! `- newsletter.receivers.subscribe_customer  NOT RUN
         newsletter/receivers.py:14, an earlier receiver raised
+
+  Findings: 1 error, 1 warning, 1 info
+! error swallowed-exception  notifications/mail.py:12 in send
+     notifications.receivers.send_receipt raised NoAddress: customer 7 has no
+     e-mail address: fill in Customer.email first, and send_robust() swallowed
+     it.
+     > Handle in notifications.receivers.send_receipt what can fail at
+       notifications/mail.py:12, and retry what must not be lost in a task
+       (Celery, Django's tasks). Or let the sender look through what
+       send_robust() returns.
+! warning slow-receiver  notifications/receivers.py:60 in push_to_phone
+     notifications.receivers.push_to_phone took 18.1 ms of its own; the limit is
+     10.0 ms.
+     > Leave the slow part of notifications.receivers.push_to_phone
+       (notifications/receivers.py:60) to a task (Celery, Django's tasks) that
+       transaction.on_commit() starts.
+  info async-bridge  delivery/receivers.py:27 in prepare_parcel
+     notifications.receivers.push_to_phone is async, and
+     delivery.signals.parcel_prepared was sent with send_robust().
+     > From async code, await asend_robust() at delivery/receivers.py:27.
+       Otherwise make the receiver a plain function.
 
   unheard: django.db.models.signals.post_init sender=shop.OrderLine x 40
            django.db.models.signals.pre_save sender=shop.OrderLine x 20
@@ -410,7 +474,7 @@ def test_a_terminal_too_narrow_for_anything_still_gets_every_word(width: int) ->
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_nothing_is_rendered_twice(width: int) -> None:
-    text = shown(checkout(), width)
+    text, _, _ = shown(checkout(), width).partition("Findings:")
     names = [
         "search.receivers.index_line",
         "warehouse.receivers.reserve",
@@ -423,7 +487,6 @@ def test_nothing_is_rendered_twice(width: int) -> None:
         "NoAddress:",
         "InvalidOperation:",
         "at billing/amounts.py:8",
-        "sender=shop.OrderLine × 40",
         "returned 19",
         "search/receivers.py:12",
         "2.20 ms",
@@ -550,7 +613,7 @@ def test_an_error_that_came_from_below_is_placed_where_it_began() -> None:
     outer = ReceiverCall("shop.a.outer", outcome="swallowed", error=error, dispatches=[nested])
     trace = traced(Dispatch("shop.signals.outer", method="send_robust", receiver_calls=[outer]))
 
-    assert shown(trace).splitlines()[3:] == [
+    assert shown(trace).splitlines()[3:11] == [
         "  shop.signals.outer.send_robust  sender=None                               0 µs",
         "! └─ shop.a.outer  SWALLOWED                                                0 µs",
         "     │  own time 0 µs",
@@ -588,9 +651,9 @@ def test_levels_for_which_there_is_no_room_are_counted() -> None:
         call = ReceiverCall("shop.receivers.again", dispatches=[dispatch])
         dispatch = Dispatch("shop.signals.again", kwargs={"level": level}, receiver_calls=[call])
 
-    lines = shown(traced(dispatch)).splitlines()
+    tree, _, below = shown(traced(dispatch)).partition("\n\n  Findings: 1 warning\n")
 
-    assert lines[-12:] == [
+    assert tree.splitlines()[-9:] == [
         "                                         │  own time 0 µs",
         "                                         └─ shop.signals.again.send         0 µs",
         "                                            │     sender=None",
@@ -600,7 +663,8 @@ def test_levels_for_which_there_is_no_room_are_counted() -> None:
         "  +2                                        └─ shop.signals.last.send       0 µs",
         "                                                     sender=None",
         "                                                  level=0",
-        "",
+    ]
+    assert below.splitlines()[-2:] == [
         "  A number such as +2 in front of a line counts levels of nesting for which this",
         "  terminal has no room.",
     ]
@@ -627,15 +691,29 @@ def hostile(text: str) -> Trace:
                     place,
                     Summary(text),
                     response=Summary(text),
-                    outcome="raised",
+                    outcome="swallowed",
                     error=error,
+                    queries=[Query(text, text)] * 5,
+                    bypasses=[Bypass("update", text)],
+                    on_commit=[OnCommit(text, text, place)],
+                    handled=[HandledException(f"a.{text}", text, place, place)],
                 )
             ],
-            near_misses=[NearMiss(text, "not_run", place, text)],
+            near_misses=[
+                NearMiss(text, "not_run", place, text),
+                NearMiss(text, "connected_to_parent", place, connected_to=text),
+            ],
             unwatched=[text],
+            in_atomic=(text,),
+            rolled_back=(text, text),
+            on_commit=text,
         ),
         name=text,
-        unheard=[Unheard(text, text, 1)],
+        bypasses=[
+            Bypass(text, text, 1, (text,), place, skipped=[Skipped(text, text, place, text)])
+        ],
+        connection_changes=[ConnectionChange("connect", text, text, text, text, place)],
+        unheard=[Unheard(text, text, 1, (NearMiss(text, "connected_to_class", place, text),))],
         unwatched=[Unwatched(text, text, 1)],
     )
 

@@ -74,6 +74,14 @@ DATABASES = {
         "OPTIONS": {"init_command": "PRAGMA synchronous=OFF;"},
     },
 }
+# The tests run on PostgreSQL too: this is the folder of the server's socket.
+if "TEST_POSTGRES" in os.environ:
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "signal_tracer",
+        "USER": "tests",
+        "HOST": os.environ["TEST_POSTGRES"],
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-gb"

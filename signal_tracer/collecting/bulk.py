@@ -12,6 +12,7 @@ through these. Not a bypass is
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 from contextvars import ContextVar
@@ -35,7 +36,8 @@ from signal_tracer.collecting.naming import (
     name_of_signal,
     unwrapped,
 )
-from signal_tracer.collecting.patches import Patches
+from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.receivers import pass_over
 from signal_tracer.collecting.recording import Node, current
 
 recording.hide_file(__file__)
@@ -72,7 +74,7 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
         _end(node, self, original.__name__, left_out, answer, args, kwargs, started)
         return answer
 
-    return operation
+    return pass_over(functools.wraps(original)(operation), original.__name__)
 
 
 def _begin(node: Node | None, queryset: Any, caller: types.FrameType) -> Any:
@@ -202,14 +204,25 @@ def _concrete(model: Any) -> Any:
     return getattr(meta, "concrete_model", model)
 
 
-patches = Patches(
-    *(
-        (QuerySet, method, partial(_watch, left_out=left_out))
-        for method, left_out in (
-            ("bulk_create", _SAVED),
-            ("bulk_update", _SAVED),
-            ("update", _SAVED),
-            ("_raw_delete", _DELETED),
-        )
-    )
-)
+# Install and uninstall
+
+_patches = Patches()
+
+# The last is private, and the same in Django 5.2, 6.0 and 6.1.
+_DJANGOS_OWN = {
+    "bulk_create": _SAVED,
+    "bulk_update": _SAVED,
+    "update": _SAVED,
+    "_raw_delete": _DELETED,
+}
+
+
+def install() -> None:
+    """Watch the bulk operations of querysets, from now until ``uninstall()``. Idempotent."""
+    for method, left_out in _DJANGOS_OWN.items():
+        _patches.replace(QuerySet, method, partial(_watch, left_out=left_out))
+
+
+def uninstall() -> None:
+    """Put back what is still ours; see ``Patches.restore``."""
+    _patches.restore()

@@ -30,6 +30,7 @@ from signal_tracer.trace import (
     Location,
     NearMiss,
     Outcome,
+    Query,
     Reason,
     ReceiverCall,
     Skipped,
@@ -67,6 +68,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
         bypasses=reading.bypasses(recorder.activity),
         connection_changes=[reading.change(each) for each in list(recorder.changes)],
+        other_queries=max(recorder.query_count - reading.query_count, 0),
         omitted=recorder.omitted,
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
@@ -85,6 +87,9 @@ class _Reading:
         self._until = recorder.stopped or recording.now()
         self._mask = recorder.capture.secrets.mask
         self.omitted_near_misses = 0
+        self._masked_sql: dict[str, str] = {}
+        # Of the receiver calls that were read: the others ran outside of them.
+        self.query_count = 0
 
     def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
         found = []
@@ -144,6 +149,7 @@ class _Reading:
             outcome = failure.outcome
         started_at = self._since_start(record.started)
         duration = self._seconds(record.started, record.stopped)
+        queries, omitted_queries = self._queries(record.activity)
         return ReceiverCall(
             receiver=record.info.name,
             defined_at=record.info.defined_at,
@@ -156,11 +162,43 @@ class _Reading:
             response=self._value(record.response),
             error=self._error(failure.error) if failure and failure.error else None,
             dispatches=nested,
+            queries=queries,
+            omitted_queries=omitted_queries,
             bypasses=self.bypasses(record.activity),
         )
 
+    def _queries(self, activity: Activity | None) -> tuple[list[Query], int]:
+        """Those that were kept, and how many were not."""
+        # Another trace may have wanted them where this one did not.
+        if activity is None or not self._recorder.config.record_queries:
+            return [], 0
+        found = [
+            Query(
+                sql=self._sql(statement[0]),
+                alias=alias,
+                started_at=self._since_start(started),
+                duration=self._seconds(started, stopped),
+                is_write=statement[1],
+                batch_size=batch_size,
+            )
+            for statement, alias, started, stopped, batch_size in list(activity.queries)
+            if stopped <= self._until  # Another trace may go on when this one has ended.
+        ]
+        self.query_count += len(found) + activity.omitted_queries
+        return found, activity.omitted_queries
+
+    def _sql(self, text: str) -> str:
+        masked = self._masked_sql.get(text)
+        if masked is None:
+            masked = self._masked_sql[text] = self._mask(text)
+        return masked
+
     def bypasses(self, activity: Activity | None) -> list[Bypass]:
-        return [self._bypass(each) for each in list(activity.bypasses)] if activity else []
+        if activity is None:
+            return []
+        # Another trace may go on when this one has ended.
+        found = [each for each in list(activity.bypasses) if each.stopped <= self._until]
+        return [self._bypass(each) for each in found]
 
     def _bypass(self, record: BypassRecord) -> Bypass:
         return Bypass(

@@ -354,6 +354,18 @@ def activities_at(node: Node | None) -> list[Activity]:
     return found
 
 
+def innermost_call(node: Node | None) -> CallRecord | None:
+    """The receiver call that runs the code; ``None`` outside, and below what is not recorded."""
+    while node is not None and type(node) is not CallRecord:
+        if type(node) is Root:
+            node = node.outer
+        elif type(node) is DispatchRecord and node.keepers != () and node.unwatched is None:
+            node = node.parent  # Between two receivers, in code of the signal's own class.
+        else:
+            return None
+    return node
+
+
 # Traces of the whole process (all_threads=True), for code whose context has none of its own.
 everywhere: tuple[Recorder, ...] = ()
 
@@ -383,6 +395,13 @@ def nearest_running(node: Node | None) -> Node | None:
     if node is None or any(recorder.is_running for recorder in node.recorders):
         return node
     return None
+
+
+# The text of a query, and whether it writes; shared by all that ran it.
+Statement: TypeAlias = tuple[str, bool]
+
+# A trace keeps this many times as many queries as dispatches.
+QUERIES_PER_DISPATCH = 5
 
 
 class Counter:
@@ -426,6 +445,10 @@ class Recorder:
         self.near_misses_of_unheard: dict[tuple[str, str], list[MissInfo]] | None = None
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
+        # All of them, wherever they ran, and of how many more there is room for what they were.
+        self.query_count = 0
+        self.room_for_queries = QUERIES_PER_DISPATCH * config.max_dispatches
+        self.statements: dict[str, Statement] = {}
 
     def excludes(self, signal: str) -> bool:
         found = self.excluded_names.get(signal)
@@ -558,7 +581,10 @@ def open_dispatch(
         wanting = [each for each in recorders if not each.excludes(name)]
         if not wanting:
             return Unkept(recorders, name, node)
-        if not any(each.has_room for each in wanting):
+        for each in wanting:
+            if each.has_room:
+                break
+        else:
             return Unkept(recorders, name, None)
     if recorders.depth >= DEEPEST:
         return Unkept(recorders, name, None, is_too_deep=True)

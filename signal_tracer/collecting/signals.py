@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import sys
 import types
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +18,13 @@ from django.dispatch import Signal, dispatcher
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.connections import forget_connections, infos_of
-from signal_tracer.collecting.naming import describe_receiver, find_sender_frame, name_of_signal
+from signal_tracer.collecting.naming import (
+    describe_receiver,
+    find_sender_frame,
+    name_of_signal,
+    signal_name,
+)
+from signal_tracer.collecting.patching import Patches
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     Closing,
@@ -395,7 +400,7 @@ def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: 
         if signal is m2m_changed and not (found[0] or found[1]):
             # add() of a many-to-many field asks first, and sends nothing when nobody listens.
             _note_unheard_by_all(node, signal, sender)
-        else:
+        elif type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
             _note_own_method(node, signal, sys._getframe(2))
         return found
     synchronous, asynchronous = found
@@ -470,32 +475,11 @@ def _swallow(call: CallRecord | None, error: BaseException) -> None:
 # Install and uninstall
 
 
-class _Patch:
-    """One attribute of a class that we replaced."""
-
-    __slots__ = ("cls", "name", "original", "ours")
-
-    def __init__(self, cls: type, name: str, original: Any, ours: Any) -> None:
-        self.cls = cls
-        self.name = name
-        self.original = original
-        self.ours = ours
-
-    def is_in_place(self) -> bool:
-        return vars(self.cls).get(self.name) is self.ours
-
-
-_patches: dict[tuple[type, str], _Patch] = {}
-# What each function of ours stands for, as long as another tool may hold it.
-_originals: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_patches = Patches()
 # Whether the lists that we are given are in the order of the connections.
 _order_is_djangos = True
 # Whether the loops that take those lists from us are Django's own.
 _loops_are_djangos = True
-
-
-def _is_ours(function: Any) -> bool:
-    return type(function) is types.FunctionType and function in _originals
 
 
 def _is_djangos(function: Any) -> bool:
@@ -510,35 +494,20 @@ def install() -> None:
     """
     global _order_is_djangos, _loops_are_djangos
     for name, watch in _DJANGOS_OWN.items():
-        _patch(Signal, name, watch)
+        _patches.replace(Signal, name, watch)
     _watch_sends(Signal)
-    _order_is_djangos = _is_djangos(_patches[Signal, "_live_receivers"].original)
-    sends = [_patches[Signal, name].original for name in _METHODS if (Signal, name) in _patches]
+    _order_is_djangos = _is_djangos(_patches.original(Signal, "_live_receivers"))
+    sends = [_patches.original(Signal, name) for name in _METHODS if (Signal, name) in _patches]
     _loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
     if "__init_subclass__" not in vars(Signal):
-        _patch_with(Signal, "__init_subclass__", None, classmethod(_watch_new_subclass))
+        _patches.add(Signal, "__init_subclass__", classmethod(_watch_new_subclass))
     for subclass in _subclasses(Signal):
         _watch_sends(subclass)
 
 
 def uninstall() -> None:
-    """Put back what is still ours.
-
-    Where another tool has since replaced one of our functions, its own stays, and ours below it
-    passes everything through while no trace runs.
-    """
-    for patch in _patches.values():
-        if patch.original is None:
-            if patch.is_in_place():
-                delattr(patch.cls, patch.name)
-        else:
-            found = original = vars(patch.cls).get(patch.name)
-            # Another tool that went away may have put back an earlier one of ours.
-            while _is_ours(original):
-                original = _originals[original]
-            if original is not found:
-                setattr(patch.cls, patch.name, original)
-    _patches.clear()
+    """Put back what is still ours; see ``Patches.restore``."""
+    _patches.restore()
     forget_connections()
 
 
@@ -567,22 +536,7 @@ def _watch_sends(cls: type) -> None:
                 watch = _watch_asend if is_async else _watch_send
             else:
                 watch = _watch_own_asend if is_async else _watch_own_send
-            _patch(cls, method, functools.partial(watch, method=method))
-
-
-def _patch(cls: type, name: str, watch: Callable[[Any], Any]) -> None:
-    original = vars(cls)[name]
-    if _is_ours(original):
-        _patches[cls, name] = _Patch(cls, name, _originals[original], original)
-    else:
-        _patch_with(cls, name, original, watch(original))
-
-
-def _patch_with(cls: type, name: str, original: Any, ours: Any) -> None:
-    _patches[cls, name] = _Patch(cls, name, original, ours)
-    if original is not None:
-        _originals[ours] = original
-    setattr(cls, name, ours)
+            _patches.replace(cls, method, functools.partial(watch, method=method))
 
 
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {

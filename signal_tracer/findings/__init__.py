@@ -5,14 +5,35 @@ A rule reads plain data (a trace, a signal map) and yields findings; it never lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from signal_tracer.findings.catalogue import LEVELS, Finding, Kind, Level
+from signal_tracer.findings import absences, costs, failures, repeats
+from signal_tracer.findings.catalogue import LEVELS, Finding, Kind, Level, slugs
+from signal_tracer.findings.walk import Walk
 from signal_tracer.trace import Trace
 
-__all__ = ["Finding", "Found", "Kind", "Level", "over_trace", "sift"]
+__all__ = ["Finding", "Found", "Kind", "Level", "over_trace", "sift", "slugs"]
+
+
+# In the order in which findings of one level are shown.
+RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
+    failures.swallowed_exceptions,
+    failures.handled_exceptions,
+    failures.lost_on_rollback,
+    absences.bulk_bypasses,
+    absences.near_misses,
+    repeats.called_twice,
+    repeats.repeated_saves,
+    costs.slow_receivers,
+    costs.queries_in_loops,
+    repeats.recursions,
+    repeats.deep_nesting,
+    absences.late_connections,
+    costs.writes_in_receivers,
+    costs.async_bridges,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +46,9 @@ class Found:
 
 def over_trace(trace: Trace) -> Found:
     """What is worth attention in ``trace``."""
-    return sift([], trace.ignore_findings)
+    walk = Walk(trace)
+    found = (finding for rule in RULES_OVER_A_TRACE for finding in rule(walk))
+    return sift(found, trace.ignore_findings)
 
 
 def sift(findings: Iterable[Finding], ignored: Iterable[str]) -> Found:
@@ -35,7 +58,9 @@ def sift(findings: Iterable[Finding], ignored: Iterable[str]) -> Found:
     hidden: list[Finding] = []
     for finding in findings:
         (hidden if _is_ignored(finding, patterns) else shown).append(finding)
-    shown.sort(key=lambda finding: LEVELS.index(finding.level))  # stable: as they happened
+    shown.sort(
+        key=lambda finding: LEVELS.index(finding.level)
+    )  # stable: by rule, then as it happened
     return Found(shown, hidden)
 
 

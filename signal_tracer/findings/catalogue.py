@@ -7,7 +7,7 @@ translate them when it shows them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from signal_tracer.records import Bypass, ConnectionChange, Dispatch, Location, ReceiverCall
@@ -82,5 +82,215 @@ class Finding:
 
 # Over a trace
 
+SWALLOWED_EXCEPTION = Kind(
+    "swallowed-exception",
+    "error",
+    "An exception was swallowed",
+    "%(receiver)s raised %(error)s, and %(method)s() swallowed it.",
+    "The sender goes on as if the receiver had done its work, and only the log knows better.",
+    "Handle in %(receiver)s what can fail at %(place)s, and retry what must not be lost in a task "
+    "(Celery, Django's tasks). Or let the sender look through what %(method)s() returns.",
+)
+HANDLED_EXCEPTION = replace(
+    SWALLOWED_EXCEPTION,
+    title="A receiver caught an exception itself",
+    message="%(receiver)s caught %(error)s itself at %(place)s, and went on.",
+    advice="If that is how it should be, hide it: IGNORE_FINDINGS = "
+    '["swallowed-exception:%(receiver)s"]. If not, catch less at %(place)s, or say there with '
+    "logger.exception() what happened.",
+)
+LOST_ON_ROLLBACK = Kind(
+    "lost-on-rollback",
+    "error",
+    "A receiver ran for what was rolled back",
+    "%(receiver)s ran for %(signal)s from %(sender)s inside atomic(), and that was rolled back on "
+    "%(aliases)s. What it did elsewhere (mail, cache, another service) was not.",
+    "Inside a transaction a receiver runs before anyone knows whether the rows will stay.",
+    "In %(receiver)s, leave such work to transaction.on_commit(). Or send the signal after the "
+    "transaction: it was sent at %(place)s.",
+)
+BULK_BYPASS = Kind(
+    "bulk-bypass",
+    "warning",
+    "A bulk operation went past receivers",
+    "%(operation)s changed %(rows)s without sending %(signals)s, so %(receivers)s did not run.",
+    "Django sends no save and delete signals for bulk operations: what receivers keep in step "
+    "(an index, a cache, an audit log) now lacks these rows.",
+    "After %(place)s, do once for all rows what %(receivers)s would have done for each; a function "
+    "that takes many objects serves both. Or %(one_by_one)s each object, if there are few.",
+)
+CONNECTED_TO_PARENT = Kind(
+    "near-miss",
+    "warning",
+    "A receiver waits for another sender",
+    "%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, a parent class of it.",
+    "Django compares the sender by identity: parents, children and proxies are other senders, and "
+    "so are a class and its instance.",
+    "Connect %(receiver)s (%(place)s) with sender=%(sender)s as well; or to all senders, asking "
+    "issubclass(sender, %(connected_name)s) in it.",
+)
+CONNECTED_TO_CHILD = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, a child class of it.",
+    advice="If it should run for every %(sender_name)s, connect %(receiver)s (%(place)s) with "
+    "sender=%(sender)s as well. If only for %(connected_name)s, save or send that.",
+)
+CONNECTED_TO_PROXY = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to the "
+    "proxy %(connected_to)s.",
+    advice="Connect %(receiver)s (%(place)s) with sender=%(sender)s as well: a row of "
+    "%(sender_name)s is never saved as %(connected_name)s, unless your code does so.",
+)
+CONNECTED_TO_CONCRETE = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from the proxy %(sender)s: it is connected "
+    "to %(connected_to)s.",
+    advice="Connect %(receiver)s (%(place)s) with sender=%(sender)s as well, one @receiver line "
+    "for each; or save the row as a %(connected_name)s.",
+)
+CONNECTED_TO_CLASS = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from the instance %(sender)s: it is "
+    "connected to the class %(connected_to)s.",
+    advice="Send the class, and the instance as a keyword argument: "
+    "sender=%(connected_name)s, instance=...",
+)
+CONNECTED_TO_INSTANCE = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from the class %(sender)s: it is connected "
+    "to the instance %(connected_to)s.",
+    advice="Connect %(receiver)s (%(place)s) with sender=%(sender)s, and tell instances apart in "
+    "it by a keyword argument.",
+)
+CONNECTED_TO_MODEL = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to the "
+    "model %(connected_to)s, which never sends it.",
+    advice="Connect %(receiver)s (%(place)s) with the table between the two models: "
+    "sender=%(connected_name)s.<field>.through.",
+)
+CALLED_TWICE = Kind(
+    "called-twice",
+    "warning",
+    "A receiver ran more than once in a dispatch",
+    "%(receiver)s ran %(times)d times in one %(signal)s from %(sender)s.",
+    "The same code is connected more than once: its module was imported under two names, "
+    "connect() ran again, or it is connected both to any sender and to this one.",
+    "Connect %(receiver)s (%(place)s) once. With the same dispatch_uid for each connect(), a "
+    "second one does nothing.",
+)
+REPEATED_SAVE = Kind(
+    "repeated-save",
+    "warning",
+    "The same instance was saved again",
+    "%(instance)s was saved %(times)d times, at %(places)s, and each time %(receivers)s ran.",
+    "Each save() is a query, and runs every receiver again: mails are sent twice, caches are "
+    "filled twice.",
+    "Set all that changes first, and save() once. Where two places must save, let the receiver "
+    "look at created or update_fields.",
+)
+SLOW_RECEIVER = Kind(
+    "slow-receiver",
+    "warning",
+    "A receiver was slow",
+    "%(receiver)s took %(own_time)s of its own; the limit is %(limit)s.",
+    "Whoever sent the signal waited for it.",
+    "Leave the slow part of %(receiver)s (%(place)s) to a task (Celery, Django's tasks) that "
+    "transaction.on_commit() starts.",
+)
+SLOW_IN_QUERIES = replace(
+    SLOW_RECEIVER,
+    message="%(receiver)s took %(own_time)s of its own, and %(query_time)s of that in "
+    "%(queries)s; the limit is %(limit)s.",
+    advice="Make the queries of %(receiver)s (%(place)s) fewer or faster: select_related(), an "
+    "index, one query in place of a loop.",
+)
+QUERY_IN_LOOP = Kind(
+    "query-in-loop",
+    "warning",
+    "A receiver ran a query in a loop",
+    "%(receiver)s ran the same query %(times)d times in one call: %(sql)s",
+    "Each costs a round trip to the database, and there are more with every row.",
+    "In %(receiver)s (%(place)s), fetch before the loop what it needs: select_related(), "
+    "prefetch_related(), in_bulk() or filter(pk__in=...).",
+)
+WRITE_IN_LOOP = replace(
+    QUERY_IN_LOOP,
+    advice="In %(receiver)s (%(place)s), collect what the loop changes and write it at once: "
+    "bulk_create(), bulk_update() or update(), unless receivers wait for its rows.",
+)
+QUERY_IN_EVERY_CALL = replace(
+    QUERY_IN_LOOP,
+    title="A receiver ran the same query in call after call",
+    message="%(receiver)s ran the same query %(times)d times in %(calls)d calls: %(sql)s",
+    advice="The loop is around the dispatches. Keep in %(receiver)s (%(place)s) what does not "
+    "change, or do its work once for all after the loop.",
+)
+RECURSION = Kind(
+    "recursion",
+    "warning",
+    "A receiver ran inside itself",
+    "%(receiver)s ran again before it had ended, %(levels)d levels deep, because of the "
+    "%(signal)s sent at %(place)s.",
+    "It ends only because something stops it; a change in the data may take that away.",
+    "At %(place)s, change rows by filter(pk=...).update(), which sends nothing; or let the "
+    "receiver return early by created or update_fields.",
+)
+DEEP_NESTING = Kind(
+    "deep-nesting",
+    "warning",
+    "Dispatches are nested deep",
+    "Dispatches are nested %(levels)d deep: %(signals)s.",
+    "Nobody who reads the first sender can see what follows from it, and every level is part of "
+    "the same request and transaction.",
+    "Let one function call the steps by name, in order. At the latest where %(signal)s is sent "
+    "(%(place)s): call what must happen, or start a task with transaction.on_commit().",
+)
+CONNECTED_LATE = Kind(
+    "connected-late",
+    "warning",
+    "A receiver was connected while the trace ran",
+    "%(receiver)s was connected to %(signal)s at %(place)s, while the trace ran.",
+    "What was sent before did not reach it, and each process learns of it at another moment.",
+    "Connect it at start-up, in a module that AppConfig.ready() imports, with a dispatch_uid: "
+    "connect() at %(place)s may run again, and connect it again.",
+)
+NOT_DISCONNECTED = replace(
+    CONNECTED_LATE,
+    title="A disconnect() found nothing to disconnect",
+    message="disconnect() of %(receiver)s from %(signal)s at %(place)s returned False: nothing "
+    "was connected so.",
+    why="A disconnect() that finds nothing says so only in what it returns, and the receiver "
+    "goes on being called.",
+    advice="Give disconnect() at %(place)s the very receiver, sender and dispatch_uid that "
+    "connect() was given.",
+)
+WRITES_IN_RECEIVER = Kind(
+    "writes-in-receiver",
+    "info",
+    "A receiver wrote to the database",
+    "%(receiver)s wrote to the database: %(writes)s.",
+    "Whoever reads the code that sent the signal does not see these rows change.",
+    "Fine for a side effect. If %(receiver)s (%(place)s) is part of what the sender is for, call "
+    "it from there by name.",
+)
+ASYNC_BRIDGE = Kind(
+    "async-bridge",
+    "info",
+    "An async receiver ran under a sync send",
+    "%(receiver)s is async, and %(signal)s was sent with %(method)s().",
+    "Django starts an event loop for each such dispatch, and waits for it.",
+    "From async code, await %(async_method)s() at %(place)s. Otherwise make the receiver a plain "
+    "function.",
+)
 
 # Over the signal map
+
+
+def slugs() -> list[str]:
+    """Every slug of the catalogue, once; kinds that share one differ in their words only."""
+    kinds = [each for each in globals().values() if isinstance(each, Kind)]
+    return list(dict.fromkeys(kind.slug for kind in kinds))

@@ -5,8 +5,6 @@ Every output reads these rows, so that console, panel and exports cannot disagre
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
@@ -22,6 +20,8 @@ from signal_tracer.trace import (
     Skipped,
     Trace,
 )
+from signal_tracer.wording import format_duration as format_duration
+from signal_tracer.wording import short_path as short_path
 
 Kind = Literal["dispatch", "call", "near_miss", "unwatched", "bypass", "skipped", "on_commit"]
 Record: TypeAlias = "Dispatch | ReceiverCall | NearMiss | Bypass | Skipped | OnCommit | str"
@@ -205,28 +205,6 @@ def count(trace: Trace) -> Counts:
         handled=sum(len(call.handled) for call in calls),
         discarded=sum(each.outcome == "discarded" for call in calls for each in call.on_commit),
     )
-
-
-def format_duration(seconds: float) -> str:
-    """Three digits and a unit: ``85 µs``, ``12.3 ms``, ``1.24 s``."""
-    rounded = float(f"{seconds:.3g}")  # first, so that 999.9 µs becomes 1.00 ms
-    if rounded < 0.001:
-        return f"{rounded * 1_000_000:.0f} µs"
-    amount, unit = (rounded * 1000, "ms") if rounded < 1 else (rounded, "s")
-    decimals = 2 if amount < 10 else 1 if amount < 100 else 0
-    return f"{amount:.{decimals}f} {unit}"
-
-
-def short_path(file: str) -> str:
-    """``file`` as a person would name it: within its installed package or the current directory."""
-    installed = re.split(r"[/\\](?:site|dist)-packages[/\\]", file)
-    if len(installed) > 1:
-        return installed[-1]
-    try:
-        here = os.path.join(os.getcwd(), "")
-    except OSError:  # the current directory was removed
-        return file
-    return file.removeprefix(here)
 
 
 def _all(dispatches: Iterable[Dispatch]) -> list[Dispatch]:

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 from observing import is_ours
@@ -29,6 +31,8 @@ from signal_tracer.collecting import (
     deeds,
     naming,
     near_misses,
+    patching,
+    queries,
     receivers,
     recording,
     signals,
@@ -41,6 +45,8 @@ MODULES = (
     deeds,
     naming,
     near_misses,
+    patching,
+    queries,
     receivers,
     recording,
     signals,
@@ -71,6 +77,7 @@ FENCES = {
     "connecting._begin_change",
     "connecting._keep_change",
     "connecting._note_connections",
+    "queries._note",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
     "recording.report_fault",
@@ -142,6 +149,25 @@ class Meta:
         self.shape = "round"
 
 
+class Driver:
+    """A cursor as a database driver has it, which runs nothing."""
+
+    def execute(self, sql: Any, *params: Any) -> str:
+        return "executed"
+
+    executemany = callproc = execute
+
+
+def query() -> Any:
+    cursor = CursorWrapper(Driver(), connection)
+    with_comment = "WITH a AS (SELECT 1) /* why */ DELETE FROM t"
+    return (
+        cursor.execute("SELECT 1"),
+        cursor.executemany(with_comment, []),
+        cursor.callproc(b"name"),
+    )
+
+
 class Own(Signal):
     def send(self, sender: Any, **named: Any) -> Any:
         return [
@@ -194,6 +220,7 @@ def play() -> list[Any]:
     def first(**named: Any) -> str:
         other.send(User, instance=User(pk=3), created=True)
         plain.has_listeners(None)
+        query()
         return "first"
 
     def failing(**named: Any) -> str:
@@ -300,6 +327,7 @@ def play() -> list[Any]:
     for sender in (User, through):
         m2m_changed.disconnect(job, sender=sender)
     note(lambda: m2m_changed.has_listeners(through))
+    note(query)
     for _ in range(60):
         note(lambda: sorting.send(int))
     note(lambda: Signal().send("beyond the limit"))
@@ -455,8 +483,17 @@ near_misses._is_below
 near_misses._with_subclasses
 near_misses.family
 near_misses.reason_to_expect
+patching.Patches._put
+patching.Patches.replace
+patching._Patch.__init__
+patching._is_ours
+queries._blank
+queries._is_write
+queries._keep
+queries._statement_of
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
+recording.Activity.__init__
 recording.CallRecord.__init__
 recording.CallRecord.add
 recording.CallRecord.fail
@@ -486,17 +523,14 @@ recording.close_failed_dispatch
 recording.close_unkept
 recording.count_unheard
 recording.hide_file
+recording.innermost_call
 recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
-signals._Patch.__init__
-signals._is_ours
 signals._note_own_loop
 signals._note_own_method
 signals._note_unheard_by_all
 signals._note_unwatched
-signals._patch
-signals._patch_with
 signals._watch_list
 signals._watch_own_send
 signals._watch_sends

@@ -11,10 +11,12 @@ from unittest import mock
 
 import django
 import pytest
+from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 from django.dispatch import Signal
 
 from signal_tracer import trace_signals
-from signal_tracer.tracer import PATCHES, uninstall
+from signal_tracer.tracer import uninstall
 
 PATCHED = [
     "_live_receivers",
@@ -394,7 +396,15 @@ def test_every_function_of_django_that_we_replace_keeps_its_name_and_signature()
 
 # What is watched beside the signals
 
-WATCHED = [(cls, name) for patches in PATCHES for cls, name, _ in patches.watched]
+WATCHED: list[tuple[type, str]] = [
+    (CursorWrapper, "_execute"),
+    (CursorWrapper, "_executemany"),
+    (CursorWrapper, "callproc"),
+    (QuerySet, "_raw_delete"),
+    (QuerySet, "bulk_create"),
+    (QuerySet, "bulk_update"),
+    (QuerySet, "update"),
+]
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""The place where attributes of Django's classes are replaced by ours, and put back."""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+# What each function of ours stands for, as long as another tool may hold it.
+_originals: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def _is_ours(function: Any) -> bool:
+    return type(function) is types.FunctionType and function in _originals
+
+
+class _Patch:
+    __slots__ = ("cls", "name", "original", "ours")
+
+    def __init__(self, cls: type, name: str, original: Any, ours: Any) -> None:
+        self.cls = cls
+        self.name = name
+        self.original = original
+        self.ours = ours
+
+
+class Patches:
+    """What one module has replaced, so that it can be put back. Replacing twice is harmless."""
+
+    def __init__(self) -> None:
+        self._patches: dict[tuple[type, str], _Patch] = {}
+        # Where another tool stood above ours when ours was to go: what it put there.
+        self._covered: dict[tuple[type, str], tuple[Any, _Patch]] = {}
+
+    def __contains__(self, key: tuple[type, str]) -> bool:
+        return key in self._patches
+
+    def original(self, cls: type, name: str) -> Any:
+        """What stood there before ours."""
+        return self._patches[cls, name].original
+
+    def replace(self, cls: type, name: str, watch: Callable[[Any], Any]) -> None:
+        """Put what ``watch`` makes of the class's own function in its place."""
+        original = vars(cls)[name]
+        cover, covered = self._covered.pop((cls, name), (None, None))
+        if covered is not None and cover is original:
+            # Ours is still below it, and a second one would see everything twice.
+            self._patches[cls, name] = covered
+        elif _is_ours(original):
+            self._patches[cls, name] = _Patch(cls, name, _originals[original], original)
+        else:
+            ours = watch(original)
+            _originals[ours] = original
+            self._put(_Patch(cls, name, original, ours))
+
+    def add(self, cls: type, name: str, ours: Any) -> None:
+        """Give the class one that it has only by inheritance."""
+        self._put(_Patch(cls, name, None, ours))
+
+    def _put(self, patch: _Patch) -> None:
+        self._patches[patch.cls, patch.name] = patch
+        setattr(patch.cls, patch.name, patch.ours)
+
+    def restore(self) -> None:
+        """Put back what is still ours.
+
+        Where another tool has since replaced one of our functions, its own stays, and ours below
+        it passes everything through while no trace runs.
+        """
+        for patch in self._patches.values():
+            found = original = vars(patch.cls).get(patch.name)
+            if patch.original is None:
+                if found is patch.ours:
+                    delattr(patch.cls, patch.name)
+                continue
+            # Another tool that went away may have put back an earlier one of ours.
+            while _is_ours(original):
+                original = _originals[original]
+            if original is found and original is not patch.original:
+                self._covered[patch.cls, patch.name] = found, patch
+            if original is not found:
+                setattr(patch.cls, patch.name, original)
+        self._patches.clear()

@@ -1,0 +1,180 @@
+"""The place where a query is noted for the receiver call that ran it.
+
+What is watched are the three methods of ``CursorWrapper`` that go to the database driver, below
+everything that others put around a query: ``execute_wrappers``, which the traced code can see and
+so hold nothing of ours; the wrapper that logs queries; the cursors of the toolbar's SQL panel.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, TypeAlias
+
+from django.db.backends.utils import CursorWrapper
+
+from signal_tracer.collecting import recording
+from signal_tracer.collecting.naming import class_name
+from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.receivers import pass_over
+from signal_tracer.collecting.recording import Activity, CallRecord, Statement, current
+
+# What is kept of a statement, in characters.
+_LONGEST = 2_000
+
+
+def _watch_execute(original: Any) -> Any:
+    def _execute(self: Any, sql: Any, params: Any, *ignored_wrapper_args: Any) -> Any:
+        __traceback_hide__ = True  # Django's debug page leaves this frame out.
+        node = current.get()
+        if node is None and not recording.everywhere:
+            return original(self, sql, params, *ignored_wrapper_args)
+        started = recording.now()
+        try:
+            return original(self, sql, params, *ignored_wrapper_args)
+        finally:
+            _note(node, self, sql, started, recording.now(), None)
+
+    return pass_over(functools.wraps(original)(_execute), "_execute")
+
+
+def _watch_executemany(original: Any) -> Any:
+    def _executemany(self: Any, sql: Any, param_list: Any, *ignored_wrapper_args: Any) -> Any:
+        __traceback_hide__ = True
+        node = current.get()
+        if node is None and not recording.everywhere:
+            return original(self, sql, param_list, *ignored_wrapper_args)
+        # Before the driver goes over it; len() of anything else might be the user's code.
+        is_sized = type(param_list) is list or type(param_list) is tuple
+        batch_size = len(param_list) if is_sized else None
+        started = recording.now()
+        try:
+            return original(self, sql, param_list, *ignored_wrapper_args)
+        finally:
+            _note(node, self, sql, started, recording.now(), batch_size)
+
+    return pass_over(functools.wraps(original)(_executemany), "_executemany")
+
+
+def _watch_callproc(original: Any) -> Any:
+    def callproc(self: Any, procname: Any, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        node = current.get()
+        if node is None and not recording.everywhere:
+            return original(self, procname, *args, **kwargs)
+        started = recording.now()
+        try:
+            return original(self, procname, *args, **kwargs)
+        finally:
+            name = f"callproc {procname}" if type(procname) is str else procname
+            _note(node, self, name, started, recording.now(), None)
+
+    return pass_over(functools.wraps(original)(callproc), "callproc")
+
+
+# A query becomes a record. None of this may reach the traced code, so it is fenced.
+
+# (statement, alias, started, stopped, batch size): a tuple, because a trace keeps thousands.
+QueryRecord: TypeAlias = "tuple[Statement, str, int, int, int | None]"
+
+
+def _note(
+    node: Any, cursor: Any, sql: Any, started: int, stopped: int, batch_size: int | None
+) -> None:
+    try:
+        if recording.everywhere:
+            node = recording.node_with_everywhere(node)
+        for recorder in node.recorders:
+            if recorder.is_running and recorder.config.record_queries:
+                recorder.query_count += 1
+        call = node if type(node) is CallRecord else recording.innermost_call(node)
+        if call is not None:
+            _keep(call, sql, cursor.db.alias, started, stopped, batch_size)
+    except Exception:
+        recording.report_fault(node, "to record a query")
+
+
+def _keep(
+    call: CallRecord, sql: Any, alias: str, started: int, stopped: int, batch_size: int | None
+) -> None:
+    """Note a query of a receiver call, or count it where no trace of it has room."""
+    is_wanted, keeper = False, None
+    for recorder in call.recorders:
+        if recorder.is_running and recorder.config.record_queries:
+            is_wanted = True
+            if recorder.room_for_queries > 0:
+                recorder.room_for_queries -= 1
+                keeper = recorder
+    if not is_wanted:
+        return
+    activity = call.activity
+    if activity is None:
+        activity = call.activity = Activity()
+    if keeper is None:
+        activity.omitted_queries += 1
+        return
+    statements = keeper.statements
+    statement = statements.get(sql) if type(sql) is str else None
+    if statement is None:
+        statement = _statement_of(sql)
+        statement = statements.setdefault(statement[0], statement)
+    activity.queries.append((statement, alias, started, stopped, batch_size))
+
+
+def _statement_of(sql: Any) -> Statement:
+    """The text that is kept of a statement, and whether it writes."""
+    kind = type(sql)
+    if not issubclass(kind, str):
+        # Composed by the driver's own classes: to read it would be to run them.
+        return f"<{class_name(kind)}>", False
+    text = str.__str__(sql)
+    is_write = _is_write(text)
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}… ({len(text):,} characters)"
+    return text, is_write
+
+
+# Atomic: there are as many ways to read a row of comments as one could wish for.
+_BEGIN = r"(?>\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*+"
+_FLAGS = re.IGNORECASE | re.DOTALL
+_WRITES = re.compile(_BEGIN + r"(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b", _FLAGS)
+_WITH = re.compile(_BEGIN + r"WITH\b", _FLAGS)
+_NOT_CODE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# In a statement that begins with WITH, a writing part follows a bracket; FOR UPDATE does not.
+_WRITING_PART = re.compile(
+    r"[()]\s*(?:(?:INSERT|REPLACE|MERGE)\s+(?:INTO|OR)\b|DELETE\s+FROM\b|UPDATE\s+[\w\[])", _FLAGS
+)
+
+
+def _is_write(sql: str) -> bool:
+    if _WRITES.match(sql):
+        return True
+    return bool(_WITH.match(sql)) and bool(_WRITING_PART.search(_NOT_CODE.sub(_blank, sql)))
+
+
+def _blank(found: re.Match[str]) -> str:
+    is_comment = found[0].startswith(("--", "/*"))
+    return " " if is_comment else "_"
+
+
+# Install and uninstall
+
+_patches = Patches()
+
+# Each has the same parameters in Django 5.2, 6.0 and 6.1; the first two are private.
+_DJANGOS_OWN = {
+    "_execute": _watch_execute,
+    "_executemany": _watch_executemany,
+    "callproc": _watch_callproc,
+}
+
+
+def install() -> None:
+    """Watch the cursors of all connections, from now until ``uninstall()``. Idempotent."""
+    for name, watch in _DJANGOS_OWN.items():
+        _patches.replace(CursorWrapper, name, watch)
+
+
+def uninstall() -> None:
+    """Put back what is still ours; see ``Patches.restore``."""
+    _patches.restore()

@@ -1,0 +1,189 @@
+"""The place for the rules about what receivers cost: time, queries, writes, event loops."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from signal_tracer.findings.catalogue import (
+    ASYNC_BRIDGE,
+    QUERY_IN_EVERY_CALL,
+    QUERY_IN_LOOP,
+    SLOW_IN_QUERIES,
+    SLOW_RECEIVER,
+    WRITE_IN_LOOP,
+    WRITES_IN_RECEIVER,
+    Finding,
+    Kind,
+)
+from signal_tracer.findings.walk import Walk, grouped
+from signal_tracer.trace import Query, ReceiverCall
+from signal_tracer.wording import format_duration, listed, place_of, plural
+
+# From here on the same query counts as a loop: in one call, or over all calls of a receiver.
+LOOP_IN_A_CALL = 5
+LOOP_OVER_CALLS = 10
+LONGEST_SQL = 160
+
+# Not what opens and ends transactions and savepoints: that repeats with every atomic() block.
+_OF_DATA = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE", "MERGE")
+_WRITES = re.compile(
+    r"\s*(INSERT(?: OR IGNORE)? INTO|INSERT IGNORE INTO|REPLACE INTO|MERGE INTO|UPDATE|DELETE FROM)"
+    r'\s+("[^"]+"|`[^`]+`|[^\s(]+)',
+    re.IGNORECASE,
+)
+
+
+def slow_receivers(walk: Walk) -> Iterator[Finding]:
+    slow = [call for call, _ in walk.calls if call.own_time >= walk.slow_after]
+    for same in grouped(slow, _who):
+        call = max(same, key=lambda each: each.own_time)
+        in_queries = call.query_time * 2 >= call.own_time > 0
+        yield Finding(
+            SLOW_IN_QUERIES if in_queries else SLOW_RECEIVER,
+            {
+                "receiver": call.receiver,
+                "own_time": format_duration(call.own_time),
+                "query_time": format_duration(call.query_time),
+                "queries": plural(call.query_count, "query", "queries"),
+                "limit": format_duration(walk.slow_after),
+                "place": place_of(call.defined_at),
+            },
+            names=(call.receiver,),
+            location=call.defined_at,
+            record=call,
+            count=len(same),
+        )
+
+
+def queries_in_loops(walk: Walk) -> Iterator[Finding]:
+    counted = [
+        (call, query, times)
+        for call, _ in walk.calls
+        if call.queries
+        for query, times in _repeated(call)
+    ]
+    loops: list[_Loop] = []
+    for same in grouped(counted, lambda each: (*_who(each[0]), each[1].alias, each[1].sql)):
+        in_a_call = [each for each in same if each[2] >= LOOP_IN_A_CALL]
+        total = sum(times for _, _, times in same)
+        if in_a_call:
+            call, query, times = max(in_a_call, key=lambda each: each[2])
+            kind = WRITE_IN_LOOP if query.is_write else QUERY_IN_LOOP
+            loops.append(_Loop(kind, call, query, times, len(in_a_call)))
+        elif total >= LOOP_OVER_CALLS:
+            call, query, _ = same[0]
+            loops.append(_Loop(QUERY_IN_EVERY_CALL, call, query, total, len(same)))
+    for alike in grouped(loops, lambda each: (*_who(each.call), each.kind.advice)):
+        loop = max(alike, key=lambda each: each.times)
+        more = len(alike) - 1
+        yield Finding(
+            loop.kind,
+            {
+                "receiver": loop.call.receiver,
+                "times": loop.times,
+                "calls": loop.calls,
+                "sql": short_sql(loop.query.sql) + (f"; and {more} more like it" if more else ""),
+                "place": place_of(loop.call.defined_at),
+            },
+            names=(loop.call.receiver,),
+            location=loop.call.defined_at,
+            record=loop.call,
+            count=1 if loop.kind is QUERY_IN_EVERY_CALL else loop.calls,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A statement that a receiver repeated; ``calls`` are those in which it did."""
+
+    kind: Kind
+    call: ReceiverCall
+    query: Query
+    times: int
+    calls: int
+
+
+def _repeated(call: ReceiverCall) -> Iterator[tuple[Query, int]]:
+    first: dict[tuple[str, str], Query] = {}
+    times: Counter[tuple[str, str]] = Counter()
+    for query in call.queries:
+        if query.sql.lstrip("( \n").upper().startswith(_OF_DATA):
+            key = query.alias, query.sql
+            first.setdefault(key, query)
+            times[key] += 1
+    for key, query in first.items():
+        yield query, times[key]
+
+
+def short_sql(sql: str) -> str:
+    """``sql`` on one line, without its list of columns if it is long."""
+    sql = " ".join(sql.split())
+    if len(sql) > LONGEST_SQL:
+        head, from_, tail = sql.partition(" FROM ")
+        if from_ and head.startswith("SELECT ") and "(" not in head:
+            sql = f"SELECT ... FROM {tail}"
+    return sql if len(sql) <= LONGEST_SQL else f"{sql[:LONGEST_SQL]}..."
+
+
+def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
+    writing = [
+        (call, written)
+        for call, _ in walk.calls
+        if (written := [query for query in call.queries if query.is_write])
+    ]
+    for same in grouped(writing, lambda each: _who(each[0])):
+        call = same[0][0]
+        yield Finding(
+            WRITES_IN_RECEIVER,
+            {
+                "receiver": call.receiver,
+                "writes": listed(_written(query) for _, queries in same for query in queries),
+                "place": place_of(call.defined_at),
+            },
+            names=(call.receiver,),
+            location=call.defined_at,
+            record=call,
+            count=len(same),
+        )
+
+
+def _written(query: Query) -> str:
+    """``UPDATE shop_order``: what a statement did, and to which table."""
+    found = _WRITES.match(query.sql)
+    if found is None:
+        return query.sql.split(None, 1)[0] if query.sql.strip() else "an empty statement"
+    table = found[2].strip('"`')
+    return f"{found[1].upper()} {table}"
+
+
+def async_bridges(walk: Walk) -> Iterator[Finding]:
+    bridged = [
+        (call, step.dispatch)
+        for call, step in walk.calls
+        if call.is_async and step.dispatch.method in ("send", "send_robust")
+    ]
+    for same in grouped(
+        bridged, lambda each: (*_who(each[0]), each[1].signal, each[1].method, each[1].sent_from)
+    ):
+        call, dispatch = same[0]
+        yield Finding(
+            ASYNC_BRIDGE,
+            {
+                "receiver": call.receiver,
+                "signal": dispatch.signal,
+                "method": dispatch.method,
+                "async_method": f"a{dispatch.method}",
+                "place": place_of(dispatch.sent_from),
+            },
+            names=(call.receiver, dispatch.signal),
+            location=dispatch.sent_from,
+            record=call,
+            count=len(same),
+        )
+
+
+def _who(call: ReceiverCall) -> tuple[object, ...]:
+    return call.receiver, call.defined_at

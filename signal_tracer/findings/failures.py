@@ -1,0 +1,147 @@
+"""The place for the rules about what went wrong unseen: swallowed exceptions, rolled-back work."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+from signal_tracer.findings.catalogue import (
+    HANDLED_EXCEPTION,
+    LOST_ON_ROLLBACK,
+    SWALLOWED_EXCEPTION,
+    Finding,
+)
+from signal_tracer.findings.walk import Step, Walk, grouped
+from signal_tracer.trace import Dispatch, Error, Location, ReceiverCall
+from signal_tracer.wording import innermost_of_project, listed, place_of
+
+# What runs before a row is written prepares it, and may run again for a second attempt.
+PREPARING = frozenset(
+    f"django.db.models.signals.{name}" for name in ("pre_init", "post_init", "pre_save")
+)
+
+
+def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
+    swallowed = [
+        (call, step, call.error)
+        for call, step in walk.calls
+        if call.outcome == "swallowed" and call.error
+    ]
+    for same in grouped(
+        swallowed, lambda each: (each[0].receiver, each[2].type, _raised_at(*each[::2]))
+    ):
+        call, step, error = same[0]
+        place = _raised_at(call, error)
+        yield Finding(
+            SWALLOWED_EXCEPTION,
+            {
+                "receiver": call.receiver,
+                "error": str(error),
+                "method": step.dispatch.method,
+                "place": place_of(place),
+            },
+            names=(call.receiver, step.dispatch.signal, error.type),
+            location=place,
+            record=call,
+            count=len(same),
+        )
+
+
+def _raised_at(call: ReceiverCall, error: Error) -> Location | None:
+    if not error.traceback:
+        return call.defined_at
+    return innermost_of_project(error.traceback).location
+
+
+def handled_exceptions(walk: Walk) -> Iterator[Finding]:
+    handled = [
+        (call, step, each) for call, step in walk.calls if call.handled for each in call.handled
+    ]
+    for same in grouped(
+        handled, lambda each: (each[0].receiver, each[2].type, each[2].raised_at, each[2].caught_at)
+    ):
+        call, step, exception = same[0]
+        yield Finding(
+            HANDLED_EXCEPTION,
+            {
+                "receiver": call.receiver,
+                "error": str(Error(exception.type, exception.message)),
+                "place": place_of(exception.caught_at),
+                "raised_at": place_of(exception.raised_at),
+            },
+            names=(call.receiver, step.dispatch.signal, exception.type),
+            location=exception.caught_at,
+            record=call,
+            count=len(same),
+        )
+
+
+def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
+    """Receivers that may have done something which a rollback does not undo.
+
+    Left out are those whose work was undone with the rest, as far as a trace can tell: that
+    wrote to the database which was rolled back, or waited for its commit, or raised. Left out as
+    well is what was sent again, the same in all it says, and then was not rolled back.
+    """
+    rolled_back = [step for step in walk.steps if _may_be_lost(step.dispatch)]
+    if not rolled_back:
+        return
+    kept: dict[Hashable, float] = {}
+    for step in walk.steps:
+        if not step.dispatch.rolled_back:
+            sent = _what_was_sent(step.dispatch)
+            kept[sent] = max(kept.get(sent, 0.0), step.dispatch.started_at)
+    lost: list[tuple[str, Step, ReceiverCall | None]] = []
+    for step in rolled_back:
+        dispatch = step.dispatch
+        if kept.get(_what_was_sent(dispatch), -1.0) >= dispatch.started_at:
+            continue
+        lost += [
+            (call.receiver, step, call)
+            for call in dispatch.receiver_calls
+            if not _was_undone(call, dispatch.rolled_back)
+        ]
+        lost += [(receiver, step, None) for receiver in dispatch.unwatched or ()]
+    for same in grouped(
+        lost, lambda each: (each[0], each[1].dispatch.signal, each[1].dispatch.sender)
+    ):
+        receiver, step, call = same[0]
+        dispatch = step.dispatch
+        yield Finding(
+            LOST_ON_ROLLBACK,
+            {
+                "receiver": receiver,
+                "signal": dispatch.signal,
+                "sender": dispatch.sender,
+                "aliases": listed(dispatch.rolled_back),
+                "place": place_of(dispatch.sent_from),
+            },
+            names=(receiver, dispatch.signal, dispatch.sender),
+            location=(call and call.defined_at) or dispatch.sent_from,
+            record=call or dispatch,
+            count=len(same),
+        )
+
+
+def _may_be_lost(dispatch: Dispatch) -> bool:
+    if not dispatch.rolled_back or dispatch.signal in PREPARING:
+        return False
+    action = dispatch.kwargs.get("action")  # of m2m_changed
+    return not (isinstance(action, str) and action.startswith("pre_"))
+
+
+def _what_was_sent(dispatch: Dispatch) -> Hashable:
+    return (
+        dispatch.signal,
+        dispatch.sender,
+        dispatch.method,
+        dispatch.sent_from,
+        tuple(dispatch.kwargs.items()),
+    )
+
+
+def _was_undone(call: ReceiverCall, rolled_back: tuple[str, ...]) -> bool:
+    return (
+        call.outcome in ("raised", "cancelled")
+        or any(query.is_write and query.alias in rolled_back for query in call.queries)
+        or any(callback.alias in rolled_back for callback in call.on_commit)
+    )

@@ -1,0 +1,180 @@
+"""The place for what stands below the tree: the findings, and what the tree does not hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.text import Text
+
+from signal_tracer.findings import Finding, Found, Level
+from signal_tracer.showing.console.page import BLANK, GAP, Line, Spelling, note
+from signal_tracer.showing.console.tree import ALARMS
+from signal_tracer.showing.outline import Counts
+from signal_tracer.trace import Trace
+from signal_tracer.wording import plural
+
+UNHEARD_LINES = 5
+MOST_CHANGES = 5
+LEVELS: dict[Level, str] = {"error": "bold red", "warning": "bold yellow", "info": "cyan"}
+
+
+class Notes:
+    """What is said about a trace as a whole."""
+
+    def __init__(self, trace: Trace, counted: Counts, spelling: Spelling) -> None:
+        self.trace = trace
+        self.counted = counted
+        self.spelling = spelling
+        self.clean = spelling.clean
+        self.place = spelling.place
+        self.signs = spelling.signs
+
+    def findings(self, found: Found) -> Iterator[Line]:
+        """Each with its place and what to do, the worst first."""
+        if found.shown:
+            first, *others = _levels(found.shown)
+            heading = Text.assemble(("Findings: ", "bold"), first)
+            yield Line([heading, *others], self.signs.joint)
+        for finding in found.shown:
+            style = LEVELS[finding.level]
+            times = f" {self.signs.times} {finding.count}" if finding.count > 1 else ""
+            title = [
+                Text.assemble((finding.level, style), f" {finding.slug}", (times, "bold cyan"))
+            ]
+            if finding.location:
+                function = self.clean(finding.location.function)
+                title.append(Text(f"{self.place(finding.location)} in {function}", "dim"))
+            alarm = "" if finding.level == "info" else style
+            yield Line(title, guides_below=BLANK, alarm=alarm)
+            yield self.below(Text(self.words(finding.message)))
+            yield self.below(Text(self.words(finding.advice)), self.signs.arrow)
+        if found.hidden:
+            number = plural(len(found.hidden), "finding is", "findings are")
+            yield note(f"{number} hidden by IGNORE_FINDINGS in SIGNAL_TRACER.")
+
+    def words(self, text: str) -> str:
+        return self.clean(text.replace("µ", self.signs.micro))
+
+    def below(self, text: Text, start: str = "") -> Line:
+        return Line([text], guides=f"{BLANK}{start}", guides_below=BLANK + " " * len(start))
+
+    def notes(self) -> Iterator[Line]:
+        """What the tree does not hold, and what to do about it."""
+        trace, counted = self.trace, self.counted
+        left_out = counted.omitted or counted.excluded or trace.unwatched
+        if not counted.dispatches and counted.unheard:
+            yield note(
+                "Signals were sent, but no receiver was called for any of them. If one should "
+                "have been: is its module imported in AppConfig.ready(), and is it connected to "
+                "this signal and this sender?"
+            )
+        elif not counted.dispatches and not left_out:
+            yield note(
+                "No signal was sent. Save a model or send a signal of your own while the trace "
+                "runs. For what other threads send, use trace_signals(all_threads=True)."
+            )
+        yield from self.unheard()
+        yield from self.connection_changes()
+        for each in trace.unwatched:
+            yield note(
+                f"{self.clean(f'{each.signal}.{each.method}')} ran receivers "
+                f"{plural(each.count, 'time')}. They are not in this trace: it is a method of "
+                "the signal's own class, not one of Django's.",
+                is_alarm=True,
+            )
+        if counted.excluded:
+            yield note(
+                f"{_dispatches(counted.excluded)} left out by EXCLUDE_SIGNALS. Change its "
+                "patterns in SIGNAL_TRACER to see what they hide."
+            )
+        if counted.omitted:
+            yield note(
+                f"{_dispatches(counted.omitted)} not kept, because the trace was full. Raise "
+                "MAX_DISPATCHES in SIGNAL_TRACER to keep more.",
+                is_alarm=True,
+            )
+        if trace.omitted_others:
+            yield note(
+                f"{trace.omitted_others:,} more bypasses, callbacks, near misses or connection "
+                "changes not kept, because there were too many.",
+                is_alarm=True,
+            )
+        if counted.too_deep:
+            yield note(
+                f"{_dispatches(counted.too_deep)} not kept, being nested more than 100 "
+                "deep. Does a receiver send the signal that it receives?",
+                is_alarm=True,
+            )
+        if counted.faults:
+            yield note(
+                f"The tracer itself failed {plural(counted.faults, 'time')}: something may be "
+                'missing here. Please report what the logger "signal_tracer" says about it.',
+                is_alarm=True,
+            )
+
+    def unheard(self) -> Iterator[Line]:
+        # Those that a receiver nearly heard first: they must not be among the rest.
+        pairs = sorted(self.trace.unheard, key=lambda each: (not each.near_misses, -each.count))
+        label = "unheard:"
+        for each in pairs[:UNHEARD_LINES]:
+            parts = [
+                Text(self.clean(each.signal)),
+                Text(f"sender={self.clean(each.sender)}"),
+                Text(f"{self.signs.times} {each.count}"),
+            ]
+            yield Line(parts, " ", f"{label} ", " " * (len(label) + len(BLANK)))
+            label = " " * len(label)
+            for miss in each.near_misses:
+                style = ALARMS["NEAR MISS"]
+                parts = [Text(self.clean(miss.receiver)), Text("NEAR MISS", style)]
+                yield Line(parts, GAP, f"{label}    ", " " * (len(label) + 7), alarm=style)
+                yield Line([Text(self.spelling.reason(miss), "dim")], guides=f"{label}       ")
+        rest = pairs[UNHEARD_LINES:]
+        if rest:
+            more = plural(len(rest), "more (signal, sender) pair")
+            dispatches = plural(sum(each.count for each in rest), "dispatch", "dispatches")
+            yield Line([Text(f"and {more}, {dispatches}")], guides=f"{label} ")
+
+    def connection_changes(self) -> Iterator[Line]:
+        """Who was connected and disconnected: the tree shows dispatches only."""
+        for label, action in (("connected:", "connect"), ("disconnected:", "disconnect")):
+            times = Counter(
+                (each.receiver, each.signal, each.sender, each.called_from)
+                for each in self.trace.connection_changes
+                # One that found nothing to disconnect is a finding, and changed nothing.
+                if each.action == action and each.was_connected is not False
+            )
+            for (receiver, signal, sender, called_from), number in [*times.items()][:MOST_CHANGES]:
+                parts = [receiver, f"to {signal}" if action == "connect" else f"from {signal}"]
+                parts.append(f"sender={sender}")
+                if called_from:
+                    parts.append(f"at {self.place(called_from)}")
+                if number > 1:
+                    parts.append(f"{self.signs.times} {number}")
+                below = " " * (len(label) + len(BLANK))
+                yield Line([Text(self.clean(each)) for each in parts], " ", f"{label} ", below)
+                label = " " * len(label)
+            rest = [*times.values()][MOST_CHANGES:]
+            if rest:
+                yield Line([Text(f"and {sum(rest)} more")], guides=f"{label} ")
+
+
+def worst_of(findings: Sequence[Finding]) -> Text:
+    """``3 findings``, in the colour of the worst, which is the first."""
+    return Text(plural(len(findings), "finding"), LEVELS[findings[0].level])
+
+
+def _levels(findings: Iterable[Finding]) -> list[Text]:
+    """``2 errors``, ``1 warning``: how many there are of each level, the worst first."""
+    counted = Counter(finding.level for finding in findings)
+    return [
+        Text(f"{counted[level]} info" if level == "info" else plural(counted[level], level), style)
+        for level, style in LEVELS.items()
+        if counted[level]
+    ]
+
+
+def _dispatches(number: int) -> str:
+    """The start of a sentence about ``number`` dispatches."""
+    return "1 dispatch was" if number == 1 else f"{number} dispatches were"

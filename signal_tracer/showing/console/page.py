@@ -1,0 +1,238 @@
+"""The place for where everything goes in a terminal: columns, guides, where long lines break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import ConsoleOptions
+from rich.text import Text
+
+from signal_tracer.trace import Location, NearMiss
+from signal_tracer.wording import format_duration, place_of
+
+MIN_WIDTH = 80
+MAX_WIDTH = 140  # beyond it, a time is too far from the name it belongs to
+WIDE = 130  # from here on, locations and own times have columns of their own
+LEAST_TEXT = 30  # what a title keeps at any depth: guides give way to it
+LEAST_ROOM = 8  # a line is never broken into less
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The characters that are ours; which, depends on what the stream can encode."""
+
+    fork: str
+    corner: str
+    bar: str
+    joint: str
+    times: str
+    micro: str
+    arrow: str
+
+
+UNICODE = Signs("├─ ", "└─ ", "│  ", " · ", "\N{MULTIPLICATION SIGN}", "µ", "→ ")
+ASCII = Signs("|- ", "`- ", "|  ", ", ", "x", "u", "> ")
+BLANK = "   "  # as wide as a guide
+
+
+# What a receiver is connected to, seen from the sender that sent.
+RELATIONS = {
+    "connected_to_parent": "a parent class of the sender",
+    "connected_to_child": "a child class of the sender",
+    "connected_to_proxy": "a proxy of the sender",
+    "connected_to_concrete": "which the sender is a proxy of",
+    "connected_to_class": "the class of the sender",
+    "connected_to_instance": "an instance of the sender",
+    "connected_to_model": "a model, and not the table between two",
+}
+
+
+class Spelling:
+    """How names, places and times are written so that a terminal shows them, and obeys none."""
+
+    def __init__(self, options: ConsoleOptions) -> None:
+        self.is_ascii = options.ascii_only
+        self.is_wide = options.max_width >= WIDE
+        self.signs = ASCII if options.ascii_only else UNICODE
+
+    def place(self, location: Location) -> str:
+        return self.clean(place_of(location))
+
+    def duration(self, seconds: float) -> str:
+        return format_duration(seconds).replace("µ", self.signs.micro)
+
+    def reason(self, miss: NearMiss) -> str:
+        """Why a receiver was not called."""
+        if miss.reason in RELATIONS:
+            connected_to = self.clean(miss.connected_to or "another sender")
+            return f"connected to {connected_to}, {RELATIONS[miss.reason]}"
+        return "muted" if miss.reason == "muted" else "an earlier receiver raised"
+
+    def clean(self, text: str) -> str:
+        """``text`` with all that a terminal would obey, or could not show, escaped."""
+        return "".join(
+            each
+            if each.isprintable() and (each.isascii() or not self.is_ascii)
+            else each.encode("unicode_escape").decode("ascii")
+            for each in text
+        )
+
+
+@dataclass(slots=True)
+class Line:
+    """A title, a detail or a note before it is laid out; one too long breaks between its parts."""
+
+    parts: list[Text]
+    joint: str = GAP
+    guides: str = ""
+    guides_below: str = ""
+    depth: int = 0
+    alarm: str = ""
+    is_title: bool = False
+    location: str = ""
+    own_time: str = ""
+    time: Text = field(default_factory=Text)
+
+
+def note(sentence: str, *, is_alarm: bool = False) -> Line:
+    return Line([Text(sentence)], alarm="bold yellow" if is_alarm else "")
+
+
+class Page:
+    """Where everything goes: the columns, the guides, the breaking of long lines."""
+
+    def __init__(self, max_width: int, title: str, time: str, lines: list[Line]) -> None:
+        self.title = title
+        self.time = time
+        self.lines = lines
+        self.time_width = max(len(each) for each in (time, *(line.time.plain for line in lines)))
+        self.location_width = max((cell_len(line.location) for line in lines), default=0)
+        self.own_width = self.time_width if any(line.own_time for line in lines) else 0
+        self.columns_width = sum(
+            len(GAP) + width
+            for width in (self.location_width, self.own_width, self.time_width)
+            if width
+        )
+        needed = max((self.needed(line) for line in lines), default=0)
+        self.width = min(max_width, MAX_WIDTH, max(MIN_WIDTH, needed))
+        room = self.width - len(GAP) - self.columns_width - LEAST_TEXT
+        self.most_guides = max(1, room // len(BLANK))
+        self.deepest = max((line.depth for line in lines), default=0)
+
+    def needed(self, line: Line) -> int:
+        """The width that shows ``line`` unbroken."""
+        parts = sum(len(line.joint) + each.cell_len for each in line.parts) - len(line.joint)
+        columns = self.columns(line.location, line.own_time, line.time).cell_len
+        return len(GAP) + len(line.guides) + parts + (columns if line.is_title else 0)
+
+    def header(self, counts: list[Text], joint: str) -> Iterator[Text]:
+        room = self.width - len(GAP) - self.time_width
+        first, *rest = flowed([Text(self.title, "bold")], "", room, room)
+        yield self.beside(first, Text(self.time, "bold"))
+        yield from rest
+        yield from flowed(counts, joint, self.width, self.width)
+
+    def tree(self) -> Iterator[Text]:
+        if not self.lines:
+            return
+        yield self.headings()
+        for line in self.lines:
+            yield from self.laid_out(line)
+
+    def headings(self) -> Text:
+        """What the columns hold; a blank line where the times stand alone."""
+        if not (self.location_width or self.own_width):
+            return Text()
+        headings = self.columns("sent from / defined at", "own", Text("time"))
+        headings.stylize("dim")
+        return self.beside(Text(), headings)
+
+    def section(self, lines: Iterable[Line]) -> Iterator[Text]:
+        """What stands below the tree, set off by a blank line if there is any."""
+        for number, line in enumerate(lines):
+            if not number:
+                yield Text()
+            yield from self.laid_out(line)
+
+    def hidden_levels(self) -> Iterator[Line]:
+        if self.deepest > self.most_guides:
+            yield note(
+                f"A number such as +{self.deepest - self.most_guides} in front of a line counts "
+                "levels of nesting for which this terminal has no room."
+            )
+
+    def laid_out(self, line: Line) -> Iterator[Text]:
+        start, start_below = line.guides, line.guides_below
+        hidden = line.depth - self.most_guides
+        if hidden > 0:
+            # A detail has one guide more than its title, what a title goes on with has two.
+            more, more_below = (0, 2) if line.is_title else (1, 1)
+            mark = f"+{hidden} "
+            start_below = start_below[-len(BLANK) * (self.most_guides + more_below) :]
+            start_below = start_below.rjust(len(start_below) + len(mark))
+            start = start[-len(BLANK) * (self.most_guides + more) :]
+            start = (mark if line.is_title else " " * len(mark)) + start
+        columns = self.columns(line.location, line.own_time, line.time) if line.is_title else None
+        room = self.width - len(GAP) - (columns.cell_len if columns else 0)
+        first, *rest = flowed(line.parts, line.joint, room - len(start), room - len(start_below))
+        gutter = "! " if line.alarm else GAP
+        text = Text.assemble((gutter, line.alarm), (start, "dim"), first)
+        yield self.beside(text, columns) if columns else text
+        for each in rest:
+            yield Text.assemble(GAP, (start_below, "dim"), each)
+
+    def columns(self, location: str, own_time: str, time: Text) -> Text:
+        columns = Text()
+        if location and self.location_width:  # without one, the title may take its room
+            columns.append(GAP + set_cell_size(location, self.location_width), "dim")
+        if self.own_width:
+            columns.append(GAP + own_time.rjust(self.own_width))
+        space = " " * (len(GAP) + self.time_width - time.cell_len)
+        return columns.append(space).append_text(time)
+
+    def beside(self, text: Text, columns: Text) -> Text:
+        """``text`` with ``columns`` at the right edge."""
+        space = " " * (self.width - text.cell_len - columns.cell_len)
+        line = Text.assemble(text, space, columns)
+        line.rstrip()
+        return line
+
+
+def flowed(parts: Sequence[Text], joint: str, first: int, rest: int) -> list[Text]:
+    """``parts`` in lines of ``first``, then ``rest`` cells, broken between parts where it can."""
+    # On a terminal too narrow for the guides, rich breaks what is still too wide.
+    first, rest = max(first, LEAST_ROOM), max(rest, LEAST_ROOM)
+    lines = [Text()]
+    for part in parts:
+        room = first if len(lines) == 1 else rest
+        if not lines[-1].plain:
+            lines[-1:] = broken(part, room, rest)
+        elif lines[-1].cell_len + len(joint) + part.cell_len <= room:
+            lines[-1].append(joint, "dim").append_text(part)
+        else:
+            lines += broken(part, rest, rest)
+    return lines
+
+
+def broken(text: Text, first: int, rest: int) -> list[Text]:
+    """``text`` as lines, broken at spaces, else behind dots and slashes, else anywhere."""
+    plain = text.plain
+    cuts: list[int] = []
+    start, room = 0, first
+    while cell_len(plain[start:]) > room:
+        end = start + 1
+        while cell_len(plain[start : end + 1]) <= room:
+            end += 1
+        space = plain.rfind(" ", start, end + 1) + 1
+        soft = max(plain.rfind(each, start, end) + 1 for each in "./,")
+        # A space far back would leave most of the line empty.
+        start = space if space > start + room // 2 else soft if soft > start else end
+        cuts.append(start)
+        room = rest
+    lines = list(text.divide(cuts))
+    for line in lines:
+        line.rstrip()
+    return lines

@@ -1,0 +1,71 @@
+"""The place for how numbers, times and places are spelled, the same in every output."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+from signal_tracer.records import Bypass, Location, TracebackLine
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """``1 query``, ``2 queries``: ``many`` is needed where an "s" does not do."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``; each name once, in the order given."""
+    *most, last = dict.fromkeys(names)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def format_duration(seconds: float) -> str:
+    """Three digits and a unit: ``85 µs``, ``12.3 ms``, ``1.24 s``."""
+    rounded = float(f"{seconds:.3g}")  # first, so that 999.9 µs becomes 1.00 ms
+    if rounded < 0.001:
+        return f"{rounded * 1_000_000:.0f} µs"
+    amount, unit = (rounded * 1000, "ms") if rounded < 1 else (rounded, "s")
+    decimals = 2 if amount < 10 else 1 if amount < 100 else 0
+    return f"{amount:.{decimals}f} {unit}"
+
+
+def short_path(file: str) -> str:
+    """``file`` as a person would name it: within its installed package or the current directory."""
+    installed = re.split(r"[/\\](?:site|dist)-packages[/\\]", file)
+    if len(installed) > 1:
+        return installed[-1]
+    try:
+        here = os.path.join(os.getcwd(), "")
+    except OSError:  # the current directory was removed
+        return file
+    return file.removeprefix(here)
+
+
+def place_of(location: Location | None) -> str:
+    """``shop/receivers.py:12``; an unknown one says so."""
+    return f"{short_path(location.file)}:{location.line}" if location else "a line not recorded"
+
+
+def innermost_of_project(traceback: Sequence[TracebackLine]) -> TracebackLine:
+    """The innermost line under the current directory; failing that, one of no installed package."""
+    not_installed = [line for line in traceback if "-packages" not in line.location.file]
+    of_project = [
+        line for line in not_installed if not os.path.isabs(short_path(line.location.file))
+    ]
+    return (of_project or not_installed or traceback)[-1]
+
+
+def arguments_of(bypass: Bypass) -> str:
+    """``(ignore_conflicts=True)``: what of the arguments changed the meaning of the operation."""
+    return f"({', '.join(f'{option}=True' for option in bypass.options)})"
+
+
+def rows_of(bypasses: Iterable[Bypass]) -> str:
+    """``50 rows``: how many all of them changed together; empty if that is not known of any."""
+    numbers = [each.rows for each in bypasses]
+    known = [number for number in numbers if number is not None]
+    if not known:
+        return ""
+    at_least = "at least " if len(known) < len(numbers) else ""
+    return at_least + plural(sum(known), "row")

@@ -1,0 +1,248 @@
+"""What receivers cost: time, queries in loops, writes, event loops."""
+
+# ruff: noqa: E501  The expected messages are as long as they are.
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from telling import at, call, queries, sent, told, traced
+
+from signal_tracer.findings.costs import short_sql
+from signal_tracer.records import Method
+from signal_tracer.trace import Query
+
+SELECT = 'SELECT "shop_stock"."id" FROM "shop_stock" WHERE "shop_stock"."id" = %s'
+UPDATE = 'UPDATE "shop_stock" SET "left" = %s WHERE "shop_stock"."id" = %s'
+
+
+# Slow receivers
+
+
+def test_a_slow_receiver_is_told_with_its_slowest_call() -> None:
+    trace = traced(
+        sent(call(own_time=0.0123)), sent(call(own_time=0.0456)), sent(call(own_time=0.00999))
+    )
+    [finding] = trace.findings()
+
+    assert told(trace) == [
+        (
+            "warning slow-receiver: shop.receivers.index took 45.6 ms of its own; the limit is "
+            "10.0 ms. x 2"
+        )
+    ]
+    assert finding.location == at(7)
+    assert finding.record is trace.dispatches[1].receiver_calls[0]
+    assert finding.advice == (
+        "Leave the slow part of shop.receivers.index (shop/receivers.py:7) to a task (Celery, "
+        "Django's tasks) that transaction.on_commit() starts."
+    )
+
+
+def test_a_receiver_that_is_slow_because_of_its_queries_is_told_so() -> None:
+    slow = call(own_time=0.02, queries=queries(SELECT, 2, duration=0.005))
+    trace = traced(sent(slow))
+    [finding] = trace.findings()
+
+    assert told(trace) == [
+        (
+            "warning slow-receiver: shop.receivers.index took 20.0 ms of its own, and 10.0 ms of that "
+            "in 2 queries; the limit is 10.0 ms."
+        )
+    ]
+    assert finding.advice.startswith("Make the queries of shop.receivers.index")
+
+
+@pytest.mark.parametrize(
+    "quick",
+    [
+        call(own_time=0.0099, duration=0.0099),
+        call(own_time=0.001, duration=5.0),  # what it nested took that long
+    ],
+)
+def test_a_receiver_under_the_limit_is_not_slow(quick: object) -> None:
+    assert told(traced(sent(quick))) == []
+
+
+# Queries in loops
+
+
+def test_the_same_query_five_times_in_a_call_is_a_loop() -> None:
+    trace = traced(sent(call(queries=[*queries(SELECT, 5), *queries("SELECT 1", 4)])))
+    [finding] = trace.findings()
+
+    assert told(trace) == [
+        f"warning query-in-loop: shop.receivers.index ran the same query 5 times in one call: {SELECT}"
+    ]
+    assert finding.location == at(7)
+    assert finding.record is trace.dispatches[0].receiver_calls[0]
+    assert finding.advice == (
+        "In shop.receivers.index (shop/receivers.py:7), fetch before the loop what it needs: "
+        "select_related(), prefetch_related(), in_bulk() or filter(pk__in=...)."
+    )
+
+
+def test_a_loop_is_told_by_the_call_that_ran_it_most_often() -> None:
+    trace = traced(*(sent(call(queries=queries(SELECT, times))) for times in (5, 2, 7)))
+
+    assert told(trace) == [
+        (
+            "warning query-in-loop: shop.receivers.index ran the same query 7 times in one call: "
+            f"{SELECT} x 2"
+        )
+    ]
+    assert trace.findings()[0].record is trace.dispatches[2].receiver_calls[0]
+
+
+def test_a_loop_that_writes_has_another_remedy() -> None:
+    trace = traced(sent(call(queries=queries(UPDATE, 6, is_write=True))), ignore=("writes-*",))
+    finding = trace.findings()[0]
+
+    assert finding.slug == "query-in-loop"
+    assert finding.advice == (
+        "In shop.receivers.index (shop/receivers.py:7), collect what the loop changes and write it "
+        "at once: bulk_create(), bulk_update() or update(), unless receivers wait for its rows."
+    )
+
+
+def test_the_same_query_in_call_after_call_counts_from_ten_on() -> None:
+    trace = traced(*(sent(call(queries=queries(SELECT, 2))) for _ in range(5)))
+
+    assert told(trace) == [
+        (
+            "warning query-in-loop: shop.receivers.index ran the same query 10 times in 5 calls: "
+            f"{SELECT}"
+        )
+    ]
+    assert told(traced(*trace.dispatches[:4], sent(call(queries=queries(SELECT))))) == []
+
+
+def test_the_statements_that_a_receiver_repeats_are_one_finding_of_a_kind() -> None:
+    selects = [f"SELECT {number}" for number in (1, 2, 3)]
+    looped = [query for number, sql in enumerate(selects) for query in queries(sql, 5 + number)]
+
+    assert told(traced(sent(call(queries=looped)))) == [
+        (
+            "warning query-in-loop: shop.receivers.index ran the same query 7 times in one call: "
+            "SELECT 3; and 2 more like it"
+        )
+    ]
+    repeated = [sent(call(queries=[Query("SELECT 1"), Query("SELECT 2")])) for _ in range(10)]
+    assert told(traced(*repeated)) == [
+        (
+            "warning query-in-loop: shop.receivers.index ran the same query 10 times in 10 calls: "
+            "SELECT 1; and 1 more like it"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        queries(SELECT, 4),
+        [*queries(SELECT, 4), *queries(SELECT, 4, alias="logs")],
+        [Query(f"SELECT {number}") for number in range(20)],
+        queries("SAVEPOINT s1", 20),
+        queries("BEGIN", 20),
+        [Query(UPDATE, batch_size=500)],
+    ],
+    ids=[
+        "four times",
+        "on two databases",
+        "different",
+        "savepoints",
+        "transactions",
+        "executemany",
+    ],
+)
+def test_queries_that_are_no_loop_are_not_told(others: list[Query]) -> None:
+    assert told(traced(sent(call(queries=others)))) == []
+
+
+def test_two_receivers_that_run_the_same_query_are_two_matters() -> None:
+    other = call("shop.receivers.other", defined_at=at(9), queries=queries(SELECT, 4))
+
+    assert told(traced(sent(call(queries=queries(SELECT, 4)), other))) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "shown"),
+    [
+        ("SELECT 1", "SELECT 1"),
+        ("SELECT\n  1", "SELECT 1"),
+        (f'SELECT {"a, " * 80}b FROM "t" WHERE x', 'SELECT ... FROM "t" WHERE x'),
+        ("INSERT INTO t (a)" + " " + "b" * 200, "INSERT INTO t (a) " + "b" * 142 + "..."),
+        (
+            f"SELECT (SELECT 1 FROM u){', a' * 80} FROM t",
+            "SELECT (SELECT 1 FROM u)" + ", a" * 45 + ",...",
+        ),
+    ],
+)
+def test_long_sql_is_cut_where_it_says_least(sql: str, shown: str) -> None:
+    assert short_sql(sql) == shown
+
+
+# Writes
+
+
+def test_a_receiver_that_writes_is_told_with_the_tables() -> None:
+    wrote = [
+        Query('INSERT INTO "shop_log" ("a") VALUES (%s)', is_write=True),
+        Query(UPDATE, is_write=True),
+        Query("DELETE FROM `shop_cart` WHERE 1", is_write=True),
+        Query("WITH gone AS (DELETE FROM x) SELECT 1", is_write=True),
+        Query(UPDATE, is_write=True),
+        Query(SELECT),
+    ]
+    trace = traced(sent(call(queries=wrote)), sent(call(queries=wrote[:1])))
+    [finding] = trace.findings()
+
+    assert told(trace) == [
+        (
+            "info writes-in-receiver: shop.receivers.index wrote to the database: "
+            "INSERT INTO shop_log, UPDATE shop_stock, DELETE FROM shop_cart and WITH. x 2"
+        )
+    ]
+    assert finding.location == at(7)
+    assert finding.record is trace.dispatches[0].receiver_calls[0]
+
+
+def test_a_locking_read_is_no_write() -> None:
+    assert told(traced(sent(call(queries=queries(f"{SELECT} FOR UPDATE"))))) == []
+
+
+def test_what_a_nested_receiver_wrote_is_its_own_matter() -> None:
+    inner = call("shop.receivers.inner", queries=queries(UPDATE, is_write=True))
+
+    assert [each.names for each in traced(sent(call(dispatches=[sent(inner)]))).findings()] == [
+        ("shop.receivers.inner",)
+    ]
+
+
+# Async
+
+
+@pytest.mark.parametrize("method", ["send", "send_robust"])
+def test_an_async_receiver_under_a_sync_send_is_told(method: Method) -> None:
+    trace = traced(*[sent(call(is_async=True), method=method)] * 3)
+    [finding] = trace.findings()
+
+    assert told(trace) == [
+        (
+            f"info async-bridge: shop.receivers.index is async, and shop.signals.paid was sent with "
+            f"{method}(). x 3"
+        )
+    ]
+    assert finding.location == at(30, "shop/views.py", "pay")
+    assert finding.record is trace.dispatches[0].receiver_calls[0]
+    assert finding.advice == (
+        f"From async code, await a{method}() at shop/views.py:30. Otherwise make the receiver a "
+        "plain function."
+    )
+
+
+@pytest.mark.parametrize("method", ["asend", "asend_robust"])
+def test_an_async_receiver_under_an_async_send_needs_no_bridge(method: Method) -> None:
+    assert told(traced(sent(call(is_async=True), method=method))) == []
+    assert told(traced(replace(sent(call()), method="send"))) == []
