@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import bulk, queries, recording, signals
+from signal_tracer.collecting import bulk, queries, recording, signals, transactions
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
@@ -20,7 +20,7 @@ from signal_tracer.trace import Request, Role, Trace
 __all__ = ["trace_signals", "uninstall"]
 
 # What watches Django, together from the first trace on.
-_WATCHING = (signals, queries, bulk)
+_WATCHING = (signals, queries, bulk, transactions)
 
 
 class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress
@@ -57,6 +57,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         config = read_config()
         for each in _WATCHING:
             each.install()
+        transactions.look_around()
         recorder = Recorder(config)
         self._root = Root(recorder, recording.nearest_running(current.get()))
         self._token = current.set(self._root)

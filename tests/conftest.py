@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
+from django.db.transaction import Atomic
 from django.dispatch import Signal
 
 from signal_tracer import tracer
 from signal_tracer.collecting import recording
 
+CLASSES = (Signal, CursorWrapper, QuerySet, Atomic, BaseDatabaseWrapper)
+# pytest-django changes this itself, so that only tests that ask for a database have one.
+NOT_OURS = {"ensure_connection"}
 # Taken before the first trace, so these are Django's own.
-ORIGINALS = {cls: dict(vars(cls)) for cls in (Signal, CursorWrapper, QuerySet)}
+ORIGINALS = {cls: dict(vars(cls)) for cls in CLASSES}
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +35,7 @@ def django_is_put_back() -> Iterator[None]:
     left = [
         (cls, name)
         for cls, originals in ORIGINALS.items()
-        for name in originals.keys() | vars(cls).keys()
+        for name in (originals.keys() | vars(cls).keys()) - NOT_OURS
         if vars(cls).get(name) is not originals.get(name)
     ]
     for cls, name in left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType
 
 from signal_tracer.collecting import recording
@@ -20,6 +20,7 @@ from signal_tracer.collecting.recording import (
     MissInfo,
     ReceiverInfo,
     Recorder,
+    Span,
 )
 from signal_tracer.trace import (
     Bypass,
@@ -29,6 +30,7 @@ from signal_tracer.trace import (
     Error,
     Location,
     NearMiss,
+    OnCommit,
     Outcome,
     Query,
     Reason,
@@ -103,6 +105,7 @@ class _Reading:
         return found
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
+        spans = () if record.here is None else record.here.spans
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
         not_run = [call.info for call in record.calls if record.stopped and not call.started]
@@ -125,6 +128,9 @@ class _Reading:
             ],
             error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
+            in_atomic=_aliases(spans),
+            rolled_back=_aliases(span for span in spans if span.was_undone()),
+            on_commit=None if record.here is None else record.here.callback,
         )
 
     def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:
@@ -165,7 +171,25 @@ class _Reading:
             queries=queries,
             omitted_queries=omitted_queries,
             bypasses=self.bypasses(record.activity),
+            on_commit=self._callbacks(record.activity),
         )
+
+    def _callbacks(self, activity: Activity | None) -> list[OnCommit]:
+        if activity is None:
+            return []
+        return [
+            OnCommit(
+                callback=each.name,
+                alias=each.alias,
+                defined_at=each.defined_at,
+                registered_at=self._since_start(each.registered),
+                outcome=each.outcome,
+                ran_at=self._since_start(each.started) if each.started else None,
+                duration=self._seconds(each.started, each.stopped) if each.started else 0.0,
+            )
+            for each in list(activity.callbacks)
+            if each.registered <= self._until
+        ]
 
     def _queries(self, activity: Activity | None) -> tuple[list[Query], int]:
         """Those that were kept, and how many were not."""
@@ -258,6 +282,10 @@ class _Reading:
 
     def _seconds(self, started: int, stopped: int) -> float:
         return max((stopped or self._until) - started, 0) / 1e9
+
+
+def _aliases(spans: Iterable[Span]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(span.alias for span in spans))
 
 
 def _time_covered(dispatches: list[Dispatch], start: float, duration: float) -> float:

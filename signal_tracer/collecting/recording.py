@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import threading
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -187,12 +188,88 @@ class CallRecord:
         self.failure = Failure(outcome, capture_error(error, self.recorders))
 
 
+class Span:
+    """A stretch of work in a database that is undone together.
+
+    ``sid`` is its savepoint, ``None`` from the ``BEGIN`` on; ``depth`` the number of atomic blocks
+    around it. It lives as long as the dispatches that were sent in it, and only grows by a flag.
+    """
+
+    __slots__ = ("alias", "depth", "is_rolled_back", "parent", "sid")
+
+    def __init__(self, alias: str, parent: Span | None, sid: str | None, depth: int) -> None:
+        self.alias = alias
+        self.parent = parent
+        self.sid = sid
+        self.depth = depth
+        self.is_rolled_back = False
+
+    def was_undone(self) -> bool:
+        span: Span | None = self
+        while span is not None:
+            if span.is_rolled_back:
+                return True
+            span = span.parent
+        return False
+
+
+class Here:
+    """Where a dispatch is sent: in which spans, and by which ``on_commit()`` callback.
+
+    The callback sends what it sends at ``node``; all below that is sent at ``below``.
+    """
+
+    __slots__ = ("below", "callback", "node", "spans")
+
+    def __init__(
+        self,
+        spans: tuple[Span, ...],
+        callback: str | None = None,
+        node: Node | None = None,
+        below: Here | None = None,
+    ) -> None:
+        self.spans = spans
+        self.callback = callback
+        self.node = node
+        self.below = below
+
+    def of(self, node: Node) -> Here | None:
+        """The same for a dispatch that is sent at ``node``."""
+        if self.callback is None or node is self.node:
+            return self
+        # A trace that began inside the callback, or one of the whole process.
+        return self if type(node) is Root and node.outer is self.node else self.below
+
+
+class _Place(threading.local):
+    """What the dispatches of one thread are to remember; ``transactions`` keeps it up to date."""
+
+    def __init__(self) -> None:
+        self.here: Here | None = None
+        # The open spans of each connection, by its id.
+        self.stacks: dict[int, Any] = {}
+        # The on_commit() callback that runs, and the node at which it does.
+        self.callback: str | None = None
+        self.node: Node | None = None
+        self.running: object = None
+
+
+place = _Place()
+
+
+def leave_places() -> None:
+    """Forget the transactions of all threads."""
+    global place
+    place = _Place()
+
+
 class DispatchRecord:
     """One dispatch. It is linked into its traces once a receiver is called for it."""
 
     __slots__ = (
         "calls",
         "error",
+        "here",
         "in_django",
         "infos",
         "instruction",
@@ -243,6 +320,7 @@ class DispatchRecord:
         self.near_misses: list[MissInfo] | None = None
         self.error: CapturedError | None = None
         self.unwatched: list[str] | None = None
+        self.here: Here | None = None
         # Of the receivers that are to run, while the dispatch is open.
         self.infos = NO_INFOS
         # Whether Django's own loop runs the receivers now, not one of a subclass.
@@ -591,7 +669,7 @@ def open_dispatch(
     kwargs = recorder.capture.kwargs(named)
     if not recorder.config.record_locations:
         site = None
-    return DispatchRecord(
+    record = DispatchRecord(
         node,
         recorders.below or recorders.go_below(),
         name,
@@ -602,6 +680,10 @@ def open_dispatch(
         None if site is None else site.f_code,
         0 if site is None else site.f_lasti,
     )
+    here = place.here
+    if here is not None:
+        record.here = here.of(node)
+    return record
 
 
 def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object) -> None:

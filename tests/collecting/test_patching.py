@@ -11,8 +11,10 @@ from unittest import mock
 
 import django
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
+from django.db.transaction import Atomic
 from django.dispatch import Signal
 
 from signal_tracer import trace_signals
@@ -397,6 +399,15 @@ def test_every_function_of_django_that_we_replace_keeps_its_name_and_signature()
 # What is watched beside the signals
 
 WATCHED: list[tuple[type, str]] = [
+    (Atomic, "__enter__"),
+    (Atomic, "__exit__"),
+    (BaseDatabaseWrapper, "close"),
+    (BaseDatabaseWrapper, "on_commit"),
+    (BaseDatabaseWrapper, "rollback"),
+    (BaseDatabaseWrapper, "run_and_clear_commit_hooks"),
+    (BaseDatabaseWrapper, "savepoint"),
+    (BaseDatabaseWrapper, "savepoint_commit"),
+    (BaseDatabaseWrapper, "savepoint_rollback"),
     (CursorWrapper, "_execute"),
     (CursorWrapper, "_executemany"),
     (CursorWrapper, "callproc"),
