@@ -64,9 +64,7 @@ def _is_idle() -> bool:
 
 def _stack_of(connection: Any) -> _Stack | None:
     stack: _Stack | None = recording.place.stacks.get(id(connection))
-    if stack is not None and stack.connection() is not connection:
-        return None
-    return stack
+    return stack if stack is not None and stack.connection() is connection else None
 
 
 def _first_span(connection: Any) -> _Stack | None:
@@ -89,7 +87,7 @@ def _forget(connection: Any) -> None:
 def _note_place() -> None:
     """What the dispatches of this thread are to remember from now on."""
     place = recording.place
-    spans = tuple(stack.spans[-1] for stack in place.stacks.values())
+    spans = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
     here = Here(spans) if spans else None
     if place.callback is not None:
         here = Here(spans, place.callback, place.node, here)

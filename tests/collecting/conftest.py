@@ -28,5 +28,4 @@ def books(library_tables: None, db: None) -> None:
 def committed_books(library_tables: None, transactional_db: None) -> Iterator[None]:
     """The same without a transaction around the test; the tables are emptied afterwards."""
     yield
-    for model in reversed(library.MODELS):
-        model._default_manager.all()._raw_delete("default")  # type: ignore[attr-defined]  # Django's own
+    library.empty_tables()

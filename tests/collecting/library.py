@@ -99,3 +99,9 @@ class Counted(models.Model):
 
 
 MODELS: list[type[models.Model]] = [Author, Tag, Book, Loan, Novel, Counted]
+
+
+def empty_tables() -> None:
+    through: Any = Book.tags.through
+    for model in (through, *reversed(MODELS)):
+        model._default_manager.all()._raw_delete("default")  # type: ignore[attr-defined]  # Django's own

@@ -101,10 +101,12 @@ class Fault(Exception):
     """What is made to happen in our functions."""
 
 
-def functions() -> dict[types.CodeType, tuple[str, Any]]:
-    """Every plain function and method of the collecting wing, by its code."""
+def functions(
+    modules: tuple[types.ModuleType, ...] = MODULES,
+) -> dict[types.CodeType, tuple[str, Any]]:
+    """Every plain function and method of these modules, by its code."""
     found: dict[types.CodeType, tuple[str, Any]] = {}
-    for module in MODULES:
+    for module in modules:
         short = module.__name__.rpartition(".")[2]
         for name, value in vars(module).items():
             if isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
@@ -517,6 +519,7 @@ recording.Root.__init__
 recording.Root.add
 recording.Unkept.__init__
 recording.Unkept.add
+recording._Place.__init__
 recording.capture_error
 recording.close_dispatch
 recording.close_failed_dispatch
