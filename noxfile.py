@@ -12,7 +12,15 @@ nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
-nox.options.sessions = ["lint", "contracts", "types", "tests", "toolbars", "django_suite"]
+nox.options.sessions = [
+    "lint",
+    "contracts",
+    "types",
+    "tests",
+    "toolbars",
+    "django_suite",
+    "packages",
+]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 DJANGOS = {
@@ -67,6 +75,14 @@ def django_suite(session: nox.Session, django: str) -> None:
             archive.extractall(session.cache_dir, filter="data")
     for option in ([], ["--all-threads"]):
         session.run("python", "tests/django_suite/run.py", str(sources / "tests"), *option)
+
+
+@nox.session
+@nox.parametrize("python,django", [("3.11", "5.2"), ("3.12", "6.0"), ("3.13", "6.1")])
+def packages(session: nox.Session, django: str) -> None:
+    """The signal map of a project with real packages, against a look of one's own."""
+    install(session, "packages", f"django~={django}.0")
+    session.run("python", "-m", "pytest", "tests/packages", env={"PACKAGES": "required"})
 
 
 @nox.session

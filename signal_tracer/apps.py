@@ -10,6 +10,7 @@ class SignalTracerConfig(AppConfig):
     verbose_name = _("Signal tracer")
 
     def ready(self) -> None:
-        from signal_tracer.checks import check_setting
+        from signal_tracer.checks import check_setting, check_signal_map
 
         checks.register(check_setting, "signals")
+        checks.register(check_signal_map, "signals")

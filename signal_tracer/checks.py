@@ -1,16 +1,21 @@
-"""The place for system checks: what is wrong with ``SIGNAL_TRACER``, before a request finds out."""
+"""The place for system checks: what is wrong with the setting, and with the project's receivers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from itertools import groupby
 from typing import Any
 
+from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
 from signal_tracer import conf
-from signal_tracer.findings import slugs
+from signal_tracer.findings import Finding, Level, over_signal_map, slugs
+from signal_tracer.mapping import map_for_check
+from signal_tracer.wording import listed, place_of
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
@@ -18,7 +23,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
 
     E004: a reporter, or the callable in ``ENABLED``, that cannot be imported or called. (E003,
     a panel without its app, is the panel's own check: without the app this one does not run.)
-    E005: an ignored finding that does not exist.
+    E005: an ignored finding that does not exist. W001: a key that this Python cannot honour.
     """
     messages: list[CheckMessage] = [
         Error(
@@ -30,7 +35,18 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     ]
     messages.extend(_check_paths())
     messages.extend(_check_slugs())
+    messages.extend(_check_python())
     return messages
+
+
+def _check_python() -> Iterator[CheckMessage]:
+    if conf.read_config().record_handled_exceptions and sys.version_info < (3, 12):
+        yield checks.Warning(
+            "SIGNAL_TRACER['RECORD_HANDLED_EXCEPTIONS'] records nothing on Python "
+            f"{sys.version_info[0]}.{sys.version_info[1]}, which cannot tell of exceptions.",
+            hint="Use Python 3.12 or newer, or remove the key.",
+            id="signal_tracer.W001",
+        )
 
 
 def _check_paths() -> Iterator[CheckMessage]:
@@ -83,3 +99,61 @@ def _check_slugs() -> Iterator[CheckMessage]:
                 hint=f"Write {slug!r} to hide all of them, or '{slug}:dotted.name' to hide one.",
                 id="signal_tracer.E005",
             )
+
+
+# For SILENCED_SYSTEM_CHECKS: a number that was given away is not given again.
+IDS = {
+    "fragile-receiver": "signal_tracer.E101",
+    "dead-receiver": "signal_tracer.E102",
+    "never-called": "signal_tracer.E103",
+    "duplicate-receiver": "signal_tracer.W104",
+    "robust-crash": "signal_tracer.W105",
+    "receiver-in-models": "signal_tracer.I106",
+    "connected-outside-ready": "signal_tracer.I107",
+    "ignores-raw": "signal_tracer.I108",
+    "catch-all-receiver": "signal_tracer.I109",
+    "hot-signal": "signal_tracer.I110",
+    "undocumented-receiver": "signal_tracer.I111",
+    "unheard-signal": "signal_tracer.I112",
+}
+_MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
+    "error": checks.Error,
+    "warning": checks.Warning,
+    "info": checks.Info,
+}
+_NAMED = 3
+
+
+def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
+    """E101 to I112: the findings over the map of the project's own receivers and signals.
+
+    Those of level "info" are one message a kind: every command that checks would print each.
+    """
+    signal_map = map_for_check().select(project_only=True)
+    found = over_signal_map(signal_map, conf.read_config().ignore_findings).shown
+    messages = []
+    for slug, same in groupby(found, lambda finding: finding.slug):
+        findings = list(same)
+        if findings[0].level == "info" and len(findings) > 1:
+            messages.append(_message(findings[0], _several(findings), _advice_for_several(slug)))
+        else:
+            messages += [_message(each, each.message, each.advice) for each in findings]
+    return messages
+
+
+def _message(finding: Finding, text: str, advice: str) -> CheckMessage:
+    return _MESSAGES[finding.level](text, hint=advice, id=IDS[finding.slug])
+
+
+def _several(findings: list[Finding]) -> str:
+    places = [f"{each.names[0]} ({place_of(each.location)})" for each in findings]
+    more = len(places) - _NAMED
+    shown = [*places[:_NAMED], f"{more} more"] if more > 0 else places
+    return f"{findings[0].title}: {listed(shown)}."
+
+
+def _advice_for_several(slug: str) -> str:
+    return (
+        "All of them, with what to do: manage.py signal_map --project-only --fail-on info. See "
+        f"docs/findings.md#{slug}."
+    )

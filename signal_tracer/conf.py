@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ _EXPECTED: dict[str, tuple[Callable[[object], bool], str]] = {
 
 def read_config() -> Config:
     """The setting as it is now. A wrong entry counts as absent; ``problems()`` names it."""
-    given = getattr(settings, "SIGNAL_TRACER", None)
+    given = getattr(settings, "SIGNAL_TRACER", None) if settings_can_be_read() else None
     if not isinstance(given, Mapping):
         return Config()
     entries: dict[str, Any] = {
@@ -121,6 +122,11 @@ def read_config() -> Config:
         if key in KEYS and _EXPECTED[key][0](value)
     }
     return Config(**entries)
+
+
+def settings_can_be_read() -> bool:
+    """Signals need no settings, and so a trace of them needs none either."""
+    return settings.configured or bool(os.environ.get(ENVIRONMENT_VARIABLE))
 
 
 def problems() -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
 
 Outcome = Literal["returned", "raised", "swallowed", "cancelled", "running"]
@@ -48,6 +49,11 @@ Value: TypeAlias = "str | int | float | bool | Summary | None"
 def show_value(value: Value) -> str:
     """``value`` as a person would read it: strings in quotes, summaries as they are."""
     return value.text if isinstance(value, Summary) else repr(value)
+
+
+def goes_by(name: str, wanted: str) -> bool:
+    """Whether ``wanted`` is ``name``, its last parts, or a pattern that matches it."""
+    return name == wanted or name.endswith("." + wanted) or fnmatchcase(name, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,8 @@ class ReceiverCall:
 
     ``queries`` are its own: those that nested receiver calls ran are theirs. ``omitted_queries``
     counts own ones that were not kept because the trace had too many. ``handled`` holds
-    exceptions that its code caught itself, with ``RECORD_HANDLED_EXCEPTIONS``.
+    exceptions that its code caught itself, with ``RECORD_HANDLED_EXCEPTIONS``, up to a limit;
+    ``omitted_handled`` counts those beyond.
     """
 
     receiver: str
@@ -238,6 +245,7 @@ class ReceiverCall:
     bypasses: list[Bypass] = field(default_factory=list)
     on_commit: list[OnCommit] = field(default_factory=list)
     handled: list[HandledException] = field(default_factory=list)
+    omitted_handled: int = 0
 
     @property
     def query_count(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal, cast
 
 from signal_tracer.records import (
@@ -34,6 +33,7 @@ from signal_tracer.records import (
     Unheard,
     Unwatched,
     Value,
+    goes_by,
     show_value,
 )
 from signal_tracer.trace_json import JSON, TraceFormatError, read_contents, write_contents
@@ -225,8 +225,7 @@ class Trace:
                     f"takes a name such as {name!r}, not an object."
                 )
             return name == self._name_of(role, wanted)
-        text = str.__str__(cast("str", wanted))
-        return name == text or name.endswith("." + text) or fnmatchcase(name, text)
+        return goes_by(name, str.__str__(cast("str", wanted)))
 
     def receiver_calls(self) -> list[ReceiverCall]:
         """Every receiver call, in the order of ``walk()``."""

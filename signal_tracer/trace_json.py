@@ -217,6 +217,7 @@ def _call_to_dict(call: ReceiverCall) -> JSON:
             }
             for each in call.handled
         ],
+        "omitted_handled": call.omitted_handled,
     }
 
 
@@ -249,6 +250,7 @@ def _call_from_dict(data: JSON) -> ReceiverCall:
             )
             for each in data["handled"]
         ],
+        omitted_handled=data["omitted_handled"],
     )
 
 

@@ -8,7 +8,14 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import bulk, queries, recording, signals, transactions
+from signal_tracer.collecting import (
+    bulk,
+    exceptions,
+    queries,
+    recording,
+    signals,
+    transactions,
+)
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
@@ -63,6 +70,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._token = current.set(self._root)
         if self._all_threads:
             recording.watch_everywhere(recorder)
+        exceptions.start(recorder)
         return Trace(
             self._name,
             started_at=datetime.now(UTC),
@@ -83,6 +91,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             return
         self._note_near_misses(self._root.recorder)
         self._root.recorder.stop()
+        exceptions.stop(self._root.recorder)
         recording.leave_everywhere(self._root.recorder)
         node = current.get()
         if node is self._root and self._token is not None:

@@ -20,6 +20,16 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def printable(text: str, *, ascii_only: bool = False) -> str:
+    """``text`` with all that a terminal would obey, or could not show, escaped."""
+    return "".join(
+        each
+        if each.isprintable() and (each.isascii() or not ascii_only)
+        else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
 def format_duration(seconds: float) -> str:
     """Three digits and a unit: ``85 µs``, ``12.3 ms``, ``1.24 s``."""
     rounded = float(f"{seconds:.3g}")  # first, so that 999.9 µs becomes 1.00 ms

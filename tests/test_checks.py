@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.checks import Error, run_checks
+from django.core.checks import Error, Warning, run_checks  # noqa: A004
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
@@ -25,8 +26,9 @@ def a_reporter(trace: object) -> None:
 def found(setting: Any, settings: Any) -> list[tuple[str, str, str]]:
     """The id, message and hint of each message of ours."""
     settings.SIGNAL_TRACER = setting
-    messages = [each for each in run_checks() if str(each.id).startswith("signal_tracer.")]
-    assert all(type(each) is Error for each in messages)
+    of_settings = ("signal_tracer.E0", "signal_tracer.W0")
+    messages = [each for each in run_checks() if str(each.id).startswith(of_settings)]
+    assert all(type(each) is (Warning if "W" in str(each.id) else Error) for each in messages)
     return [(str(each.id)[-4:], each.msg, str(each.hint)) for each in messages]
 
 
@@ -61,7 +63,7 @@ def test_no_setting_is_fine(settings: Any) -> None:
     settings.SIGNAL_TRACER = {}
     del settings.SIGNAL_TRACER
 
-    assert [each for each in run_checks() if str(each.id).startswith("signal_tracer.")] == []
+    assert [each for each in run_checks() if str(each.id).startswith("signal_tracer.E0")] == []
 
 
 @pytest.mark.parametrize(
@@ -229,7 +231,7 @@ def test_manage_check_fails_for_a_wrong_setting_and_says_why(settings: Any) -> N
 def test_a_panel_without_the_app_is_an_error(settings: Any) -> None:
     settings.INSTALLED_APPS = [each for each in settings.INSTALLED_APPS if each != "signal_tracer"]
 
-    messages = [each for each in run_checks() if str(each.id).startswith("signal_tracer.")]
+    messages = [each for each in run_checks() if str(each.id).startswith("signal_tracer.E0")]
 
     assert [(each.id, each.hint) for each in messages] == [
         ("signal_tracer.E003", "Add 'signal_tracer' to INSTALLED_APPS.")
@@ -266,3 +268,31 @@ def test_a_finding_that_does_not_exist_cannot_be_ignored(
     assert found({"IGNORE_FINDINGS": ["repeated-save", ignored]}, settings) == [
         ("E005", f"SIGNAL_TRACER['IGNORE_FINDINGS'] names {message}", hint)
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "messages"),
+    [
+        (
+            (3, 11, 7),
+            [
+                (
+                    "W001",
+                    (
+                        "SIGNAL_TRACER['RECORD_HANDLED_EXCEPTIONS'] records nothing on "
+                        "Python 3.11, which cannot tell of exceptions."
+                    ),
+                    "Use Python 3.12 or newer, or remove the key.",
+                )
+            ],
+        ),
+        ((3, 12, 0), []),
+    ],
+)
+def test_handled_exceptions_need_a_python_that_tells_of_them(
+    version: Any, messages: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal_tracer.checks.sys", SimpleNamespace(version_info=version))
+
+    assert found({"RECORD_HANDLED_EXCEPTIONS": True}, settings) == messages
+    assert found({"RECORD_HANDLED_EXCEPTIONS": False}, settings) == []

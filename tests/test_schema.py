@@ -120,6 +120,7 @@ def rich_trace() -> Trace:
                         Location("/site/shop/receivers.py", 27, "relay"),
                     )
                 ],
+                omitted_handled=2,
             ),
             ReceiverCall(
                 "shop.receivers.send_receipt",

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``slug`` is also the page's address, the name of its URL and of its template."""
+    """``slug`` is also the page's address, the name of its URL and of its template.
+
+    ``repaired`` is the label of a second button, which does the same without the mistake.
+    """
 
     slug: str
     title: str
     summary: str
     button: str
+    repaired: str = ""
 
 
 SCENARIOS = [
@@ -46,6 +50,51 @@ SCENARIOS = [
         "post_delete removes a picture and a search entry, and a cascade deletes more rows than "
         "were asked for.",
         "Delete the egg cup",
+    ),
+    Scenario(
+        "import",
+        "A bulk import",
+        "bulk_create stores three products with one query and without a signal. The search does "
+        "not find them.",
+        "Import them at once",
+        "Import one by one",
+    ),
+    Scenario(
+        "proxy",
+        "A receiver that waits for another class",
+        "A product is saved as its proxy. The receiver that keeps the search in step is connected "
+        "to the model, and never runs.",
+        "Save it as a second",
+        "Save it as a product",
+    ),
+    Scenario(
+        "rollback",
+        "A mail for an order that does not exist",
+        "A receiver mails inside a transaction that is rolled back a moment later.",
+        "Reserve what is sold out",
+        "Reserve it, and wait for the commit",
+    ),
+    Scenario(
+        "stock-list",
+        "A query for every item",
+        "A receiver goes through a list, and fetches for each item what could have come with it.",
+        "Count the stock",
+        "Count it with the products",
+    ),
+    Scenario(
+        "saves",
+        "Saved three times",
+        "A form saves a product after each field. Its receivers run each time.",
+        "Save after each field",
+        "Save once",
+    ),
+    Scenario(
+        "twice",
+        "A receiver connected twice",
+        "One receiver is connected both to any sender and to one of them. The customer gets two "
+        "mails.",
+        "Write a review",
+        "Write one that is heard once",
     ),
     Scenario(
         "nothing",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.contrib.auth.models import User
 from django.core.files import File
+from django.utils.crypto import get_random_string
 
 from shop.models import Product, Review
 from warehouse.models import StockItem
@@ -31,6 +32,10 @@ BASKET = {"Morning mug": 2, "Soup bowl": 4, "Round teapot": 1}
 
 EGG_CUP = "Egg cup"
 EGG_CUP_REVIEWS = ((5, "Sits straight."), (4, "Small, as eggs go."), (2, "Mine rolled away."))
+
+TO_REVISE = "Bud vase"
+SECOND = "Mug with a bubble"
+SUPPLIED = ("Blue plate", "Blue dish", "Blue jug")
 
 
 def prepare() -> None:
@@ -76,6 +81,17 @@ def discontinued_product() -> Product:
         for stars, text in EGG_CUP_REVIEWS:
             Review.objects.create(product=product, stars=stars, text=text)
     return product
+
+
+def from_the_supplier() -> list[Product]:
+    """What the supplier has this time: another glaze than before, and so another text."""
+    glaze = f"Glaze number {get_random_string(5, '123456789')}."
+    return [Product(name=name, description=glaze, price=Decimal("21.00")) for name in SUPPLIED]
+
+
+def flaw() -> str:
+    """What is wrong with it this time."""
+    return f"The bubble is {get_random_string(3, '123456789')} degrees from the handle."
 
 
 def _product(name: str, price: str, picture: str, description: str) -> Product:

@@ -11,5 +11,11 @@ urlpatterns = [
     path("newsletter/", views.newsletter, name="newsletter"),
     path("delivery/", views.delivery, name="delivery"),
     path("deletion/", views.deletion, name="deletion"),
+    path("import/", views.bulk_import, name="import"),
+    path("proxy/", views.proxy, name="proxy"),
+    path("rollback/", views.rollback, name="rollback"),
+    path("stock-list/", views.stock_list, name="stock-list"),
+    path("saves/", views.saves, name="saves"),
+    path("twice/", views.twice, name="twice"),
     path("nothing/", views.nothing, name="nothing"),
 ]

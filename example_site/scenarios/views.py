@@ -5,6 +5,7 @@ be the one with the signals in it.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from django.contrib.auth.models import User
@@ -23,8 +24,13 @@ from scenarios import sample_data
 from scenarios.catalogue import BY_SLUG, SCENARIOS
 from search.models import SearchEntry
 from shop.checkout import place_order
-from shop.models import Order, Product, Review
+from shop.editing import revise_at_once, revise_step_by_step
+from shop.imports import import_at_once, import_one_by_one
+from shop.models import Order, Product, Review, Second
+from shop.reservations import SoldOutError, reserve
+from shop.signals import review_published, review_written
 from warehouse.models import StockItem
+from warehouse.signals import stock_counted
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -46,7 +52,8 @@ def scenario_page(
 
 @require_http_methods(["GET"])
 def index(request: HttpRequest) -> HttpResponse:
-    products = Product.objects.select_related("stock")
+    # What an import brings is not on the shelf yet.
+    products = Product.objects.filter(stock__isnull=False).select_related("stock")
     return render(request, "scenarios/index.html", {"scenarios": SCENARIOS, "products": products})
 
 
@@ -154,6 +161,95 @@ def deletion(request: HttpRequest) -> HttpResponse:
     return scenario_page(
         request, "deletion", result=result, egg_cup=sample_data.egg_cup_on_the_shelf()
     )
+
+
+def _is_repaired(request: HttpRequest) -> bool:
+    """Whether the second button was pressed, which does without the mistake."""
+    return "repaired" in request.POST
+
+
+@get_or_post
+def bulk_import(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        products = sample_data.from_the_supplier()
+        take_over = import_one_by_one if _is_repaired(request) else import_at_once
+        take_over(products)
+        glaze = products[0].description
+        result = {
+            "Imported": f"{len(products)} products. {glaze}",
+            "Found by that": SearchEntry.objects.filter(words__contains=glaze.lower()).count(),
+        }
+    return scenario_page(request, "import", result=result)
+
+
+@get_or_post
+def proxy(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        flaw = sample_data.flaw()
+        model = Product if _is_repaired(request) else Second
+        saved, _ = model.objects.update_or_create(
+            name=sample_data.SECOND, defaults={"description": flaw, "price": Decimal("12.00")}
+        )
+        found = SearchEntry.objects.filter(product_number=saved.pk, words__contains=flaw.lower())
+        result = {
+            "Saved": f"{saved}. {flaw}",
+            "Found by that": "yes" if found.exists() else "no",
+        }
+    return scenario_page(request, "proxy", result=result)
+
+
+@get_or_post
+def rollback(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        wait = _is_repaired(request)
+        wanted = {sample_data.discontinued_product(): 10}
+        try:
+            reserve(sample_data.customer(), wanted, phone=sample_data.PHONE, wait_for_commit=wait)
+        except SoldOutError as error:
+            result = {
+                "Order": f"none. {error}",
+                "Mail": "none" if wait else "All of it is set aside for you.",
+            }
+    return scenario_page(request, "rollback", result=result)
+
+
+@get_or_post
+def stock_list(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        sample_data.discontinued_product()
+        items = StockItem.objects.all()
+        if _is_repaired(request):
+            items = items.select_related("product")
+        stock_counted.send(sender=StockItem, items=items)
+        result = {"Counted": f"{StockItem.objects.count()} shelves", "List": "mailed"}
+    return scenario_page(request, "stock-list", result=result)
+
+
+@get_or_post
+def saves(request: HttpRequest) -> HttpResponse:
+    result = None
+    product = Product.objects.filter(name=sample_data.TO_REVISE).first()
+    if request.method == "POST" and product:
+        price, _, description = sample_data.PRODUCTS[sample_data.TO_REVISE]
+        revise = revise_at_once if _is_repaired(request) else revise_step_by_step
+        revise(product, name=product.name, description=description, price=Decimal(price))
+        result = {"Saved": f"{product}, {product.price} €"}
+    return scenario_page(request, "saves", result=result, product=product)
+
+
+@get_or_post
+def twice(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        review = Review(product=sample_data.discontinued_product(), stars=5, text="Again!")
+        signal = review_published if _is_repaired(request) else review_written
+        responses = signal.send(sender=Review, review=review)
+        result = {"Review": str(review), "Mails": len(responses)}
+    return scenario_page(request, "twice", result=result)
 
 
 @get_or_post

@@ -33,6 +33,13 @@ def rating_key(product_pk: int) -> str:
     return f"rating:{product_pk}"
 
 
+class Second(Product):
+    """A product with a flaw, sold for less. The same table, another class: a proxy."""
+
+    class Meta:
+        proxy = True
+
+
 class Review(models.Model):
     product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="reviews")
     stars = models.PositiveSmallIntegerField()

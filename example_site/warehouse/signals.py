@@ -4,3 +4,6 @@ from django.dispatch import Signal
 
 # Everything that an order needs was put aside. Sender: Order. Arguments: order, quantities.
 stock_reserved = Signal()
+
+# Somebody went along the shelves. Sender: StockItem. Arguments: items.
+stock_counted = Signal()

@@ -15,12 +15,9 @@ from django.db.models import signals as model_signals
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.connections import (
-    forget_connections,
-    name_of_connected,
-    name_of_uid,
-)
+from signal_tracer.collecting.connections import forget_connections, name_of_connected
 from signal_tracer.collecting.deeds import ChangeRecord
+from signal_tracer.collecting.entries import name_of_uid
 from signal_tracer.collecting.naming import find_sender_frame, is_machinery, name_of_signal
 from signal_tracer.collecting.receivers import DISPATCHER_FILE, pass_over
 from signal_tracer.collecting.recording import current

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db.models.signals import m2m_changed
 
-from signal_tracer.collecting.capture import Capture, name_of_sender, render
+from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.entries import Entry, identity, name_of_uid, read_entry
 from signal_tracer.collecting.naming import IdentityCache, describe_receiver, is_a
 from signal_tracer.collecting.near_misses import family, reason_to_expect
 from signal_tracer.collecting.recording import Infos, MissInfo, ReceiverInfo, Recorder
@@ -55,7 +56,7 @@ def infos_of(
         or len(infos[1]) != len(asynchronous)
     ):
         connections = _connections_for(signal, sender)
-        called = {_identity(receiver) for receiver, _ in connections}
+        called = {identity(entry.receiver) for entry in connections}
         is_class = is_a(sender, type)
         near = _near_misses(known, signal, sender if is_class else type(sender), is_class=is_class)
         infos = (
@@ -104,50 +105,48 @@ def _find_near_misses(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo
     is_m2m = signal is m2m_changed
     relatives: dict[int, type] | None = None
     found = []
-    for entry in list(signal.receivers):
-        receiver, sender_key, uid = _read_connection(entry)
-        if receiver is None or sender_key == _NOBODY or (is_class and sender_key == id(own)):
+    for entry in map(read_entry, list(signal.receivers)):
+        sender_id = entry.sender_id
+        if entry.receiver is None or sender_id == _NOBODY or (is_class and sender_id == id(own)):
             continue
         # Django 5.2 keeps nothing of a sender but its id: it is looked for among the relatives.
-        connected = entry[2]() if len(entry) == 4 and entry[2] is not None else None
+        connected = entry.sender_reference() if entry.sender_reference is not None else None
         if connected is None:
             if relatives is None:
                 relatives = family(own, is_m2m=is_m2m)
-            connected = relatives.get(sender_key) if type(sender_key) is int else None
+            connected = relatives.get(sender_id) if type(sender_id) is int else None
         if connected is None:
             continue
         reason = reason_to_expect(own, connected, is_class=is_class, is_m2m=is_m2m)
         if reason is not None:
             found.append(
                 MissInfo(
-                    _describe(receiver, uid, is_async=entry[-1] is True),
+                    _describe(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async)),
                     reason,
                     name_of_sender(connected),
-                    _identity(receiver),
-                    entry[1] if issubclass(type(entry[1]), weakref.ReferenceType) else None,
+                    identity(entry.receiver),
+                    entry.reference,
                 )
             )
     return found
 
 
-def _connections_for(signal: Any, sender: Any) -> list[tuple[Any, Value]]:
-    """The live receivers that Django would call, in order, each with its ``dispatch_uid``."""
-    wanted = (_identity(None), _identity(sender))
+def _connections_for(signal: Any, sender: Any) -> list[Entry]:
+    """The connections of live receivers that Django would call, in order."""
+    wanted = (identity(None), identity(sender))
     return [
-        (receiver, uid)
-        for receiver, sender_key, uid in map(_read_connection, list(signal.receivers))
-        if receiver is not None and sender_key in wanted
+        entry
+        for entry in map(read_entry, list(signal.receivers))
+        if entry.receiver is not None and entry.sender_id in wanted
     ]
 
 
 def listeners(signal: Any, sender: Any) -> list[ReceiverInfo]:
     """The live receivers that Django would call, in its order: the asynchronous ones last."""
-    wanted = (_identity(None), _identity(sender))
-    found = []
-    for entry in list(signal.receivers):
-        receiver, sender_key, uid = _read_connection(entry)
-        if receiver is not None and sender_key in wanted:
-            found.append(_describe(receiver, uid, is_async=entry[-1] is True))
+    found = [
+        _describe(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
+        for entry in _connections_for(signal, sender)
+    ]
     return sorted(found, key=lambda info: info.is_async)
 
 
@@ -156,65 +155,35 @@ def _describe(receiver: Any, uid: Value, *, is_async: bool) -> ReceiverInfo:
     return ReceiverInfo(described.name, described.defined_at, uid, is_async)
 
 
-def _read_connection(entry: Any) -> tuple[Any, Any, Value]:
-    """Receiver (``None`` if dead or unknown), sender's key and ``dispatch_uid`` of a connection.
-
-    An entry of ``Signal.receivers`` is ``(lookup_key, receiver, is_async)`` in Django 5.2 and
-    ``(lookup_key, receiver, sender_ref, is_async)`` from 6.0; the lookup key is
-    ``(dispatch_uid or the receiver's id, the sender's id)``, the receiver itself or weak.
-    """
-    if type(entry) is not tuple or len(entry) < 2 or type(entry[0]) is not tuple:
-        return None, None, None
-    receiver_key, sender_key = entry[0]
-    receiver = entry[1]
-    if issubclass(type(receiver), weakref.ReferenceType):
-        receiver = receiver()
-    is_id = type(receiver_key) is int or (
-        type(receiver_key) is tuple and all(type(each) is int for each in receiver_key)
-    )
-    if is_id and receiver_key == _identity(receiver):
-        return receiver, sender_key, None
-    return receiver, sender_key, name_of_uid(receiver_key)
-
-
-def name_of_uid(uid: Any) -> Value:
-    return render(_uids.value(uid))
-
-
 def name_of_connected(signal: Any, receiver: Any, sender: Any, uid: Any) -> str:
     """The receiver that a ``connect()`` or ``disconnect()`` call is about.
 
     ``disconnect()`` may be given a ``dispatch_uid`` alone: then it is the one that goes by it.
     """
     if receiver is None and type(uid) is str:
-        for entry in list(signal.receivers):
-            connected, sender_key, _ = _read_connection(entry)
-            if connected is not None and sender_key == _identity(sender):
-                receiver_key = entry[0][0]
-                if type(receiver_key) is str and receiver_key == uid:
-                    receiver = connected
+        for entry in map(read_entry, list(signal.receivers)):
+            if (
+                entry.receiver is not None
+                and entry.sender_id == identity(sender)
+                and entry.dispatch_uid == name_of_uid(uid)
+            ):
+                receiver = entry.receiver
     return "unknown" if receiver is None else describe_receiver(receiver).name
 
 
-_uids = Capture(200)
-_NOBODY = id(None)
+_NOBODY = identity(None)
 
 
-def _identity(live: Any) -> Any:
-    """What Django's ``_make_id`` returns, without asking objects for attributes."""
-    if type(live) is types.MethodType:
-        return (id(live.__self__), id(live.__func__))
-    return id(live)
-
-
-def _info_of(receiver: Any, is_async: bool, connections: list[tuple[Any, Value]]) -> ReceiverInfo:
+def _info_of(receiver: Any, is_async: bool, connections: list[Entry]) -> ReceiverInfo:
     """Takes the receiver's connection off the list, so that the next one of the same is next."""
     for candidate in (receiver, behind(receiver)):
-        identity = _identity(candidate)
-        for index, (connected, uid) in enumerate(connections):
-            if _identity(connected) == identity:
+        wanted = identity(candidate)
+        for index, entry in enumerate(connections):
+            if identity(entry.receiver) == wanted:
                 del connections[index]
-                return _describe(connected, uid, is_async=is_async)
+                info = _describe(entry.receiver, entry.dispatch_uid, is_async=is_async)
+                info.hears_any_sender = entry.sender_id == _NOBODY
+                return info
     return _describe(receiver, Summary("unknown"), is_async=is_async)
 
 

@@ -40,7 +40,7 @@ from signal_tracer.trace import Location
 T = TypeVar("T")
 
 _mro_of = type.__dict__["__mro__"].__get__
-_namespace_of = type.__dict__["__dict__"].__get__
+namespace_of = type.__dict__["__dict__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _module_dict_of = vars(ModuleType)["__dict__"].__get__
@@ -104,7 +104,7 @@ def find_in_class(cls: type, name: str) -> object:
 def find_all_in_class(cls: type, name: str) -> Iterator[object]:
     """The attribute as it stands in each of the dictionaries, the class's own first."""
     for each in _mro_of(cls):
-        namespace = _namespace_of(each)
+        namespace = namespace_of(each)
         if name in namespace:
             yield namespace[name]
 
@@ -118,7 +118,7 @@ def _dotted(module: object, name: object) -> str:
 
 def name_of_class(cls: type) -> str:
     """``shop.Order`` for a model (its label), otherwise the dotted path."""
-    namespace = _namespace_of(cls)
+    namespace = namespace_of(cls)
     meta = namespace.get("_meta")
     if type(meta) is Options:
         return str(meta.label)
@@ -206,16 +206,17 @@ def _location_of_code(code: CodeType) -> Location:
 _numbers: Iterator[int] = iter(range(1, sys.maxsize))
 _scanned_modules: tuple[int, str] = (0, "")
 _bindings: dict[int, list[tuple[str, str]]] = {}
+_bound: list[weakref.ref[Signal]] = []
 
 
-def _signal_types(root: type = Signal) -> Iterator[type]:
+def signal_types(root: type = Signal) -> Iterator[type]:
     yield root
     subclasses: list[type] = type.__subclasses__(root)
     for subclass in subclasses:
-        yield from _signal_types(subclass)
+        yield from signal_types(subclass)
 
 
-def _module_namespace(module: object) -> dict[str, object]:
+def module_namespace(module: object) -> dict[str, object]:
     # Not vars(): a lazily loaded module would load itself.
     return _module_dict_of(module) if is_a(module, ModuleType) else {}
 
@@ -225,24 +226,39 @@ def _scan_modules() -> None:
     global _scanned_modules
     _scanned_modules = _modules_now()
     # By id, because hashing a class would run the __hash__ of its metaclass.
-    kinds = {id(kind) for kind in _signal_types()}
+    kinds = {id(kind) for kind in signal_types()}
     _bindings.clear()
+    _bound.clear()
     for module_name, module in list(sys.modules.items()):
-        for name, value in list(_module_namespace(module).items()):
+        for name, value in list(module_namespace(module).items()):
             if id(type(value)) in kinds:
-                _bindings.setdefault(id(value), []).append((module_name, name))
+                _note_binding(value, module_name, name)
             elif issubclass(type(value), type) and value is not Signal:
                 _scan_class(value, module_name, kinds)
 
 
 def _scan_class(cls: Any, module_name: str, kinds: set[int]) -> None:
-    namespace = _namespace_of(cls)
+    namespace = namespace_of(cls)
     home = namespace.get("__module__")
     if type(home) is not str or home != module_name:
         return
     for name, value in list(namespace.items()):
         if id(type(value)) in kinds:
-            _bindings.setdefault(id(value), []).append((module_name, f"{_qualname_of(cls)}.{name}"))
+            _note_binding(value, module_name, f"{_qualname_of(cls)}.{name}")
+
+
+def _note_binding(signal: Any, module_name: str, name: str) -> None:
+    names = _bindings.setdefault(id(signal), [])
+    if not names:
+        _bound.append(weakref.ref(signal))
+    names.append((module_name, name))
+
+
+def signals_in_modules() -> list[Signal]:
+    """Every signal that a module, or a class of one, holds; looked for when modules have come."""
+    if _scanned_modules != _modules_now():
+        _scan_modules()
+    return [signal for signal in (reference() for reference in _bound) if signal is not None]
 
 
 def _modules_now() -> tuple[int, str]:
@@ -262,16 +278,16 @@ def _bound_names(signal: Signal) -> list[tuple[str, str]]:
 
 def _is_bound(signal: Signal, module_name: str, name: str) -> bool:
     owner, _, attribute = name.rpartition(".")
-    namespace = _module_namespace(sys.modules.get(module_name))
+    namespace = module_namespace(sys.modules.get(module_name))
     if owner:
         cls = namespace.get(owner)
-        return is_a(cls, type) and _namespace_of(cls).get(attribute) is signal
+        return is_a(cls, type) and namespace_of(cls).get(attribute) is signal
     return namespace.get(name) is signal
 
 
 def _assigns(module_name: str, name: str) -> bool:
     """Whether the module's source assigns the name, so that it did not just import it."""
-    path = _module_namespace(sys.modules.get(module_name)).get("__file__")
+    path = module_namespace(sys.modules.get(module_name)).get("__file__")
     if type(path) is not str or not path.endswith(".py"):
         return False
     try:

@@ -84,41 +84,32 @@ def _note(
     try:
         if recording.everywhere:
             node = recording.node_with_everywhere(node)
-        for recorder in node.recorders:
-            if recorder.is_running and recorder.config.record_queries:
-                recorder.query_count += 1
         call = node if type(node) is CallRecord else recording.innermost_call(node)
-        if call is not None:
-            _keep(call, sql, cursor.db.alias, started, stopped, batch_size)
+        is_wanted, keeper = False, None
+        for recorder in node.recorders:
+            if recorder.takes_queries:
+                recorder.query_count += 1
+                # A trace that was started inside the call sees no more of it than that.
+                if call is node or (call is not None and recorder in call.recorders):
+                    is_wanted = True
+                    if recorder.room_for_queries > 0:
+                        recorder.room_for_queries -= 1
+                        keeper = recorder
+        if call is None or not is_wanted:
+            return
+        activity = call.activity
+        if activity is None:
+            activity = call.activity = Activity()
+        if keeper is None:
+            activity.omitted_queries += 1
+            return
+        statement = keeper.statements.get(sql) if type(sql) is str else None
+        if statement is None:
+            statement = _statement_of(sql)
+            statement = keeper.statements.setdefault(statement[0], statement)
+        activity.queries.append((statement, cursor.db.alias, started, stopped, batch_size))
     except Exception:
         recording.report_fault(node, "to record a query")
-
-
-def _keep(
-    call: CallRecord, sql: Any, alias: str, started: int, stopped: int, batch_size: int | None
-) -> None:
-    """Note a query of a receiver call, or count it where no trace of it has room."""
-    is_wanted, keeper = False, None
-    for recorder in call.recorders:
-        if recorder.is_running and recorder.config.record_queries:
-            is_wanted = True
-            if recorder.room_for_queries > 0:
-                recorder.room_for_queries -= 1
-                keeper = recorder
-    if not is_wanted:
-        return
-    activity = call.activity
-    if activity is None:
-        activity = call.activity = Activity()
-    if keeper is None:
-        activity.omitted_queries += 1
-        return
-    statements = keeper.statements
-    statement = statements.get(sql) if type(sql) is str else None
-    if statement is None:
-        statement = _statement_of(sql)
-        statement = statements.setdefault(statement[0], statement)
-    activity.queries.append((statement, alias, started, stopped, batch_size))
 
 
 def _statement_of(sql: Any) -> Statement:
@@ -149,12 +140,7 @@ _WRITING_PART = re.compile(
 def _is_write(sql: str) -> bool:
     if _WRITES.match(sql):
         return True
-    return bool(_WITH.match(sql)) and bool(_WRITING_PART.search(_NOT_CODE.sub(_blank, sql)))
-
-
-def _blank(found: re.Match[str]) -> str:
-    is_comment = found[0].startswith(("--", "/*"))
-    return " " if is_comment else "_"
+    return bool(_WITH.match(sql)) and bool(_WRITING_PART.search(_NOT_CODE.sub(" ", sql)))
 
 
 # Install and uninstall

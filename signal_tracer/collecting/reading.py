@@ -6,6 +6,7 @@ import linecache
 import re
 from collections.abc import Callable, Iterable
 from types import CodeType
+from typing import Any
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
@@ -28,6 +29,7 @@ from signal_tracer.trace import (
     Contents,
     Dispatch,
     Error,
+    HandledException,
     Location,
     NearMiss,
     OnCommit,
@@ -124,6 +126,7 @@ class _Reading:
             receiver_calls=[self._call(call) for call in calls],
             near_misses=[
                 *(self._near_miss(info, "not_run") for info in not_run),
+                *(self._near_miss(info, "muted") for info in record.muted or ()),
                 *self.near_misses(record.near_misses or record.infos[2]),
             ],
             error=None if record.error is None else self._error(record.error),
@@ -172,6 +175,7 @@ class _Reading:
             omitted_queries=omitted_queries,
             bypasses=self.bypasses(record.activity),
             on_commit=self._callbacks(record.activity),
+            **self._handled(record.activity),
         )
 
     def _callbacks(self, activity: Activity | None) -> list[OnCommit]:
@@ -210,6 +214,18 @@ class _Reading:
         ]
         self.query_count += len(found) + activity.omitted_queries
         return found, activity.omitted_queries
+
+    def _handled(self, activity: Activity | None) -> dict[str, Any]:
+        """The exceptions that it caught itself, and how many of them were not kept."""
+        if activity is None or not self._recorder.config.record_handled_exceptions:
+            return {}
+        found = []
+        for each in list(activity.handled):
+            error = each.error.render(lambda file, line: "")
+            raised_at = error.traceback[-1].location if error.traceback else each.caught_at
+            message = self._mask(error.message)
+            found.append(HandledException(error.type, message, raised_at, each.caught_at))
+        return {"handled": found, "omitted_handled": activity.omitted_handled}
 
     def _sql(self, text: str) -> str:
         masked = self._masked_sql.get(text)

@@ -51,7 +51,14 @@ now: Callable[[], int] = perf_counter_ns
 class ReceiverInfo:
     """What is known of one connected receiver; shared by all its calls."""
 
-    __slots__ = ("defined_at", "dispatch_uid", "is_async", "name")
+    __slots__ = (
+        "counted_by",
+        "defined_at",
+        "dispatch_uid",
+        "hears_any_sender",
+        "is_async",
+        "name",
+    )
 
     def __init__(
         self, name: str, defined_at: Location | None, dispatch_uid: Value, is_async: bool
@@ -60,6 +67,9 @@ class ReceiverInfo:
         self.defined_at = defined_at
         self.dispatch_uid = dispatch_uid
         self.is_async = is_async
+        self.hears_any_sender = False
+        # The signal coverage that knows already that it ran.
+        self.counted_by: object = None
 
 
 class MissInfo:
@@ -134,7 +144,14 @@ class Activity:
     receiver calls all of them are only counted.
     """
 
-    __slots__ = ("bypasses", "callbacks", "handled", "omitted_queries", "queries")
+    __slots__ = (
+        "bypasses",
+        "callbacks",
+        "handled",
+        "omitted_handled",
+        "omitted_queries",
+        "queries",
+    )
 
     def __init__(self) -> None:
         self.queries: list[Any] = []
@@ -142,6 +159,7 @@ class Activity:
         self.bypasses: list[Any] = []
         self.callbacks: list[Any] = []
         self.handled: list[Any] = []
+        self.omitted_handled = 0
 
 
 # Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
@@ -275,6 +293,7 @@ class DispatchRecord:
         "instruction",
         "keepers",
         "method",
+        "muted",
         "names",
         "near_misses",
         "not_run",
@@ -318,6 +337,7 @@ class DispatchRecord:
         self.calls: list[CallRecord] = []
         self.not_run: list[ReceiverInfo] | None = None
         self.near_misses: list[MissInfo] | None = None
+        self.muted: list[ReceiverInfo] | None = None
         self.error: CapturedError | None = None
         self.unwatched: list[str] | None = None
         self.here: Here | None = None
@@ -448,6 +468,10 @@ def innermost_call(node: Node | None) -> CallRecord | None:
 everywhere: tuple[Recorder, ...] = ()
 
 
+# Of traces that keep what is sent alive, which tests ask for.
+witnesses: tuple[Any, ...] = ()
+
+
 def watch_everywhere(recorder: Recorder) -> None:
     global everywhere
     everywhere = (*everywhere, recorder)
@@ -502,6 +526,7 @@ class Recorder:
         self.config = config
         self.capture = Capture(config.max_value_length)
         self.is_running = True
+        self.is_witnessed = False
         self.started = now()
         self.stopped = 0
         self.roots: list[DispatchRecord] = []
@@ -524,6 +549,7 @@ class Recorder:
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
         # All of them, wherever they ran, and of how many more there is room for what they were.
+        self.takes_queries = config.record_queries
         self.query_count = 0
         self.room_for_queries = QUERIES_PER_DISPATCH * config.max_dispatches
         self.statements: dict[str, Statement] = {}
@@ -583,7 +609,8 @@ class Recorder:
             is_class = is_a(sender, type)
             own = sender if is_class else type(sender)
             self.unheard_senders[names] = weakref.ref(signal), weakref.ref(own), is_class
-        if is_a(sender, type):
+        # One that is found here next time is counted, and its arguments are not looked at.
+        if is_a(sender, type) and not self.is_witnessed:
             key = id(signal), id(sender)
 
             def forget(_: object) -> None:
@@ -601,6 +628,7 @@ class Recorder:
     def stop(self) -> None:
         self.is_running = False
         self.has_room = False
+        self.takes_queries = False
         self.stopped = now()
         self.unheard_counters.clear()  # The hot path looks here first, and must find nothing now.
 

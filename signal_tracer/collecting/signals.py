@@ -15,7 +15,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal, dispatcher
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import counting, muting, recording, witnessing
 from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.connections import forget_connections, infos_of
 from signal_tracer.collecting.naming import (
@@ -74,11 +74,11 @@ def _watch_send(original: Any, method: Method) -> Any:
             if node is not None and not recording.everywhere:
                 counter = node.recorders.unheard_counters.get((id(self), id(sender)))
                 if counter is None or type(node) is DispatchRecord:
-                    _note_unheard_by_all(node, self, sender)
+                    _note_unheard_by_all(node, self, sender, method, named)
                 else:
                     counter.count += 1
             elif recording.everywhere:
-                _note_unheard_everywhere(node, self, sender)
+                _note_unheard_everywhere(node, self, sender, method, named)
             return []
         if node is None and not recording.everywhere:
             return original(self, sender, **named)
@@ -264,6 +264,8 @@ def _open(
         record = recording.open_dispatch(node, signal, sender, method, named, caller)
         if type(record) is DispatchRecord:
             record.in_django = is_django
+        if recording.witnesses:
+            _bear_witness(record, signal, sender, method, named)
         return record
     except Exception:
         recording.report_fault(node, "to begin the record of a dispatch")
@@ -275,38 +277,59 @@ def _open(
 
 
 def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
-    # Within a subclass's own send the dispatch is still open, and is counted when it ends.
-    if recorder.is_running and not (
-        type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped
-    ):
+    if recorder.is_running:
         try:
             recorder.count_unheard(signal, sender)
         except Exception:
             recording.report_fault(node, "to count an unheard dispatch")
 
 
-def _note_unheard_by_all(node: Any, signal: Any, sender: Any) -> None:
+def _note_unheard_by_all(
+    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
+) -> None:
+    # Within a subclass's own send the dispatch is still open, and is counted when it ends.
+    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
+        return
     for recorder in node.recorders:
         _note_unheard(node, recorder, signal, sender)
+    if recording.witnesses:
+        _bear_witness(node, signal, sender, method, named)
 
 
-def _note_unheard_everywhere(node: Any, signal: Any, sender: Any) -> None:
+def _note_unheard_everywhere(
+    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
+) -> None:
     try:
         node = recording.node_with_everywhere(node)
-        for recorder in node.recorders:
-            _note_unheard(node, recorder, signal, sender)
+        _note_unheard_by_all(node, signal, sender, method, named)
     except Exception:
         recording.report_fault(node, "to count an unheard dispatch")
+
+
+def _bear_witness(
+    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
+) -> None:
+    try:
+        witnessing.see(node, signal, sender, method, named)
+    except Exception:
+        recording.report_fault(node, "to keep what was sent for a test")
 
 
 def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: bool) -> None:
     try:
         if type(record) is DispatchRecord:
+            if counting.running is not None:
+                counting.note_calls(counting.running, record)
             if is_django:
                 _note_responses(record, responses, 0)
             else:
                 _note_own_loop(record, responses)
-            if record.calls or type(responses) is not list or responses:
+            if (
+                record.calls
+                or record.keepers is not None
+                or type(responses) is not list
+                or responses
+            ):
                 recording.close_dispatch(record)
             else:
                 recording.count_unheard(record, signal, sender)
@@ -321,6 +344,8 @@ def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: 
 def _close_failed(record: Any, error: BaseException) -> None:
     try:
         if type(record) is DispatchRecord:
+            if counting.running is not None:
+                counting.note_calls(counting.running, record)
             recording.close_failed_dispatch(record, error)
         elif type(record) is Unkept:
             recording.close_unkept(record, was_heard=True, signal=None, sender=None)
@@ -382,27 +407,70 @@ def _watch_live_receivers(original: Any) -> Any:
     # _live_receivers(sender) returns (synchronous receivers, asynchronous receivers).
     def _live_receivers(self: Any, sender: Any) -> Any:
         found = original(self, sender)
+        split = _split_muted(self, sender, found) if muting.in_force.get() else None
+        kept = watched = found if split is None else split.kept
         node = current.get()
         if node is not None:
             try:
                 # Another tool may have put its own around ours, and get our list before Django.
                 is_djangos = _loops_are_djangos and type(self)._live_receivers is _live_receivers
-                return _watch_list(node, self, sender, found, is_djangos=is_djangos)
+                watched = _watch_list(node, self, sender, found, split, is_djangos=is_djangos)
             except Exception:
                 recording.report_fault(node, "to watch the receivers of a dispatch")
-        return found
+        if counting.running is not None and watched is kept:
+            return _count_receivers(counting.running, self, sender, found, split)
+        return watched
 
     return functools.wraps(original)(_live_receivers)
 
 
-def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: bool) -> Any:
+def _split_muted(signal: Any, sender: Any, found: Any) -> muting.Split | None:
+    try:
+        return muting.split(signal, sender, found)
+    except Exception:
+        recording.report_fault(current.get(), "to mute the receivers of a dispatch")
+        return None
+
+
+def _count_receivers(
+    running: counting.Counting, signal: Any, sender: Any, found: Any, split: muting.Split | None
+) -> Any:
+    kept = found if split is None else split.kept
+    try:
+        infos = infos_of(signal, sender, *found, is_ordered=_order_is_djangos)
+        if split is not None:
+            infos = split.keep(infos)
+        return counting.count(running, signal, sender, kept, infos)
+    except Exception:
+        recording.report_fault(current.get(), "to count the receivers that ran")
+        return kept
+
+
+def _watch_list(
+    node: Any,
+    signal: Any,
+    sender: Any,
+    found: Any,
+    split: muting.Split | None,
+    *,
+    is_djangos: bool,
+) -> Any:
+    connected = found
+    if split is not None:
+        found = split.kept
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
         if signal is m2m_changed and not (found[0] or found[1]):
             # add() of a many-to-many field asks first, and sends nothing when nobody listens.
-            _note_unheard_by_all(node, signal, sender)
+            for recorder in node.recorders:
+                _note_unheard(node, recorder, signal, sender)
         elif type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
             _note_own_method(node, signal, sys._getframe(2))
         return found
+    if split is not None:
+        # A dispatch that nobody was called for because of a mute is worth a record.
+        node.link()
+        infos = infos_of(signal, sender, *connected, is_ordered=_order_is_djangos)
+        node.muted = split.leave_out(infos)
     synchronous, asynchronous = found
     if not node.in_django and (synchronous or asynchronous):
         node.unwatched = []  # Until its result says otherwise.
@@ -415,9 +483,10 @@ def _watch_list(node: Any, signal: Any, sender: Any, found: Any, *, is_djangos: 
     node.link()
     if not node.keepers:
         return found
-    infos = node.infos = infos_of(
-        signal, sender, synchronous, asynchronous, is_ordered=_order_is_djangos
-    )
+    infos = infos_of(signal, sender, *connected, is_ordered=_order_is_djangos)
+    if split is not None:
+        infos = (*split.keep(infos), infos[2])
+    node.infos = infos
     watched = WatchedReceivers(synchronous)
     watched.found, watched.infos, watched.record = synchronous, infos[0], node
     watched.is_djangos = is_djangos

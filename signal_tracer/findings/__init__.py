@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from signal_tracer.findings import absences, costs, failures, repeats
+from signal_tracer.findings import absences, costs, failures, over_map, repeats
 from signal_tracer.findings.catalogue import LEVELS, Finding, Kind, Level, slugs
+from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import Walk
+from signal_tracer.signal_map import SignalMap
 from signal_tracer.trace import Trace
 
-__all__ = ["Finding", "Found", "Kind", "Level", "over_trace", "sift", "slugs"]
+__all__ = ["Finding", "Found", "Kind", "Level", "over_signal_map", "over_trace", "sift", "slugs"]
 
 
 # In the order in which findings of one level are shown.
@@ -49,6 +51,24 @@ def over_trace(trace: Trace) -> Found:
     walk = Walk(trace)
     found = (finding for rule in RULES_OVER_A_TRACE for finding in rule(walk))
     return sift(found, trace.ignore_findings)
+
+
+def over_signal_map(
+    signal_map: SignalMap, ignored: Iterable[str] = (), *, at_least: Level = "info"
+) -> Found:
+    """What is worth attention in ``signal_map``, from the level ``at_least`` up.
+
+    Rules of level "info" read source files, and so take their time.
+    """
+    sources = Sources(signal_map)
+    wanted = LEVELS[: LEVELS.index(at_least) + 1]
+    found = (
+        finding
+        for level, rule in over_map.RULES
+        if level in wanted
+        for finding in rule(signal_map, sources)
+    )
+    return sift(found, ignored)
 
 
 def sift(findings: Iterable[Finding], ignored: Iterable[str]) -> Found:

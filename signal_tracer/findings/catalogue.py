@@ -274,8 +274,8 @@ WRITES_IN_RECEIVER = Kind(
     "A receiver wrote to the database",
     "%(receiver)s wrote to the database: %(writes)s.",
     "Whoever reads the code that sent the signal does not see these rows change.",
-    "Fine for a side effect. If %(receiver)s (%(place)s) is part of what the sender is for, call "
-    "it from there by name.",
+    "Fine for a side effect. What the sender is there for, let it call by name: a function at the "
+    "line that sends, in place of a receiver.",
 )
 ASYNC_BRIDGE = Kind(
     "async-bridge",
@@ -288,6 +288,123 @@ ASYNC_BRIDGE = Kind(
 )
 
 # Over the signal map
+
+FRAGILE_RECEIVER = Kind(
+    "fragile-receiver",
+    "error",
+    "A receiver lives only while DEBUG = True",
+    "%(receiver)s is connected to %(signal)s weakly, and nothing keeps it alive but a cache that "
+    "Django fills with DEBUG = True.",
+    "Django holds receivers weakly. With DEBUG = True connect() inspects the receiver, and the "
+    "cache of that inspection happens to keep it alive. With DEBUG = False it is collected as "
+    "garbage at once: in production it never runs, without a word.",
+    "Keep a reference to it where it is defined (%(place)s): at the level of the module, or in an "
+    "object that lives as long. Or connect it with weak=False.",
+)
+DEAD_RECEIVER = Kind(
+    "dead-receiver",
+    "error",
+    "A receiver is gone",
+    "What was connected to %(signal)s for %(heard)s (%(uid)s) was collected as garbage: "
+    "%(receiver)s.",
+    "Django holds receivers weakly, so that one to which nothing else refers is disconnected "
+    "without a word.",
+    "Find the connect() call of %(signal)s for %(heard)s (%(uid)s), and keep a reference to "
+    "what it connects; or connect it with weak=False.",
+)
+NEVER_CALLED = Kind(
+    "never-called",
+    "error",
+    "A receiver can never be called",
+    "%(receiver)s is connected to %(signal)s for %(sender)s, which never sends it: %(because)s.",
+    "connect() accepts any sender, also one that nothing will ever be sent with.",
+    "Where %(receiver)s (%(place)s) is connected, %(instead)s.",
+)
+DUPLICATE_RECEIVER = Kind(
+    "duplicate-receiver",
+    "warning",
+    "A receiver is connected twice",
+    "%(receiver)s is connected to %(signal)s twice, and runs twice for %(heard)s.",
+    "Django tells receivers apart by the function object, the sender and the dispatch_uid: a "
+    "module imported under two names has each function twice, and a receiver of any sender hears "
+    "each one.",
+    "Give both connect() calls of %(receiver)s (%(place)s) the same dispatch_uid and sender, or "
+    "remove one, and import its module under one name.",
+)
+ROBUST_CRASH = Kind(
+    "robust-crash",
+    "warning",
+    "A receiver that send_robust() cannot name",
+    "%(receiver)s is a %(what)s without a __qualname__: if it raises while %(signal)s is sent with "
+    "send_robust(), Django raises AttributeError in its place.",
+    "send_robust() logs a receiver's exception under the receiver's __qualname__. One that has "
+    "none ends the dispatch, and the receivers after it do not run.",
+    "Connect a function that calls it (%(place)s), or give it a name with "
+    "functools.update_wrapper().",
+)
+RECEIVER_IN_MODELS = Kind(
+    "receiver-in-models",
+    "info",
+    "A receiver stands among the models",
+    "%(receiver)s is defined in %(module)s.",
+    "A module of models that knows what should follow from a change imports what it should not "
+    "know, and ends in circular imports.",
+    "Move it (%(place)s) to signals.py or receivers.py of its app, and import that in "
+    "AppConfig.ready().",
+)
+CONNECTED_OUTSIDE_READY = Kind(
+    "connected-outside-ready",
+    "info",
+    "A receiver is not connected by AppConfig.ready()",
+    "%(receiver)s is defined in %(module)s, which no AppConfig.ready() of the project is seen to "
+    "import.",
+    "It is connected when something happens to import its module: in one process early, in "
+    "another late or never.",
+    "Import %(module)s in the ready() of its app's AppConfig (defined at %(place)s). If it is "
+    "imported there in a way that cannot be read from the source, ignore this.",
+)
+IGNORES_RAW = Kind(
+    "ignores-raw",
+    "info",
+    "A receiver runs on fixtures too",
+    "%(receiver)s hears %(signal)s and never looks at raw.",
+    "loaddata sends it with raw=True, while other rows of the fixture are not there yet; what the "
+    "receiver writes may be in the fixture as well.",
+    "Let it begin with: if raw: return (%(place)s). Or ignore this, if it may run then.",
+)
+CATCH_ALL_RECEIVER = Kind(
+    "catch-all-receiver",
+    "info",
+    "A receiver hears every model",
+    "%(receiver)s is connected to %(signal)s for any sender.",
+    "It runs for every model of every app, sessions, migrations and log entries included.",
+    "Connect it (%(place)s) with a sender, once for each model it is for.",
+)
+HOT_SIGNAL = Kind(
+    "hot-signal",
+    "info",
+    "A receiver runs for every instance",
+    "%(receiver)s is connected to %(signal)s for %(heard)s.",
+    "It runs for each row that a query loads, in the hottest loop that a project has.",
+    "Do the work where it is needed: in a property, a manager or the constructor's caller, not at "
+    "%(place)s.",
+)
+UNDOCUMENTED_RECEIVER = Kind(
+    "undocumented-receiver",
+    "info",
+    "A receiver without a docstring",
+    "%(receiver)s, which hears %(signal)s, has no docstring.",
+    "Nobody calls a receiver by name, so that only its own words say what it is for.",
+    "Say in one line what it does and why (%(place)s).",
+)
+UNHEARD_SIGNAL = Kind(
+    "unheard-signal",
+    "info",
+    "Nobody listens to a signal",
+    "%(signal)s has no receivers.",
+    "Sending it does nothing. Perhaps the module that should connect one was not imported.",
+    "Connect a receiver, or remove the signal (%(place)s) if it is not for other packages.",
+)
 
 
 def slugs() -> list[str]:

@@ -181,7 +181,7 @@ def _calls(step: Step) -> list[ReceiverCall]:
 
 
 def _goes_round(path: tuple[Step, ...]) -> bool:
-    receivers = [step.inside.receiver for step in path if step.inside]
+    receivers = [(step.inside.receiver, step.inside.defined_at) for step in path if step.inside]
     return len(set(receivers)) < len(receivers)
 
 

@@ -182,6 +182,8 @@ def count(trace: Trace) -> Counts:
     calls = [call for dispatch in dispatches for call in dispatch.receiver_calls]
     outcomes = [call.outcome for call in calls]
     reasons = [miss.reason for dispatch in dispatches for miss in dispatch.near_misses]
+    for each in contents.unheard:
+        reasons += [miss.reason for miss in each.near_misses] * each.count
     not_run, muted = reasons.count("not_run"), reasons.count("muted")
     return Counts(
         dispatches=len(dispatches),

@@ -29,6 +29,8 @@ from signal_tracer.collecting import (
     connecting,
     connections,
     deeds,
+    entries,
+    muting,
     naming,
     near_misses,
     patching,
@@ -36,13 +38,17 @@ from signal_tracer.collecting import (
     receivers,
     recording,
     signals,
+    witnessing,
 )
+from signal_tracer.testing import SignalTrace
 
 MODULES = (
     capture,
     connecting,
     connections,
     deeds,
+    entries,
+    muting,
     naming,
     near_misses,
     patching,
@@ -50,6 +56,7 @@ MODULES = (
     receivers,
     recording,
     signals,
+    witnessing,
 )
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
@@ -66,10 +73,13 @@ WRAPPERS = {
     "receivers.name_like",
     "signals.Site.__init__",
     "signals._asend",
+    "signals._note_unheard_by_all",
     "signals._send_within",
     "signals._unwatch",
     "signals._watch_new_subclass",
 }
+# Called where a test begins or ends a mute.
+MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.leave"}
 # Called when an object dies, where an exception disturbs nobody.
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
@@ -78,6 +88,8 @@ FENCES = {
     "connecting._keep_change",
     "connecting._note_connections",
     "queries._note",
+    "signals._bear_witness",
+    "signals._split_muted",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
     "recording.report_fault",
@@ -144,6 +156,29 @@ def broken(function: Any) -> Iterator[None]:
 class Job:
     def __call__(self, **named: Any) -> str:
         return "job done"
+
+
+def silent(**named: Any) -> None: ...
+
+
+async def async_silent(**named: Any) -> None: ...
+
+
+def absent(**named: Any) -> None: ...
+
+
+# Made before anything is broken: what a test calls to mute may fail like anything that it calls.
+ABSENT, SILENT = muting.Chosen(absent, "absent"), muting.Chosen(silent)
+
+
+@contextmanager
+def muted(signals: Any, receivers: Any, only: Any = None, sender: Any = None) -> Iterator[None]:
+    sender = muting.ANY_SENDER if sender is None else sender
+    block = muting.enter(muting.Selection(signals, receivers, only, sender))
+    try:
+        yield
+    finally:
+        muting.leave(block)
 
 
 class Meta:
@@ -213,7 +248,7 @@ def play() -> list[Any]:
     answers: list[Any] = []
     plain, other, own, sorting = Signal(), Signal(), Own(), Sorting()
     # Without a bridge from its thread back to the loop, at which Django's asend() may deadlock.
-    gentle, failing_only = Signal(), Signal()
+    gentle, failing_only, muted_alone = Signal(), Signal(), Signal()
     # A signal that two modules hold, in a module that the tracer has not met.
     module_name = f"made_for_this_test_{next(numbers)}"
     sys.modules[module_name] = module = types.ModuleType(module_name)
@@ -245,6 +280,9 @@ def play() -> list[Any]:
         def method(self, **named: Any) -> str:
             return "served"
 
+    async def awaiting_the_muted() -> None:
+        await muted_alone.asend(int)
+
     job, service = Job(), Service()
     markcoroutinefunction(waiting)
     for receiver in (first, failing, connecting, job, service.method, "answer".format, dict):
@@ -255,6 +293,8 @@ def play() -> list[Any]:
         gentle.connect(receiver)
     failing_only.connect(failing)
     failing_only.connect(connecting)
+    muted_alone.connect(silent, weak=False)
+    muted_alone.connect(async_silent, weak=False)
     for signal in (other, own, sorting, excluded):
         signal.connect(connecting)
         signal.connect(job)
@@ -299,6 +339,15 @@ def play() -> list[Any]:
     for sender in (None, "text", int, 5):
         note(lambda: plain.send_robust(sender, **values))  # noqa: B023
         note(lambda: plain.send(sender))  # noqa: B023
+    # Who is muted answers as before, once for each receiver, so that nobody sees a mute fail.
+    with muted((), (ABSENT,), sender=int), muted((plain,), (), only=(ABSENT,)):
+        note(lambda: plain.send(int))
+        note(lambda: plain.has_listeners(int))
+    with muted((), (SILENT,)):
+        note(lambda: (muted_alone.send(int), None)[1])
+    with muted((muted_alone,), ()):
+        note(lambda: (muted_alone.send(int), None)[1])
+        note(awaiting_the_muted)
     note(lambda: gentle.asend_robust(User, **values))
     note(lambda: failing_only.asend(User))
     note(lambda: own.send(int, size=1))
@@ -382,11 +431,11 @@ def run_traced(breaking: Any = None) -> tuple[list[Any], Any]:
     forget_names()
     with (
         trace_signals(all_threads=True) as trace,
-        trace_signals() as inner,
+        SignalTrace() as inner,
         breaking or nullcontext(),
     ):
         answers = play()
-    assert inner.faults <= trace.faults
+    assert inner.trace.faults <= trace.faults
     return answers, trace
 
 
@@ -410,7 +459,7 @@ def functions_that_run_inside_dispatches() -> set[str]:
             threading.setprofile(None)  # type: ignore[arg-type]
 
     forget_names()
-    with trace_signals(all_threads=True), trace_signals():
+    with trace_signals(all_threads=True), SignalTrace():
         profiled()
     return found
 
@@ -445,16 +494,24 @@ connections._KnownInfos.__init__
 connections._connections_for
 connections._describe
 connections._find_near_misses
-connections._identity
 connections._info_of
 connections._near_misses
-connections._read_connection
 connections.behind
 connections.forget_connections
 connections.infos_of
 connections.name_of_connected
-connections.name_of_uid
 deeds.ChangeRecord.__init__
+entries.identity
+entries.name_of_uid
+entries.read_entry
+muting.Chosen.is_it
+muting.Selection.mutes
+muting.Split.keep
+muting.Split.leave_out
+muting._is_muted
+muting._is_only_a_question
+muting._without
+muting.split
 naming.IdentityCache.__call__
 naming.IdentityCache.forget
 naming._assigns
@@ -465,19 +522,20 @@ naming._dotted
 naming._find_signal_name
 naming._is_bound
 naming._location_of_code
-naming._module_namespace
 naming._modules_now
+naming._note_binding
 naming._scan_class
 naming._scan_modules
-naming._signal_types
 naming.class_bases
 naming.describe_receiver
 naming.find_all_in_class
 naming.find_in_class
 naming.find_sender_frame
 naming.is_a
+naming.module_namespace
 naming.name_of_class
 naming.name_of_signal
+naming.signal_types
 naming.unwrapped
 near_misses._concrete
 near_misses._ends_of_through
@@ -489,9 +547,7 @@ patching.Patches._put
 patching.Patches.replace
 patching._Patch.__init__
 patching._is_ours
-queries._blank
 queries._is_write
-queries._keep
 queries._statement_of
 receivers.WatchedReceivers.follow_changes
 receivers.pass_over
@@ -532,18 +588,19 @@ recording.node_with_everywhere
 recording.open_dispatch
 signals._note_own_loop
 signals._note_own_method
-signals._note_unheard_by_all
 signals._note_unwatched
 signals._watch_list
 signals._watch_own_send
 signals._watch_sends
+witnessing.Witness.see
+witnessing.see
 """
 
 
 def test_the_list_of_functions_is_complete() -> None:
     found = functions_that_run_inside_dispatches()
 
-    assert sorted(found - WRAPPERS - FENCES - CALLBACKS) == FUNCTIONS.split()
+    assert sorted(found - WRAPPERS - FENCES - CALLBACKS - MUTING) == FUNCTIONS.split()
     assert sorted((WRAPPERS | FENCES) - found) == ["recording.report_fault"]
 
 

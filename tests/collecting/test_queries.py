@@ -6,6 +6,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
 from django.utils.functional import lazy
 from django.utils.safestring import mark_safe
+from rich.console import Console
 
 from signal_tracer import Trace, trace_signals
+from signal_tracer.showing.console import render_trace
 from signal_tracer.trace import Query, ReceiverCall
 from signal_tracer.tracer import uninstall
 
@@ -344,18 +347,30 @@ def test_it_does_not_write(sql: str) -> None:
     assert not pretend(sql).is_write
 
 
-def test_a_secret_that_a_statement_quotes_is_masked() -> None:
-    on(paid, lambda: run("SELECT 'tok-4fe1'"))
+def everything_shown(trace: Trace) -> str:
+    """The JSON, the outline, the findings and the console's picture of a trace."""
+    console = Console(file=StringIO(), width=1_000)
+    console.print(render_trace(trace))
+    findings = "".join(f"{each} {each.advice}" for each in trace.findings())
+    return "".join((trace.to_json(), str(trace), findings, console.file.getvalue()))  # type: ignore[attr-defined]  # the StringIO
+
+
+def test_a_secret_that_a_statement_quotes_is_masked_wherever_it_is_shown() -> None:
+    # Often enough to be a finding, which quotes the statement.
+    on(paid, lambda: [run("SELECT 'tok-4fe1'") for _ in range(50)])
     with trace_signals() as trace:
         paid.send(None, api_token="tok-4fe1")
 
-    assert [query.sql for query in calls_of(trace)[0].queries] == ["SELECT '[redacted]'"]
+    assert {query.sql for query in calls_of(trace)[0].queries} == {"SELECT '[redacted]'"}
+    assert "query-in-loop" in [each.slug for each in trace.findings()]
+    assert "tok-4fe1" not in everything_shown(trace)
 
 
-def test_a_parameter_is_nowhere_in_the_trace() -> None:
+def test_a_parameter_is_nowhere_in_what_is_shown() -> None:
     def work() -> None:
         Group.objects.create(name="a-parameter")
-        Group.objects.filter(name="a-parameter").update(name="a-parameter too")
+        for _ in range(50):
+            Group.objects.filter(name="a-parameter").update(name="a-parameter too")
         with connection.cursor() as cursor:
             cursor.executemany("DELETE FROM auth_group WHERE name = %s", [["a-parameter"]])
 
@@ -363,8 +378,8 @@ def test_a_parameter_is_nowhere_in_the_trace() -> None:
     with trace_signals() as trace:
         paid.send(None)
 
-    assert len(calls_of(trace)[0].queries) == 3
-    assert "a-parameter" not in trace.to_json()
+    assert len(calls_of(trace)[0].queries) == 52
+    assert "a-parameter" not in everything_shown(trace)
 
 
 def test_equal_statements_are_kept_once() -> None:
@@ -438,6 +453,39 @@ def test_a_query_of_an_excluded_dispatch_is_counted_and_is_nobody_elses(settings
     [call] = calls_of(trace)
     assert [query.sql for query in call.queries] == ["SELECT 1"]
     assert trace.contents.other_queries == 1
+
+
+def test_a_query_of_a_dispatch_over_the_limit_is_counted_and_is_nobody_elses(
+    settings: Any,
+) -> None:
+    settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 1}
+    on(paid, lambda: (select(1), shipped.send(None), shipped.send(None)))
+    on(shipped, lambda: select(2))
+    with trace_signals() as trace:
+        paid.send(None)
+
+    assert own_queries(trace) == [("receiver", ["SELECT 1"])]
+    assert trace.contents.other_queries == 2
+
+
+def test_what_runs_outside_the_receivers_of_a_trace_takes_no_room_in_it(settings: Any) -> None:
+    inner_traces = []
+
+    def work() -> None:
+        settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 1}
+        with trace_signals() as inner:
+            for _ in range(5):
+                select(1)
+            shipped.send(None)
+        inner_traces.append(inner)
+
+    on(paid, work)
+    on(shipped, lambda: select(2))
+    settings.SIGNAL_TRACER = {"RECORD_QUERIES": False}
+    with trace_signals():
+        paid.send(None)
+
+    assert own_queries(inner_traces[0]) == [("receiver", ["SELECT 2"])]
 
 
 def test_a_query_too_deep_to_be_recorded_is_counted() -> None:
@@ -703,7 +751,7 @@ def test_what_of_ours_fails_does_not_disturb_a_query(
     def broken(*args: Any) -> Any:
         raise RuntimeError
 
-    monkeypatch.setattr("signal_tracer.collecting.queries._keep", broken)
+    monkeypatch.setattr("signal_tracer.collecting.queries._statement_of", broken)
     monkeypatch.setattr("signal_tracer.collecting.recording._reported", set())
     answers = []
     on(paid, lambda: answers.append(Group.objects.count()))

@@ -21,7 +21,9 @@ from shop.models import Order, Product, Review
 from signal_tracer import trace_signals
 from warehouse.models import StockItem
 
-SLUGS = ["checkout", "profile", "newsletter", "delivery", "deletion", "nothing"]
+# With a second button that does without the mistake.
+WITH_A_TWIN = ["import", "proxy", "rollback", "stock-list", "saves", "twice"]
+SLUGS = ["checkout", "profile", "newsletter", "delivery", "deletion", *WITH_A_TWIN, "nothing"]
 GATEWAY_IS_DOWN = "the SMS gateway answered 503 Service Unavailable for +44 7700 900123"
 
 
@@ -37,6 +39,26 @@ def test_every_scenario_explains_itself_and_answers_its_button(slug: str) -> Non
         assert "What happens" in page
         assert "What to look for in the panel" in page
         assert '<form method="post">' in page
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("slug", WITH_A_TWIN)
+def test_every_mistake_has_a_twin_without_it(slug: str) -> None:
+    browser = Client(raise_request_exception=True)
+    explained = browser.get(f"/{slug}/").content.decode()
+    repaired = browser.post(f"/{slug}/", {"repaired": "yes"})
+    assert '<button class="repaired" name="repaired" value="yes">' in explained
+    assert repaired.status_code == 200
+    assert 'class="result"' in repaired.content.decode()
+
+
+@pytest.mark.usefixtures("shop")
+def test_what_is_imported_is_found_only_if_it_was_saved_one_by_one() -> None:
+    at_once = Client().post("/import/").content.decode()
+    one_by_one = Client().post("/import/", {"repaired": "yes"}).content.decode()
+    assert "<dt>Found by that</dt><dd>0</dd>" in at_once
+    assert "<dt>Found by that</dt><dd>3</dd>" in one_by_one
+    assert "Blue plate" not in Client().get("/").content.decode()  # not on the shelf yet
 
 
 @pytest.mark.usefixtures("shop")

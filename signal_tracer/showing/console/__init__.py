@@ -48,7 +48,7 @@ class _Picture:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         trace, spelling = self.trace, Spelling(options)
         counted, found = count(trace), over_trace(trace)
-        notes = Notes(trace, counted, spelling)
+        notes = Notes(trace, counted, found, spelling)
         page = Page(
             options.max_width,
             _title(trace, spelling),
@@ -57,7 +57,7 @@ class _Picture:
         )
         yield from page.header(_counts(counted, found), spelling.signs.joint)
         yield from page.tree()
-        yield from page.section(notes.findings(found))
+        yield from page.section(notes.findings())
         yield from page.section([*notes.notes(), *page.hidden_levels()])
 
 

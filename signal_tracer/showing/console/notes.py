@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from rich.text import Text
 
@@ -11,7 +12,7 @@ from signal_tracer.findings import Finding, Found, Level
 from signal_tracer.showing.console.page import BLANK, GAP, Line, Spelling, note
 from signal_tracer.showing.console.tree import ALARMS
 from signal_tracer.showing.outline import Counts
-from signal_tracer.trace import Trace
+from signal_tracer.trace import ConnectionChange, Location, Trace
 from signal_tracer.wording import plural
 
 UNHEARD_LINES = 5
@@ -22,21 +23,23 @@ LEVELS: dict[Level, str] = {"error": "bold red", "warning": "bold yellow", "info
 class Notes:
     """What is said about a trace as a whole."""
 
-    def __init__(self, trace: Trace, counted: Counts, spelling: Spelling) -> None:
+    def __init__(self, trace: Trace, counted: Counts, found: Found, spelling: Spelling) -> None:
         self.trace = trace
         self.counted = counted
+        self.found = found
         self.spelling = spelling
         self.clean = spelling.clean
         self.place = spelling.place
         self.signs = spelling.signs
 
-    def findings(self, found: Found) -> Iterator[Line]:
+    def findings(self) -> Iterator[Line]:
         """Each with its place and what to do, the worst first."""
+        found = self.found
         if found.shown:
             first, *others = _levels(found.shown)
             heading = Text.assemble(("Findings: ", "bold"), first)
             yield Line([heading, *others], self.signs.joint)
-        for finding in found.shown:
+        for finding, next_one in zip_longest(found.shown, found.shown[1:]):
             style = LEVELS[finding.level]
             times = f" {self.signs.times} {finding.count}" if finding.count > 1 else ""
             title = [
@@ -48,7 +51,9 @@ class Notes:
             alarm = "" if finding.level == "info" else style
             yield Line(title, guides_below=BLANK, alarm=alarm)
             yield self.below(Text(self.words(finding.message)))
-            yield self.below(Text(self.words(finding.advice)), self.signs.arrow)
+            # The same for several in a row is said once, below the last.
+            if next_one is None or next_one.advice != finding.advice:
+                yield self.below(Text(self.words(finding.advice)), self.signs.arrow)
         if found.hidden:
             number = plural(len(found.hidden), "finding is", "findings are")
             yield note(f"{number} hidden by IGNORE_FINDINGS in SIGNAL_TRACER.")
@@ -137,15 +142,24 @@ class Notes:
             yield Line([Text(f"and {more}, {dispatches}")], guides=f"{label} ")
 
     def connection_changes(self) -> Iterator[Line]:
-        """Who was connected and disconnected: the tree shows dispatches only."""
+        """Who was connected and disconnected, as far as no finding says so."""
+        is_told = {
+            _who(finding.record)
+            for finding in self.found.shown
+            if isinstance(finding.record, ConnectionChange)
+        }
         for label, action in (("connected:", "connect"), ("disconnected:", "disconnect")):
             times = Counter(
-                (each.receiver, each.signal, each.sender, each.called_from)
+                _who(each)
                 for each in self.trace.connection_changes
-                # One that found nothing to disconnect is a finding, and changed nothing.
+                # One that found nothing to disconnect changed nothing.
                 if each.action == action and each.was_connected is not False
             )
-            for (receiver, signal, sender, called_from), number in [*times.items()][:MOST_CHANGES]:
+            for told in is_told:
+                del times[told]
+            for (_, receiver, signal, sender, called_from), number in [*times.items()][
+                :MOST_CHANGES
+            ]:
                 parts = [receiver, f"to {signal}" if action == "connect" else f"from {signal}"]
                 parts.append(f"sender={sender}")
                 if called_from:
@@ -158,6 +172,10 @@ class Notes:
             rest = [*times.values()][MOST_CHANGES:]
             if rest:
                 yield Line([Text(f"and {sum(rest)} more")], guides=f"{label} ")
+
+
+def _who(change: ConnectionChange) -> tuple[str, str, str, str, Location | None]:
+    return change.action, change.receiver, change.signal, change.sender, change.called_from
 
 
 def worst_of(findings: Sequence[Finding]) -> Text:

@@ -1,0 +1,119 @@
+"""The place that notes which receivers have run at all, over a whole test run.
+
+That is less than a trace, and cheaper: a dispatch whose receivers are all known to have run is
+left alone. Of those that a trace records as well, the trace's own records are read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from django.dispatch import dispatcher
+
+from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.naming import name_of_signal
+from signal_tracer.collecting.recording import DispatchRecord, Infos, ReceiverInfo
+from signal_tracer.trace import Location, Value
+
+_DISPATCHER_FILE = dispatcher.__file__
+
+
+class Ran(NamedTuple):
+    """A connection through which a receiver ran; ``sender`` is ``None`` if it hears any."""
+
+    signal: str
+    sender: str | None
+    receiver: str
+    defined_at: Location | None
+    dispatch_uid: Value
+
+
+class Counting:
+    """What ran since it was started; ``handed_over`` to a loop that cannot be watched."""
+
+    def __init__(self) -> None:
+        self.ran: set[Ran] = set()
+        self.handed_over: set[Ran] = set()
+
+    def knows(self, infos: Infos) -> bool:
+        return all(each.counted_by is self for both in infos for each in both)
+
+    def note(self, signal: str, sender: str, info: ReceiverInfo) -> None:
+        info.counted_by = self
+        self.ran.add(_key(signal, sender, info))
+
+
+def _key(signal: str, sender: str, info: ReceiverInfo) -> Ran:
+    return Ran(
+        signal,
+        None if info.hears_any_sender else sender,
+        info.name,
+        info.defined_at,
+        info.dispatch_uid,
+    )
+
+
+running: Counting | None = None
+
+
+def start() -> Counting:
+    global running
+    running = Counting()
+    return running
+
+
+def stop() -> None:
+    global running
+    running = None
+
+
+class CountedReceivers(list[Any]):
+    """Django's list of receivers, which notes each one that Django's loop takes from it."""
+
+    __slots__ = ("counting", "infos", "sender", "signal")
+
+    counting: Counting
+    infos: list[ReceiverInfo]
+    signal: str
+    sender: str
+
+    def __iter__(self) -> Iterator[Any]:
+        if len(self) != len(self.infos):
+            return super().__iter__()
+        if sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE:
+            return _counted(self, super().__iter__())
+        self.counting.handed_over.update(
+            _key(self.signal, self.sender, each) for each in self.infos
+        )
+        return super().__iter__()
+
+
+def _counted(counted: CountedReceivers, receivers: Iterator[Any]) -> Iterator[Any]:
+    for receiver, info in zip(receivers, counted.infos, strict=True):
+        counted.counting.note(counted.signal, counted.sender, info)
+        yield receiver
+
+
+def count(
+    counting: Counting, signal: Any, sender: Any, found: Any, infos: Infos
+) -> tuple[list[Any], list[Any]]:
+    """The receivers in lists that note who runs; ``infos`` are in their order."""
+    if counting.knows(infos):
+        return found  # type: ignore[no-any-return]  # what Django found, as it is
+    signal_name, sender_name = name_of_signal(signal), name_of_sender(sender)
+    lists = []
+    for receivers, about in zip(found, infos, strict=True):
+        counted = CountedReceivers(receivers)
+        counted.counting, counted.infos = counting, about
+        counted.signal, counted.sender = signal_name, sender_name
+        lists.append(counted)
+    return lists[0], lists[1]
+
+
+def note_calls(counting: Counting, record: DispatchRecord) -> None:
+    """Of a dispatch that a trace recorded."""
+    for call in record.calls:
+        if call.started and call.info.counted_by is not counting:
+            counting.note(record.signal, record.sender, call.info)

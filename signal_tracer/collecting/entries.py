@@ -1,0 +1,75 @@
+"""The place that knows the shape of an entry of ``Signal.receivers``."""
+
+from __future__ import annotations
+
+import types
+import weakref
+from typing import Any, NamedTuple
+
+from signal_tracer.collecting.capture import Capture, render
+from signal_tracer.trace import Value
+
+_uids = Capture(200)
+
+
+class Entry(NamedTuple):
+    """One connection, read. It keeps its receiver alive: not for longer than a look.
+
+    ``receiver`` is ``None`` if it is dead, and ``reference`` what refers to it weakly, if
+    anything does. ``sender_reference`` is ``None`` for any sender, for one that takes no weak
+    reference, and always on Django 5.2, which knows the sender by its ``id()`` only.
+    """
+
+    receiver: Any = None
+    reference: Any = None
+    sender_id: Any = None
+    sender_reference: Any = None
+    dispatch_uid: Value = None
+    is_async: bool | None = None
+    is_known_shape: bool = False
+
+
+def read_entry(entry: Any) -> Entry:
+    """What an entry says; nothing at all, if it has a shape that we do not know.
+
+    It is ``(lookup_key, receiver, is_async)`` in Django 5.2 and ``(lookup_key, receiver,
+    sender_ref, is_async)`` from 6.0. The lookup key is ``(dispatch_uid or the receiver's id,
+    the sender's id)``; the receiver is the receiver itself or a weak reference.
+    """
+    if (
+        type(entry) is not tuple
+        or len(entry) not in (3, 4)
+        or type(entry[0]) is not tuple
+        or len(entry[0]) != 2
+    ):
+        return Entry()
+    receiver_key, sender_id = entry[0]
+    receiver, reference = entry[1], None
+    if issubclass(type(receiver), weakref.ReferenceType):
+        reference, receiver = receiver, receiver()
+    is_id = type(receiver_key) is int or (
+        type(receiver_key) is tuple and all(type(each) is int for each in receiver_key)
+    )
+    # Of a dead receiver nothing is left to compare with, and a uid is seldom a number.
+    has_uid = not is_id or (receiver is not None and receiver_key != identity(receiver))
+    return Entry(
+        receiver,
+        reference,
+        sender_id,
+        entry[2] if len(entry) == 4 else None,
+        name_of_uid(receiver_key) if has_uid else None,
+        entry[-1] if type(entry[-1]) is bool else None,
+        True,
+    )
+
+
+def name_of_uid(uid: Any) -> Value:
+    """A ``dispatch_uid``, which may be anything that can be hashed, as it is shown."""
+    return render(_uids.value(uid))
+
+
+def identity(live: Any) -> Any:
+    """What Django's ``_make_id`` returns, without asking objects for attributes."""
+    if type(live) is types.MethodType:
+        return (id(live.__self__), id(live.__func__))
+    return id(live)

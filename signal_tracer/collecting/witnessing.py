@@ -1,0 +1,81 @@
+"""The place that keeps what is sent alive while a test asks for it, to compare it with ``==``.
+
+Nothing else of ours keeps live objects. A test has them in its hands anyway, and only the objects
+themselves can answer whether they are equal to what it expects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from signal_tracer.collecting import recording
+from signal_tracer.collecting.capture import name_of_sender, render
+from signal_tracer.collecting.naming import name_of_signal
+from signal_tracer.collecting.recording import DispatchRecord, Recorder
+from signal_tracer.trace import Method, show_value
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One dispatch, heard or not: the live objects, and what was captured of them at the time."""
+
+    signal: Any
+    sender: Any
+    named: dict[str, Any]
+    method: Method
+    signal_name: str
+    sender_name: str
+    captured: dict[str, object]
+    recorder: Recorder
+
+    def shown(self, name: str) -> str:
+        """The value as the trace shows it, without what is redacted elsewhere."""
+        return self.recorder.capture.secrets.mask(show_value(render(self.captured[name])))
+
+
+class Witness:
+    """All that was sent while one trace ran; of each signal at most as many as a trace keeps."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.sent: list[Sent] = []
+        # How many more there were, by the name of the signal.
+        self.left_out: dict[str, int] = {}
+        self._counts: dict[int, int] = {}
+
+    def see(
+        self, node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
+    ) -> None:
+        count = self._counts[id(signal)] = self._counts.get(id(signal), 0) + 1
+        name = name_of_signal(signal)
+        if count > self.recorder.config.max_dispatches:
+            self.left_out[name] = self.left_out.get(name, 0) + 1
+            return
+        if type(node) is DispatchRecord:
+            names, values, sender_name = node.names, node.values, node.sender
+        else:
+            names, values = self.recorder.capture.kwargs(named)
+            sender_name = name_of_sender(sender)
+        captured = dict(zip(names, values, strict=True))
+        self.sent.append(
+            Sent(signal, sender, named, method, name, sender_name, captured, self.recorder)
+        )
+
+
+def start(recorder: Recorder) -> Witness:
+    recorder.is_witnessed = True
+    witness = Witness(recorder)
+    recording.witnesses = (*recording.witnesses, witness)
+    return witness
+
+
+def stop(witness: Witness) -> None:
+    recording.witnesses = tuple(each for each in recording.witnesses if each is not witness)
+
+
+def see(node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]) -> None:
+    """To be called for each dispatch, once, with the node it is recorded or counted under."""
+    for witness in recording.witnesses:
+        if witness.recorder.is_running and witness.recorder in node.recorders:
+            witness.see(node, signal, sender, method, named)

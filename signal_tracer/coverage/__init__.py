@@ -1,0 +1,1 @@
+"""Signal coverage: which of a project's connected receivers ran during a test run."""

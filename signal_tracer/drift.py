@@ -1,0 +1,193 @@
+"""The place for a signal map that is kept in a file, and for what has changed since.
+
+Such a file is the same on every machine and in every run: it has no line numbers, ids or paths.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+from signal_tracer.signal_map import (
+    JSON,
+    Connection,
+    MappedSignal,
+    SignalMap,
+    SignalMapFormatError,
+    check_version,
+)
+
+FORMAT_VERSION = 1
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}|\d{9,}")
+
+
+class Kept(NamedTuple):
+    """What a file says of a connection; the first three tell it from others of its signal."""
+
+    receiver: str
+    sender: str | None
+    dispatch_uid: str | None
+    is_weak: bool | None
+    is_async: bool | None
+
+    @property
+    def key(self) -> tuple[str, str | None, str | None]:
+        return self[:3]
+
+    def __str__(self) -> str:
+        sender = "any sender" if self.sender is None else self.sender
+        uid = "" if self.dispatch_uid is None else f" (dispatch_uid {self.dispatch_uid})"
+        return f"{self.receiver} for {sender}{uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMap:
+    """The stable part of a signal map, and the filters that chose it."""
+
+    signals: dict[str, list[Kept]]
+    filters: JSON
+
+    def to_text(self) -> str:
+        """JSON with one line a connection, so that a diff in review is readable."""
+        lines = [
+            "{",
+            f'  "version": {FORMAT_VERSION},',
+            f'  "filters": {json.dumps(self.filters, sort_keys=True)},',
+            '  "signals": {',
+        ]
+        last = len(self.signals) - 1
+        for number, (name, connections) in enumerate(self.signals.items()):
+            comma = "" if number == last else ","
+            if not connections:
+                lines.append(f"    {json.dumps(name)}: []{comma}")
+                continue
+            lines.append(f"    {json.dumps(name)}: [")
+            rows = [f"      {json.dumps(each._asdict())}" for each in connections]
+            lines += [*(f"{row}," for row in rows[:-1]), rows[-1], f"    ]{comma}"]
+        return "\n".join([*lines, "  }", "}", ""])
+
+
+def save(signal_map: SignalMap, filters: JSON) -> SavedMap:
+    """What is kept of the map. Without what is dead: that is gone by accident of the moment."""
+    signals: dict[str, list[Kept]] = {}
+    unnamed: list[list[Kept]] = []
+    for signal in signal_map.signals:
+        kept = [_keep(each) for each in signal.connections if _is_lasting(each)]
+        if _is_named(signal):
+            signals.setdefault(signal.name, []).extend(kept)
+        elif kept:
+            unnamed.append(kept)
+    # They are numbered as they are met, which differs from run to run.
+    for number, kept in enumerate(sorted(unnamed, key=repr), 1):
+        signals[f"<unnamed signal {number}>"] = kept
+    return SavedMap(dict(sorted(signals.items())), filters)
+
+
+def load(text: str) -> SavedMap:
+    """What ``to_text()`` wrote. Raises ``SignalMapFormatError`` for anything else."""
+    try:
+        data: Any = json.loads(text)
+    except ValueError as error:
+        raise SignalMapFormatError(f"This is not JSON ({error}).") from error
+    check_version(data, FORMAT_VERSION)
+    try:
+        return SavedMap(
+            {
+                str(name): [Kept(**each) for each in connections]
+                for name, connections in data["signals"].items()
+            },
+            dict(data["filters"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SignalMapFormatError(
+            f"This signal map is damaged ({type(error).__name__}: {error})."
+        ) from error
+
+
+def compare(old: SavedMap, new: SavedMap) -> list[str]:
+    """What differs, in words: signals, then connections, added, removed, changed, reordered."""
+    lines = [f"removed: the signal {name}" for name in old.signals if name not in new.signals]
+    lines += [f"added: the signal {name}" for name in new.signals if name not in old.signals]
+    for name in sorted(old.signals.keys() | new.signals.keys()):
+        lines += _differences(name, old.signals.get(name, []), new.signals.get(name, []))
+    return lines
+
+
+def _differences(signal: str, old: list[Kept], new: list[Kept]) -> Iterator[str]:
+    was, now = _by_key(old), _by_key(new)
+    for key, each in was.items():
+        if key not in now:
+            yield f"removed: {signal} no longer calls {each}"
+    for place, (key, each) in enumerate(now.items(), 1):
+        if key not in was:
+            yield f"added: {signal} calls {each}, as number {place} of {len(now)}"
+    for key, each in now.items():
+        before = was.get(key)
+        if before is not None and before != each:
+            yield f"changed: {signal} calls {each}: {' and '.join(_changes(before, each))}"
+    yield from _moves(
+        signal, [key for key in was if key in now], [key for key in now if key in was], now
+    )
+
+
+def _by_key(connections: list[Kept]) -> dict[object, Kept]:
+    seen: Counter[object] = Counter()
+    found: dict[object, Kept] = {}
+    for each in connections:
+        seen[each.key] += 1
+        found[each.key, seen[each.key]] = each
+    return found
+
+
+def _changes(before: Kept, now: Kept) -> Iterator[str]:
+    if before.is_weak != now.is_weak:
+        yield f"it is now held {'weakly' if now.is_weak else 'strongly'}"
+    if before.is_async != now.is_async:
+        yield f"it is now {'async' if now.is_async else 'sync'}"
+
+
+def _moves(
+    signal: str, was: list[object], now: list[object], kept: dict[object, Kept]
+) -> Iterator[str]:
+    """The fewest connections that have to be moved to get from one order to the other."""
+    if was == now:
+        return
+    matcher = SequenceMatcher(None, was, now, autojunk=False)
+    stay = {
+        key
+        for block in matcher.get_matching_blocks()
+        for key in now[block.b : block.b + block.size]
+    }
+    for place, key in enumerate(now):
+        if key not in stay:
+            after = f"after {kept[now[place - 1]].receiver}" if place else "first"
+            yield f"reordered: {signal} calls {kept[key]} {after} now"
+
+
+def _is_named(signal: MappedSignal) -> bool:
+    return not signal.name.startswith("<")
+
+
+def _is_lasting(connection: Connection) -> bool:
+    return connection.state != "dead" and connection.sender_kind != "gone"
+
+
+def _keep(connection: Connection) -> Kept:
+    uid = connection.dispatch_uid
+    return Kept(
+        _without_addresses(connection.receiver),
+        None if connection.sender is None else _without_addresses(connection.sender),
+        # One that is no string holds ids as often as not.
+        _without_addresses(uid) if isinstance(uid, str) or uid is None else "(not a string)",
+        connection.is_weak,
+        connection.is_async,
+    )
+
+
+def _without_addresses(text: str | None) -> Any:
+    return None if text is None else _ADDRESS.sub("…", text)

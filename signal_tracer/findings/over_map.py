@@ -1,0 +1,211 @@
+"""The place for the rules over a signal map: who never runs, or twice, or where it surprises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from signal_tracer.findings import catalogue
+from signal_tracer.findings.catalogue import Finding, Kind, Level
+from signal_tracer.findings.source import Sources
+from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
+from signal_tracer.wording import place_of
+
+_MODELS = "django.db.models.signals."
+MODEL_SIGNALS = frozenset(
+    _MODELS + name
+    for name in (
+        *("pre_init", "post_init", "pre_save", "post_save"),
+        *("pre_delete", "post_delete", "m2m_changed"),
+    )
+)
+_HOT_SIGNALS = frozenset((f"{_MODELS}pre_init", f"{_MODELS}post_init"))
+_SAVE_SIGNALS = frozenset((f"{_MODELS}pre_save", f"{_MODELS}post_save"))
+_M2M_CHANGED = f"{_MODELS}m2m_changed"
+
+_KINDS_IN_WORDS = {"instance": "callable instance", "mock": "mock", "partial": "partial"}
+
+
+def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values: object) -> Finding:
+    return Finding(
+        kind,
+        {
+            "signal": signal.name,
+            "receiver": connection.receiver,
+            "sender": connection.sender,
+            "heard": connection.heard,
+            "module": connection.module,
+            "place": place_of(connection.defined_at),
+            **values,
+        },
+        names=tuple(name for name in (connection.receiver, signal.name, connection.sender) if name),
+        location=connection.defined_at,
+    )
+
+
+def fragile_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in signal_map.walk():
+        if connection.is_fragile:
+            yield _finding(catalogue.FRAGILE_RECEIVER, signal, connection)
+
+
+def dead_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in signal_map.walk():
+        if connection.state == "dead":
+            uid = connection.dispatch_uid
+            words = "without a dispatch_uid" if uid is None else f"dispatch_uid {uid}"
+            yield _finding(catalogue.DEAD_RECEIVER, signal, connection, uid=words)
+
+
+def never_called(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in signal_map.walk():
+        why = _why_never(signal, connection)
+        if why is not None:
+            because, instead = why
+            yield _finding(
+                catalogue.NEVER_CALLED, signal, connection, because=because, instead=instead
+            )
+
+
+def _why_never(signal: MappedSignal, connection: Connection) -> tuple[str, str] | None:
+    """Why its sender never sends the signal, and what to do."""
+    kind = connection.sender_kind
+    if kind == "lazy":
+        return (
+            "no model goes by that name",
+            "compare the string with the model's label (app_label.ModelName), or install its app",
+        )
+    if kind == "gone" and connection.state == "alive":
+        return (
+            "the sender itself was collected as garbage",
+            "give a sender that lives as long as the receiver should run",
+        )
+    if signal.name not in MODEL_SIGNALS:
+        return None
+    if kind == "abstract":
+        return (
+            "it is an abstract model, and Django sends the model that inherits from it",
+            "name each model that inherits from it",
+        )
+    if kind == "swapped":
+        return "another model was put in its place", "name the model that is used in its place"
+    if signal.name == _M2M_CHANGED and kind == "model":
+        return (
+            "m2m_changed is sent by the table between two models",
+            "give the through of the field, as in sender=Pizza.toppings.through",
+        )
+    return None
+
+
+def duplicate_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal in signal_map.signals:
+        by_position = {each.position: each for each in signal.connections}
+        for connection in signal.connections:
+            if connection.twin is None or connection.state != "alive":
+                continue
+            earlier = by_position.get(connection.twin)
+            # One of the two may hear any sender: both run for the other's.
+            heard = connection.sender or (earlier.sender if earlier else None)
+            yield _finding(
+                catalogue.DUPLICATE_RECEIVER, signal, connection, heard=heard or "any sender"
+            )
+
+
+def robust_crashes(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in signal_map.walk():
+        if not connection.has_qualname and connection.state != "dead":
+            what = _KINDS_IN_WORDS.get(connection.kind, "callable")
+            yield _finding(catalogue.ROBUST_CRASH, signal, connection, what=what)
+
+
+def receivers_in_models(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in _first_of_each_receiver(signal_map):
+        if _is_in_models(connection):
+            yield _finding(catalogue.RECEIVER_IN_MODELS, signal, connection)
+
+
+def connected_outside_ready(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
+    for signal, connection in _first_of_each_receiver(signal_map):
+        if (
+            connection.is_project
+            and not _is_in_models(connection)
+            and sources.is_imported_by_ready(connection.module) is False
+        ):
+            yield _finding(catalogue.CONNECTED_OUTSIDE_READY, signal, connection)
+
+
+def ignoring_raw(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
+    chosen = [each for each in signal_map.walk() if each[0].name in _SAVE_SIGNALS]
+    for signal, connection in _first_of_each(chosen):
+        function = sources.function_at(connection.defined_at)
+        if function is not None and function.ignores("raw"):
+            yield _finding(catalogue.IGNORES_RAW, signal, connection)
+
+
+def catch_all_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in signal_map.walk():
+        if signal.name in MODEL_SIGNALS and connection.sender_kind == "any":
+            yield _finding(catalogue.CATCH_ALL_RECEIVER, signal, connection)
+
+
+def hot_signals(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in signal_map.walk():
+        if signal.name in _HOT_SIGNALS:
+            yield _finding(catalogue.HOT_SIGNAL, signal, connection)
+
+
+def undocumented_receivers(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
+    for signal, connection in _first_of_each_receiver(signal_map):
+        function = sources.function_at(connection.defined_at)
+        if function is not None and not function.has_docstring:
+            yield _finding(catalogue.UNDOCUMENTED_RECEIVER, signal, connection)
+
+
+def unheard_signals(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal in signal_map.signals:
+        # What a package offers is for whoever wants it, and need not be heard.
+        if signal.is_project and not signal.connections:
+            yield Finding(
+                catalogue.UNHEARD_SIGNAL,
+                {"signal": signal.name, "place": place_of(signal.defined_at)},
+                names=(signal.name,),
+                location=signal.defined_at,
+            )
+
+
+def _is_in_models(connection: Connection) -> bool:
+    return "models" in (connection.module or "").split(".")
+
+
+def _first_of_each_receiver(
+    signal_map: SignalMap,
+) -> Iterator[tuple[MappedSignal, Connection]]:
+    """What is said of a receiver's code is said once, however often it is connected."""
+    return _first_of_each(list(signal_map.walk()))
+
+
+def _first_of_each(
+    connections: list[tuple[MappedSignal, Connection]],
+) -> Iterator[tuple[MappedSignal, Connection]]:
+    seen = set()
+    for signal, connection in connections:
+        about = (connection.receiver, connection.defined_at)
+        if connection.state != "dead" and about not in seen:
+            seen.add(about)
+            yield signal, connection
+
+
+# In the order in which findings of one level are shown.
+RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ...] = (
+    ("error", fragile_receivers),
+    ("error", dead_receivers),
+    ("error", never_called),
+    ("warning", duplicate_receivers),
+    ("warning", robust_crashes),
+    ("info", receivers_in_models),
+    ("info", connected_outside_ready),
+    ("info", ignoring_raw),
+    ("info", catch_all_receivers),
+    ("info", hot_signals),
+    ("info", undocumented_receivers),
+    ("info", unheard_signals),
+)

@@ -1,0 +1,352 @@
+"""``manage.py signal_map``: who is connected to what, in which order, and from which file."""
+
+from __future__ import annotations
+
+import io
+import os
+from argparse import ArgumentParser
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console, RenderableType
+
+from signal_tracer import conf, drift
+from signal_tracer.findings import Finding, Level, over_signal_map
+from signal_tracer.findings.catalogue import LEVELS
+from signal_tracer.mapping.reading import connected_now, read_map
+from signal_tracer.mapping.urls import load_urls
+from signal_tracer.records import goes_by
+from signal_tracer.showing.map_console import MapTable, render_findings
+from signal_tracer.showing.map_graph import dot, mermaid, too_large_for_mermaid
+from signal_tracer.showing.map_text import markdown, tree
+from signal_tracer.signal_map import SignalMap, SignalMapFormatError
+from signal_tracer.wording import plural, printable
+
+Format = Literal["table", "tree", "json", "markdown", "mermaid", "dot"]
+FORMATS: tuple[Format, ...] = ("table", "tree", "json", "markdown", "mermaid", "dot")
+FILTERS = ("signal", "sender", "receiver", "app")
+SWITCHES = ("project_only", "unheard", "load_urls")
+
+NOT_YET = (
+    "This is who is connected so far. A server imports the URLconf as well, and what that "
+    "connects: --load-urls shows it too."
+)
+# What a pipe or a file gets is not broken into lines, so that a search finds whole names.
+UNBROKEN = 1000
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows every signal of this process and who is connected to it, in calling order. "
+        "Imports nothing, unless --load-urls is given."
+    )
+    # The checks would import the URLconf, and so connect what a look must not connect.
+    requires_system_checks = []  # noqa: RUF012  # as Django declares it
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        chosen = parser.add_argument_group(
+            "what is shown",
+            "A NAME is dotted, its last parts (post_save) or a pattern (shop.*), and each option "
+            "may be given several times.",
+        )
+        for name, what in (
+            ("signal", "only this signal"),
+            ("sender", "only what is connected to this sender; 'any' for any sender"),
+            ("receiver", "only this receiver"),
+            ("app", "only receivers of this app, by its label"),
+        ):
+            chosen.add_argument(f"--{name}", action="append", default=[], metavar="NAME", help=what)
+        chosen.add_argument(
+            "--project-only",
+            action="store_true",
+            help="only receivers of the project's own code, not of installed packages",
+        )
+        chosen.add_argument(
+            "--unheard", action="store_true", help="only signals that nobody listens to"
+        )
+        chosen.add_argument(
+            "--load-urls",
+            action="store_true",
+            help="import the URLconf first, as a server does, and mark what that connects",
+        )
+        shown = parser.add_argument_group("how it is shown")
+        shown.add_argument("--format", choices=FORMATS, help="'table' unless given")
+        shown.add_argument(
+            "--output", metavar="FILE", type=Path, help="write to this file, not to the terminal"
+        )
+        asked = parser.add_argument_group("what is asked")
+        asked.add_argument(
+            "--explain",
+            nargs=2,
+            metavar=("SIGNAL", "SENDER"),
+            help="what would happen if SENDER sent SIGNAL now: who would run, who would not, why",
+        )
+        asked.add_argument(
+            "--write", metavar="FILE", type=Path, help="keep the map in FILE, for --check"
+        )
+        asked.add_argument(
+            "--check",
+            metavar="FILE",
+            type=Path,
+            help="exit with 1 if the map is no longer what --write kept in FILE, and say how",
+        )
+        asked.add_argument(
+            "--fail-on",
+            choices=LEVELS,
+            metavar="LEVEL",
+            help="list the findings of this level (error, warning or info) and worse, and exit "
+            "with 1 if there are any",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.options = options
+        asked = [name for name in ("explain", "write", "check") if options[name]]
+        if len(asked) > 1:
+            raise CommandError(f"Give either --{asked[0]} or --{asked[1]}, not both.")
+        if options["explain"]:
+            self.explain(*options["explain"])
+        elif options["write"]:
+            self.write_map(options["write"])
+        elif options["check"]:
+            self.check_map(options["check"])
+        elif not options["fail_on"] or options["format"] or options["output"]:
+            self.show(self.chosen_map())
+        if options["fail_on"]:
+            self.fail_on(options["fail_on"])
+
+    # What is read
+
+    def chosen_map(self, filters: dict[str, Any] | None = None) -> SignalMap:
+        """The map as it is now, through the filters that were given, or through these."""
+        filters = self.options if filters is None else filters
+        before: list[Any] = []
+        if filters.get("load_urls"):
+            before = connected_now()
+            _load_urls()
+        signal_map = read_map(before={id(each) for each in before})
+        names = {name: tuple(filters.get(name) or ()) for name in FILTERS}
+        for name, wanted in names.items():
+            _reject_unknown(name, wanted, _names_of(name, signal_map))
+        return signal_map.select(
+            signals=names["signal"],
+            senders=names["sender"],
+            receivers=names["receiver"],
+            apps=names["app"],
+            project_only=bool(filters.get("project_only")),
+            unheard=bool(filters.get("unheard")),
+        )
+
+    # What is done with it
+
+    def show(self, signal_map: SignalMap) -> None:
+        chosen = cast("Format", self.options["format"] or "table")
+        if chosen == "table":
+            hint = "" if self.options["load_urls"] or self.options["unheard"] else NOT_YET
+            table = MapTable(signal_map, with_unheard=self.options["unheard"], hint=hint)
+            self.emit(self.drawn(table))
+            self.remark(signal_map)
+            return
+        if chosen == "tree":
+            text = tree(signal_map, ascii_only=not _is_unicode(self.stdout))
+        elif chosen == "json":
+            text = signal_map.to_json(indent=2)
+        elif chosen == "markdown":
+            text = markdown(signal_map)
+        elif chosen == "mermaid":
+            text = mermaid(signal_map)
+            self.warn(too_large_for_mermaid(signal_map, text))
+        else:
+            text = dot(signal_map)
+        self.emit(text)
+
+    def remark(self, signal_map: SignalMap) -> None:
+        """Below the table: what is wrong with what it shows."""
+        if self.options["output"] or self.options["fail_on"]:
+            return
+        found = over_signal_map(signal_map, _ignored(), at_least="warning").shown
+        if found:
+            self.stdout.write("")
+            self.emit(self.drawn(render_findings(found)))
+
+    def write_map(self, file: Path) -> None:
+        saved = drift.save(self.chosen_map(), self.filters_given())
+        _write(file, saved.to_text())
+        count = sum(map(len, saved.signals.values()))
+        self.stdout.write(
+            f"Kept {plural(count, 'connection')} of {plural(len(saved.signals), 'signal')} in "
+            f"{file}. Compare with: manage.py signal_map --check {file}"
+        )
+
+    def check_map(self, file: Path) -> None:
+        if self.filters_given():
+            raise CommandError(
+                "--check uses the filters that the file was written with, and takes none. For "
+                f"others, write it again: manage.py signal_map --write {file} with them."
+            )
+        old = _load(file)
+        new = drift.save(self.chosen_map(old.filters), old.filters)
+        differences = drift.compare(old, new)
+        if not differences:
+            self.stdout.write(f"The signal map is as it was kept in {file}.")
+            return
+        for line in differences:
+            self.stdout.write(printable(line))
+        raise CommandError(
+            f"The signal map differs from {file} in {plural(len(differences), 'place')}. If that "
+            f"is meant, keep it: manage.py signal_map --write {file}"
+            f"{''.join(f' {option}' for option in _as_options(old.filters))}"
+        )
+
+    def fail_on(self, level: Level) -> None:
+        found = over_signal_map(self.chosen_map(), _ignored(), at_least=level)
+        self.report(found.shown)
+        if found.hidden:
+            count = plural(len(found.hidden), "finding")
+            self.stderr.write(f"{count} not shown, because IGNORE_FINDINGS names them.")
+        if found.shown:
+            raise CommandError(
+                f"The signal map has {plural(len(found.shown), 'finding')} of level {level}"
+                f"{'' if level == 'error' else ' or worse'}."
+            )
+
+    def report(self, found: Sequence[Finding]) -> None:
+        # Beside a map that a program reads, findings are for a person.
+        stream = self.stderr if self.options["format"] or self.options["output"] else self.stdout
+        if found:
+            stream.write(self.drawn(render_findings(found)))
+        else:
+            stream.write("No findings.")
+
+    def explain(self, signal: str, sender: str) -> None:
+        raise CommandError("not yet")
+
+    def filters_given(self) -> dict[str, Any]:
+        names = (*FILTERS, *SWITCHES)
+        return {name: self.options[name] for name in names if self.options[name]}
+
+    # Where it goes
+
+    def drawn(self, renderable: RenderableType) -> str:
+        """What rich draws, for the terminal that this runs in, or for none."""
+        is_terminal = self.stdout.isatty() and not self.options["output"]
+        paper = _Paper(None if self.options["output"] else getattr(self.stdout, "encoding", None))
+        wide = None if is_terminal or os.environ.get("COLUMNS") else UNBROKEN
+        is_coloured = is_terminal or self.options["force_color"]
+        console = Console(
+            file=paper,
+            width=wide,
+            force_terminal=is_coloured,
+            color_system="auto" if is_coloured else None,
+            no_color=self.options["no_color"] or None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        console.print(renderable)
+        return "\n".join(line.rstrip() for line in paper.getvalue().splitlines())
+
+    def emit(self, text: str) -> None:
+        file = self.options["output"]
+        if file is None:
+            self.stdout.write(text)
+        else:
+            _write(file, text if text.endswith("\n") else f"{text}\n")
+            self.stderr.write(f"Wrote {file}.")
+
+    def warn(self, text: str) -> None:
+        if text:
+            self.stderr.write(text)
+
+
+class _Paper(io.StringIO):
+    """What rich draws on: as able as the stream that it will be written to."""
+
+    def __init__(self, encoding: str | None) -> None:
+        super().__init__()
+        self._encoding = encoding or "utf-8"
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has an attribute
+        return self._encoding
+
+
+def _is_unicode(stream: Any) -> bool:
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def _ignored() -> tuple[str, ...]:
+    return conf.read_config().ignore_findings
+
+
+def _load_urls() -> None:
+    try:
+        load_urls()
+    except Exception as error:  # The module is the user's, and may raise anything.
+        name = getattr(settings, "ROOT_URLCONF", None)
+        raise CommandError(
+            f"The URLconf {name!r} cannot be imported ({type(error).__name__}: {error}). "
+            "Mend it, or leave out --load-urls."
+        ) from error
+
+
+def _names_of(filter_name: str, signal_map: SignalMap) -> set[str]:
+    if filter_name == "signal":
+        return {signal.name for signal in signal_map.signals}
+    connections = [connection for _, connection in signal_map.walk()]
+    if filter_name == "sender":
+        return {connection.sender or "any" for connection in connections}
+    if filter_name == "receiver":
+        return {connection.receiver for connection in connections}
+    return {connection.app for connection in connections if connection.app} | {
+        app.label for app in signal_map.apps
+    }
+
+
+def _reject_unknown(what: str, wanted: Iterable[str], names: set[str]) -> None:
+    for each in wanted:
+        if not any(goes_by(name, each) for name in names):
+            raise CommandError(f"--{what}: nothing goes by {each!r}. {_likely(each, names)}")
+
+
+def _likely(wanted: str, names: set[str]) -> str:
+    """What was perhaps meant: full names, or last parts if only that was given."""
+    shorts = {name.rpartition(".")[2]: name for name in sorted(names)}
+    by_lower = {name.lower(): name for name in (*shorts, *names)}
+    found = get_close_matches(wanted.lower(), by_lower, n=3, cutoff=0.6)
+    if found:
+        return f"Did you mean {' or '.join(repr(by_lower[each]) for each in found)}?"
+    some = sorted(names)[:5]
+    return f"There is, for example: {', '.join(some)}." if some else "There is nothing of the kind."
+
+
+def _as_options(filters: dict[str, Any]) -> list[str]:
+    options = [f"--{name} {each}" for name in FILTERS for each in filters.get(name, ())]
+    return options + [f"--{name.replace('_', '-')}" for name in SWITCHES if filters.get(name)]
+
+
+def _load(file: Path) -> drift.SavedMap:
+    try:
+        return drift.load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CommandError(
+            f"There is no {file}. Keep the map in it first: manage.py signal_map --write {file}"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} cannot be read ({error}).") from error
+    except SignalMapFormatError as error:
+        raise CommandError(
+            f"{file}: {error} Write it again: manage.py signal_map --write {file}"
+        ) from error
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(
+            f"{file} cannot be written ({error.strerror}). Give another file, or make its folder."
+        ) from error

@@ -1,0 +1,123 @@
+"""The place where what a connection knows of its sender becomes a name."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+from django.apps import apps
+from django.db.models.options import Options
+
+from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.entries import Entry, identity
+from signal_tracer.collecting.naming import class_name, is_a, namespace_of
+from signal_tracer.signal_map import SenderKind
+
+_NONE_ID = identity(None)
+
+
+class Senders:
+    """Finds senders; made once for each reading of the map.
+
+    From Django 6.0 a connection holds a weak reference to its sender; in 5.2, and for what takes
+    no weak reference, only its ``id()``: so that it has to be found among what is alive. Whoever
+    has that id now is who Django would call the receiver for.
+    """
+
+    def __init__(self, *, thorough: bool) -> None:
+        self._thorough = thorough
+        self._classes: dict[int, type] | None = None
+        self._objects: dict[int, Any] | None = None
+        self._models = {
+            id(model): model
+            for models in list(apps.all_models.values())
+            for model in list(models.values())
+        }
+        self._throughs = set(_through_models(self._models.values()))
+        self._described: dict[int, tuple[str | None, SenderKind]] = {}
+
+    def describe(self, entry: Entry) -> tuple[str | None, SenderKind]:
+        """The sender's name, ``None`` for any sender, and what it is."""
+        if entry.sender_id == _NONE_ID and entry.is_known_shape:
+            return None, "any"
+        found, sender = self.find(entry)
+        if found:
+            known = self._described.get(id(sender))
+            if known is None:
+                known = self._described[id(sender)] = self.describe_live(sender)
+            return known
+        if entry.sender_reference is not None:
+            return "a sender that is gone", "gone"
+        return "an unknown sender", "unknown"
+
+    def describe_live(self, sender: object) -> tuple[str, SenderKind]:
+        """The name of a live sender, as a trace would give it, and what it is."""
+        if not is_a(sender, type):
+            return name_of_sender(sender), "instance"
+        name = class_name(sender)
+        meta = namespace_of(sender).get("_meta")
+        if type(meta) is not Options:
+            return name, "class"
+        if meta.abstract:
+            return name, "abstract"
+        if id(sender) in self._throughs:
+            return name, "through"
+        return name, "swapped" if meta.swapped else "model"
+
+    def find(self, entry: Entry) -> tuple[bool, Any]:
+        """Whether the sender was found, and the sender."""
+        if issubclass(type(entry.sender_reference), weakref.ReferenceType):
+            sender = entry.sender_reference()
+            return sender is not None, sender
+        key = entry.sender_id
+        for index in (self._models, self._all_classes):
+            known = index() if callable(index) else index
+            if type(key) is int and key in known:
+                return True, known[key]
+        if self._thorough and type(key) is int:
+            known = self._all_objects()
+            if key in known:
+                return True, known[key]
+        return False, None
+
+    def _all_classes(self) -> dict[int, type]:
+        if self._classes is None:
+            self._classes = classes_by_id()
+        return self._classes
+
+    def _all_objects(self) -> dict[int, Any]:
+        if self._objects is None:
+            self._objects = {id(each): each for each in gc.get_objects()}
+        return self._objects
+
+
+def classes_by_id() -> dict[int, type]:
+    """Every class that is alive. By id, for a metaclass may have a ``__hash__`` of its own."""
+    found: dict[int, type] = {}
+    waiting: list[type] = [object]
+    while waiting:
+        cls = waiting.pop()
+        if id(cls) not in found:
+            found[id(cls)] = cls
+            waiting += type.__subclasses__(cls)
+    return found
+
+
+def _through_models(models: Any) -> Any:
+    """The ids of the models that stand between the two sides of a many-to-many field."""
+    for model in models:
+        meta = namespace_of(model).get("_meta")
+        if type(meta) is not Options:
+            continue
+        for field in list(meta.local_many_to_many):
+            # From the instance's own dictionary: a field may be of a class of the user's.
+            relation = _attributes(field).get("remote_field")
+            through = None if relation is None else _attributes(relation).get("through")
+            if is_a(through, type):
+                yield id(through)
+
+
+def _attributes(live: object) -> dict[str, Any]:
+    found = object.__getattribute__(live, "__dict__")
+    return found if type(found) is dict else {}

@@ -1,0 +1,71 @@
+"""The place for the signal map in the panel: who is connected, and who of them ran in a trace.
+
+The map is read when somebody asks for it, from the process that answers: a request pays nothing
+for it, and a stored trace does not grow by it. What was connected since stands in it too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.utils.translation import gettext, gettext_noop
+
+from signal_tracer.mapping import map_for_request
+from signal_tracer.panel.places import Places
+from signal_tracer.panel.words import visible
+from signal_tracer.showing.map_rows import count_calls, group_by_app
+from signal_tracer.signal_map import Connection
+from signal_tracer.trace import Trace
+
+# More connections than these are counted; a browser lays no more out gladly.
+MAX_CONNECTIONS = 1000
+
+MARKS = {
+    "DEAD": gettext_noop("dead: its weak reference is gone"),
+    "WAITING": gettext_noop("waiting for its model to be defined"),
+    "SENDER GONE": gettext_noop("its sender is gone"),
+    "SENDER UNKNOWN": gettext_noop("its sender is not known"),
+    "FRAGILE": gettext_noop("fragile: nothing but a cache keeps it alive"),
+    "ASYNC": gettext_noop("async"),
+    "STRONG": gettext_noop("connected strongly"),
+    "WITH URLS": gettext_noop("connected by importing the URLconf"),
+}
+
+
+def map_context(trace: Trace, places: Places) -> dict[str, Any]:
+    """What the template of the map is given."""
+    signal_map = map_for_request(limit=MAX_CONNECTIONS)
+    calls = count_calls(signal_map, trace)
+    groups = [
+        {
+            "app": visible(group.app),
+            "connections": [
+                _connection(signal.name, connection, calls, places)
+                for signal in group.signals
+                for connection in signal.connections
+            ],
+        }
+        for group in group_by_app(signal_map)
+    ]
+    return {
+        "groups": groups,
+        "connections": sum(1 for _ in signal_map.walk()),
+        "ran": len(calls),
+        "omitted": signal_map.omitted,
+    }
+
+
+def _connection(
+    signal: str, connection: Connection, calls: Counter[tuple[str, int]], places: Places
+) -> dict[str, Any]:
+    return {
+        "signal": visible(signal),
+        "receiver": visible(connection.receiver),
+        "sender": gettext("any sender")
+        if connection.sender is None
+        else visible(connection.sender),
+        "place": places.show(connection.defined_at),
+        "calls": calls[signal, connection.position],
+        "marks": [gettext(MARKS[mark]) if mark in MARKS else mark for mark in connection.marks()],
+    }

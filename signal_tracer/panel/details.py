@@ -1,0 +1,453 @@
+"""The place for what a row of the timeline opens to: one table of all that was recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
+
+from signal_tracer.panel.lines import Line
+from signal_tracer.panel.places import Places
+from signal_tracer.panel.words import code, counted, duration, joined, value, visible
+from signal_tracer.records import (
+    Bypass,
+    Dispatch,
+    Error,
+    HandledException,
+    NearMiss,
+    OnCommit,
+    Query,
+    ReceiverCall,
+    Skipped,
+    Value,
+)
+
+NOTHING = SafeString("")
+Fact = tuple[str, SafeString]
+
+# How many of a long list are laid out at once; the rest is one click further.
+OCCURRENCES = 100
+MAX_QUERIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Lays a line's details out; ``parts`` is the address at which more of it can be had."""
+
+    places: Places
+    parts: str
+
+    def show(self, line: Line) -> SafeString:
+        record = line.row.record
+        match record:
+            case Dispatch():
+                about, facts = _dispatch_about(record), self._dispatch(record)
+            case ReceiverCall():
+                about, facts = _call_about(record), self._call(record, line.dispatch)
+            case NearMiss():
+                about, facts = _miss_about(record), self._miss(record)
+            case Bypass():
+                about, facts = _bypass_about(record), self._bypass(record)
+            case Skipped():
+                about = gettext("Skipped: a bulk operation sends no signal that it waits for.")
+                facts = self._skipped(record)
+            case OnCommit():
+                about, facts = _callback_about(record), self._callback(record)
+            case str():
+                about, facts = _not_watched(), [(gettext("Receiver"), code(record))]
+        return joined(
+            (
+                format_html("<p>{}</p>", about) if about else NOTHING,
+                self._occurrences_heading(line),
+                _table(facts),
+                self.occurrences(line, 0),
+            )
+        )
+
+    def _occurrences_heading(self, line: Line) -> SafeString:
+        if line.row.count == 1:
+            return NOTHING
+        return format_html(
+            "<p>{}</p>",
+            gettext(
+                "This row stands for %(count)d equal ones, which are listed below. Its times and "
+                "queries are of all together; what stands here is of the first."
+            )
+            % {"count": line.row.count},
+        )
+
+    def occurrences(self, line: Line, start: int) -> SafeString:
+        """Those records of a folded row from ``start`` on: when, how long, and what differs."""
+        row = line.row
+        if row.count == 1:
+            return NOTHING
+        here = row.records[start : start + OCCURRENCES]
+        records = row.records
+        differing = _differing(records)
+        body = joined(
+            format_html(
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                index,
+                duration(_start(record)),
+                duration(getattr(record, "duration", 0.0)),
+                record.query_count if isinstance(record, ReceiverCall) else "",
+                code(_what_differs(record, differing)),
+            )
+            for index, record in enumerate(here, start + 1)
+        )
+        left = row.count - start - len(here)
+        more = (
+            format_html(
+                '<p><a class="remoteCall" href="{}?row={}&amp;from={}">{}</a></p>',
+                self.parts,
+                line.number,
+                start + len(here),
+                counted("%(count)d more of them", "%(count)d more of them", left),
+            )
+            if left
+            else NOTHING
+        )
+        return format_html(
+            "<details{}><summary>{}</summary><table><thead><tr>"
+            "<th>{}</th><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>"
+            "<tbody>{}</tbody></table>{}</details>",
+            mark_safe(" open") if start else "",
+            gettext("Unfold: %(first)d to %(last)d of %(count)d")
+            % {"first": start + 1, "last": start + len(here), "count": row.count},
+            gettext("Number"),
+            gettext("Started after"),
+            gettext("Time"),
+            gettext("Queries"),
+            gettext("What differs"),
+            body,
+            more,
+        )
+
+    def _dispatch(self, dispatch: Dispatch) -> list[Fact]:
+        return [
+            (gettext("Signal"), code(dispatch.signal)),
+            (gettext("Sender"), code(dispatch.sender)),
+            (gettext("Sent with"), code(f"{dispatch.method}()")),
+            (gettext("Sent from"), self.places.show(dispatch.sent_from)),
+            *_transaction(dispatch),
+            *_exception(dispatch.error),
+            # A receiver's exception has its traceback in that receiver's row.
+            *([] if dispatch.receiver_calls else self._traceback(dispatch.error)),
+            *_kwargs(dispatch),
+        ]
+
+    def _call(self, call: ReceiverCall, dispatch: Dispatch | None) -> list[Fact]:
+        return [
+            (gettext("Receiver"), code(call.receiver)),
+            (gettext("Defined at"), self.places.show(call.defined_at)),
+            *_uid(call.dispatch_uid),
+            *([(gettext("Sender"), code(dispatch.sender))] if dispatch else []),
+            *(
+                [(gettext("Response"), code(value(call.response)))]
+                if call.outcome == "returned"
+                else []
+            ),
+            *_exception(call.error),
+            *self._traceback(call.error),
+            *self._handled(call.handled),
+            *_queries(call),
+            *_kwargs(dispatch),
+        ]
+
+    def _miss(self, miss: NearMiss) -> list[Fact]:
+        return [
+            (gettext("Receiver"), code(miss.receiver)),
+            *([(gettext("Connected to"), code(miss.connected_to))] if miss.connected_to else []),
+            (gettext("Defined at"), self.places.show(miss.defined_at)),
+            *_uid(miss.dispatch_uid),
+        ]
+
+    def _bypass(self, bypass: Bypass) -> list[Fact]:
+        rows = gettext("not known without a query") if bypass.rows is None else str(bypass.rows)
+        options = ", ".join(bypass.options)
+        return [
+            (gettext("Model"), code(bypass.model)),
+            (gettext("Method"), code(f"{bypass.method}()")),
+            (gettext("Rows"), code(rows)),
+            *([(gettext("Options"), code(options))] if options else []),
+            (gettext("Called from"), self.places.show(bypass.sent_from)),
+            (
+                gettext("Skipped"),
+                code(counted("%(count)d receiver", "%(count)d receivers", len(bypass.skipped))),
+            ),
+        ]
+
+    def _skipped(self, skipped: Skipped) -> list[Fact]:
+        return [
+            (gettext("Receiver"), code(skipped.receiver)),
+            (gettext("Waits for"), code(skipped.signal)),
+            (gettext("Defined at"), self.places.show(skipped.defined_at)),
+            *_uid(skipped.dispatch_uid),
+        ]
+
+    def _callback(self, callback: OnCommit) -> list[Fact]:
+        return [
+            (gettext("Callback"), code(callback.callback)),
+            (gettext("Database"), code(callback.alias)),
+            (gettext("Defined at"), self.places.show(callback.defined_at)),
+            (gettext("Registered after"), code(duration(callback.registered_at))),
+            *(
+                [(gettext("Ran after"), code(duration(callback.ran_at)))]
+                if callback.ran_at is not None
+                else []
+            ),
+        ]
+
+    def _handled(self, handled: Iterable[HandledException]) -> Iterator[Fact]:
+        for each in handled:
+            yield (
+                gettext("Handled inside"),
+                format_html(
+                    "{}<br>{} {}<br>{} {}",
+                    code(f"{each.type}: {each.message}"),
+                    gettext("raised at"),
+                    self.places.show(each.raised_at),
+                    gettext("caught at"),
+                    self.places.show(each.caught_at),
+                ),
+            )
+
+    def _traceback(self, error: Error | None) -> Iterator[Fact]:
+        lines = error.traceback if error else ()
+        if lines:
+            yield (
+                gettext("Traceback"),
+                joined(
+                    format_html(
+                        "<div>{}</div>{}",
+                        self.places.show(line.location),
+                        format_html('<code dir="ltr">    {}</code>', visible(line.code))
+                        if line.code
+                        else "",
+                    )
+                    for line in lines
+                ),
+            )
+
+
+def _table(facts: Iterable[Fact]) -> SafeString:
+    return format_html(
+        '<table class="djdt-codeContext"><colgroup><col width="150"><col></colgroup>'
+        "<tbody>{}</tbody></table>",
+        joined(
+            format_html(
+                '<tr><td><strong>{}</strong></td><td><div class="djDebugSql">{}</div></td></tr>',
+                label,
+                shown,
+            )
+            for label, shown in facts
+        ),
+    )
+
+
+def _uid(dispatch_uid: Value) -> list[Fact]:
+    return [] if dispatch_uid is None else [("dispatch_uid", code(value(dispatch_uid)))]
+
+
+def _exception(error: Error | None) -> list[Fact]:
+    if error is None:
+        return []
+    message = format_html('<pre dir="auto">{}</pre>', visible(error.message))
+    return [
+        (gettext("Exception"), code(error.type)),
+        (gettext("Message"), message if "\n" in error.message else code(error.message)),
+    ]
+
+
+def _kwargs(dispatch: Dispatch | None) -> list[Fact]:
+    if dispatch is None or not dispatch.kwargs:
+        return []
+    return [
+        (
+            gettext("Keyword arguments"),
+            joined(
+                format_html("<div>{}</div>", code(f"{name} = {value(given)}"))
+                for name, given in dispatch.kwargs.items()
+            ),
+        )
+    ]
+
+
+def _transaction(dispatch: Dispatch) -> Iterator[Fact]:
+    if dispatch.rolled_back:
+        yield (
+            gettext("Transaction"),
+            format_html(
+                "{}",
+                gettext("sent inside atomic(), which was rolled back later, on %(aliases)s")
+                % {"aliases": ", ".join(map(visible, dispatch.rolled_back))},
+            ),
+        )
+    elif dispatch.in_atomic:
+        yield (
+            gettext("Transaction"),
+            format_html(
+                "{}",
+                gettext("sent inside atomic() on %(aliases)s")
+                % {"aliases": ", ".join(map(visible, dispatch.in_atomic))},
+            ),
+        )
+    if dispatch.on_commit is not None:
+        yield gettext("Sent by the on_commit() callback"), code(dispatch.on_commit)
+
+
+def _queries(call: ReceiverCall) -> Iterator[Fact]:
+    if not call.query_count:
+        return
+    groups: dict[tuple[str, str, bool, int | None], list[Query]] = {}
+    for query in call.queries:
+        key = query.sql, query.alias, query.is_write, query.batch_size
+        groups.setdefault(key, []).append(query)
+    shown = list(groups.items())[:MAX_QUERIES]
+    hidden = sum(len(same) for _, same in list(groups.items())[MAX_QUERIES:])
+    body = joined(
+        format_html(
+            "<div><strong>{}{}</strong> {} {}</div>",
+            duration(sum(query.duration for query in same)),
+            f" × {len(same)}" if len(same) > 1 else "",
+            _about_query(alias, is_write, batch_size),
+            format_html('<bdi class="sigtr-sql" dir="ltr">{}</bdi>', visible(sql)),
+        )
+        for (sql, alias, is_write, batch_size), same in shown
+    )
+    notes = [
+        counted(
+            "%(count)d more query is not shown here: download the trace.",
+            "%(count)d more queries are not shown here: download the trace.",
+            hidden,
+        )
+        if hidden
+        else "",
+        counted(
+            "%(count)d more query was not kept, because the trace had too many.",
+            "%(count)d more queries were not kept, because the trace had too many.",
+            call.omitted_queries,
+        )
+        if call.omitted_queries
+        else "",
+    ]
+    yield (
+        counted("%(count)d query", "%(count)d queries", call.query_count),
+        joined((body, *(format_html("<div>⚠ {}</div>", note) for note in notes if note))),
+    )
+
+
+def _about_query(alias: str, is_write: bool, batch_size: int | None) -> SafeString:
+    parts = [
+        gettext("write") if is_write else "",
+        "" if alias == "default" else gettext("on %(alias)s") % {"alias": visible(alias)},
+        ""
+        if batch_size is None
+        else counted("%(count)d parameter set", "%(count)d parameter sets", batch_size),
+    ]
+    return format_html("{}", " · ".join(part for part in parts if part))
+
+
+def _differing(records: Sequence[object]) -> list[str]:
+    """The keyword arguments whose values are not the same in all of ``records``."""
+    dispatches = [each for each in records if isinstance(each, Dispatch)]
+    names = dict.fromkeys(name for each in dispatches for name in each.kwargs)
+    return [name for name in names if len({_kwarg(each, name) for each in dispatches}) > 1]
+
+
+def _kwarg(dispatch: Dispatch, name: str) -> str:
+    return value(dispatch.kwargs[name]) if name in dispatch.kwargs else "–"
+
+
+def _what_differs(record: object, differing: Iterable[str]) -> str:
+    if isinstance(record, Dispatch):
+        return ", ".join(f"{name} = {_kwarg(record, name)}" for name in differing) or "–"
+    if isinstance(record, ReceiverCall) and record.outcome == "returned":
+        return gettext("response %(value)s") % {"value": value(record.response)}
+    if isinstance(record, Bypass) and record.rows is not None:
+        return counted("%(count)d row", "%(count)d rows", record.rows)
+    return "–"
+
+
+def _start(record: object) -> float:
+    if isinstance(record, OnCommit):
+        return record.registered_at
+    return float(getattr(record, "started_at", 0.0))
+
+
+def _not_watched() -> str:
+    return gettext(
+        "Not watched: this signal's class calls its receivers in code of its own. Which ones were "
+        "called is known from what the dispatch returned."
+    )
+
+
+def _dispatch_about(dispatch: Dispatch) -> str:
+    if dispatch.unwatched is not None:
+        return _not_watched()
+    if dispatch.rolled_back:
+        return gettext(
+            "Rolled back: what the database was told is undone, but whatever else the receivers "
+            "did (mail, cache, other services) is not. transaction.on_commit() waits for the end."
+        )
+    return ""
+
+
+def _call_about(call: ReceiverCall) -> str:
+    return {
+        "returned": "",
+        "swallowed": gettext(
+            "Swallowed: the dispatch caught the exception and went on. Whoever sent the signal "
+            "knows of it only by looking through what the dispatch returned."
+        ),
+        "raised": gettext(
+            "Raised: the exception ended the dispatch and went on to whoever sent the signal."
+        ),
+        "cancelled": gettext("Cancelled: the task was cancelled while this receiver ran."),
+        "running": gettext("Running: this receiver had not ended when the response was sent."),
+    }[call.outcome]
+
+
+def _miss_about(miss: NearMiss) -> str:
+    """Why the receiver was not called, and what to do if it should have been."""
+    if miss.reason == "not_run":
+        return gettext("Not run: an earlier receiver raised, and that ended the dispatch.")
+    if miss.reason == "muted":
+        return gettext("Muted: it would have been called, but was muted for the time being.")
+    reasons = {
+        "connected_to_parent": gettext("it is connected to a parent of the class that sent"),
+        "connected_to_child": gettext("it is connected to a child of the class that sent"),
+        "connected_to_proxy": gettext("it is connected to a proxy of the model that sent"),
+        "connected_to_concrete": gettext("it is connected to the model, and a proxy of it sent"),
+        "connected_to_class": gettext("it is connected to the class, and an instance sent"),
+        "connected_to_instance": gettext("it is connected to an instance, and the class sent"),
+        "connected_to_model": gettext(
+            "it is connected to a model, and m2m_changed is sent by the relation's 'through' model"
+        ),
+    }
+    return gettext(
+        "Near miss: the signal was sent and this receiver waits for it, but %(reason)s. Django "
+        "compares senders by identity: connect it to the very sender, or to none."
+    ) % {"reason": reasons[miss.reason]}
+
+
+def _bypass_about(bypass: Bypass) -> str:
+    return gettext(
+        "Bypass: a bulk operation changes rows without sending the signals of each. The receivers "
+        "below wait for those signals and did not run. If they matter here, save one by one, or "
+        "call what they do for all rows at once."
+    )
+
+
+def _callback_about(callback: OnCommit) -> str:
+    return {
+        "waiting": gettext("Waiting: its transaction had not ended when the trace did."),
+        "ran": gettext("It ran after its transaction was committed."),
+        "raised": gettext("It ran after its transaction was committed, and raised."),
+        "discarded": gettext(
+            "Discarded: its transaction was rolled back, so it will never be called."
+        ),
+    }[callback.outcome]

@@ -1,0 +1,47 @@
+"""The place for files and lines: as links that open an editor, or as text to be copied whole."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from signal_tracer.conf import EDITORS
+from signal_tracer.panel.words import visible
+from signal_tracer.records import Location
+from signal_tracer.showing.outline import short_path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Shows locations; ``editor`` is what ``SIGNAL_TRACER["EDITOR"]`` holds."""
+
+    editor: str | None
+
+    def show(self, location: Location | None) -> SafeString:
+        """``shop/receivers.py:12 in send_receipt``; file and line are one piece of text."""
+        if location is None:
+            return format_html("{}", gettext("not recorded"))
+        place = f"{visible(short_path(location.file))}:{location.line}"
+        target = self.link(location)
+        return format_html(
+            '<a href="{}" class="sigtr-place"><bdi>{}</bdi></a> {}'
+            if target
+            else '<bdi class="sigtr-place" title="{}">{}</bdi> {}',
+            target or visible(f"{location.file}:{location.line}"),
+            place,
+            gettext("in %(function)s") % {"function": visible(location.function)},
+        )
+
+    def link(self, location: Location) -> str | None:
+        """What opens ``location`` in the editor; ``None`` without one, or without a real file."""
+        if not self.editor or location.file.startswith("<"):  # "<string>", "<frozen …>"
+            return None
+        template = EDITORS.get(self.editor, self.editor)
+        # Not str.format(): a file name is data, and braces in it mean nothing.
+        file = quote(os.path.abspath(location.file), safe="/:\\")
+        return template.replace("{line}", str(location.line)).replace("{file}", file)

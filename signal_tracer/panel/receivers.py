@@ -1,0 +1,112 @@
+"""The place for the receivers table: one line a receiver, whatever dispatches it ran in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_noop
+
+from signal_tracer.panel.places import Places
+from signal_tracer.panel.words import code, duration, joined
+from signal_tracer.records import Location, ReceiverCall
+
+
+@dataclass(slots=True)
+class Receiver:
+    """All calls of one receiver, added up."""
+
+    name: str
+    defined_at: Location | None
+    calls: int = 0
+    total: float = 0.0
+    own: float = 0.0
+    longest: float = 0.0
+    queries: int = 0
+    swallowed: int = 0
+
+    @property
+    def average(self) -> float:
+        return self.total / self.calls
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    slug: str
+    title: str
+    value: Callable[[Receiver], float]
+    is_time: bool
+
+
+COLUMNS = (
+    Column("calls", gettext_noop("Calls"), lambda each: each.calls, False),
+    Column("total", gettext_noop("Total"), lambda each: each.total, True),
+    Column("own", gettext_noop("Own time"), lambda each: each.own, True),
+    Column("average", gettext_noop("Average"), lambda each: each.average, True),
+    Column("longest", gettext_noop("Longest"), lambda each: each.longest, True),
+    Column("queries", gettext_noop("Queries"), lambda each: each.queries, False),
+    Column("swallowed", gettext_noop("Swallowed"), lambda each: each.swallowed, False),
+)
+BY_SLUG = {column.slug: column for column in COLUMNS}
+SORTED_BY = "own"
+
+
+def add_up(calls: Iterable[ReceiverCall]) -> list[Receiver]:
+    """By name and place: the same function defined twice is two receivers."""
+    found: dict[tuple[str, Location | None], Receiver] = {}
+    for call in calls:
+        key = call.receiver, call.defined_at
+        receiver = found.get(key) or found.setdefault(key, Receiver(*key))
+        receiver.calls += 1
+        receiver.total += call.duration
+        receiver.own += call.own_time
+        receiver.longest = max(receiver.longest, call.duration)
+        receiver.queries += call.query_count
+        receiver.swallowed += call.outcome == "swallowed"
+    return list(found.values())
+
+
+def table(
+    receivers: Iterable[Receiver], places: Places, parts: str, *, sort: str, limit: int
+) -> SafeString:
+    """Sorted by one column, the greatest first. The headings sort: in place, or in a window."""
+    column = BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
+    ranked = sorted(receivers, key=lambda each: (-column.value(each), each.name))
+    return format_html(
+        '<table{}><thead><tr><th aria-sort="none">{}</th>{}</tr></thead><tbody>{}</tbody></table>',
+        # What is not whole cannot be sorted in place.
+        mark_safe(" data-whole") if len(ranked) <= limit else "",
+        _heading(parts, "name", gettext("Receiver")),
+        joined(
+            format_html(
+                '<th aria-sort="{}">{}</th>',
+                "descending" if each is column else "none",
+                _heading(parts, each.slug, gettext(each.title)),
+            )
+            for each in COLUMNS
+        ),
+        joined(_row(each, places) for each in ranked[:limit]),
+    )
+
+
+def _heading(parts: str, slug: str, title: str) -> SafeString:
+    return format_html('<a class="remoteCall" href="{}?sort={}">{}</a>', parts, slug, title)
+
+
+def _row(receiver: Receiver, places: Places) -> SafeString:
+    return format_html(
+        '<tr><td><div class="djDebugSql">{}<br><small>{}</small></div></td>{}</tr>',
+        code(receiver.name),
+        places.show(receiver.defined_at),
+        joined(
+            format_html(
+                '<td class="djdt-time" data-value="{}">{}</td>',
+                # Not left to the template's or the language's way of writing numbers.
+                f"{column.value(receiver):.9f}",
+                duration(column.value(receiver)) if column.is_time else int(column.value(receiver)),
+            )
+            for column in COLUMNS
+        ),
+    )

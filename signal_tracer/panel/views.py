@@ -1,0 +1,217 @@
+"""The place for the panel's views: more of a trace, and the whole of it to take away.
+
+Each reads the trace from the toolbar's store, answers whoever may see the toolbar and nobody
+else, and speaks the toolbar's language.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+
+from debug_toolbar.decorators import render_with_toolbar_language, require_show_toolbar
+from debug_toolbar.toolbar import DebugToolbar
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
+from django.utils.translation import get_language_bidi, gettext, ngettext
+from django.views.decorators.http import require_safe
+
+from signal_tracer.panel.connections import map_context
+from signal_tracer.panel.lines import Line, select
+from signal_tracer.panel.page import Page, parts_of
+from signal_tracer.panel.words import MARKS, visible
+from signal_tracer.showing.export.perfetto import to_perfetto
+from signal_tracer.trace import Trace, TraceFormatError
+
+logger = logging.getLogger("signal_tracer")
+
+PANEL_ID = "SignalTracerPanel"
+
+
+class MissingError(Exception):
+    """There is no such trace, or no such part of it; says to a person what to do."""
+
+
+def stored_trace(request_id: str) -> Trace:
+    """The trace that the panel stored. Raises ``MissingError`` with what to tell a person."""
+    toolbar = DebugToolbar.fetch(request_id, PANEL_ID)
+    data = toolbar.get_panel_by_id(PANEL_ID).get_stats().get("trace") if toolbar else None
+    if not data:
+        raise MissingError(
+            gettext(
+                "The trace of this request is not available any more: the toolbar keeps the last "
+                "requests only (RESULTS_CACHE_SIZE). Reload the page and try again."
+            )
+        )
+    try:
+        return Trace.from_dict(data)
+    except TraceFormatError as error:  # a store that outlives an upgrade
+        raise MissingError(visible(str(error))) from error
+
+
+@login_not_required
+@require_safe
+@require_show_toolbar
+@render_with_toolbar_language
+def part(request: HttpRequest, request_id: str) -> JsonResponse:
+    """A part of a trace as JSON: ``content`` fills the toolbar's window, ``inner`` a place in the
+    panel itself."""
+    try:
+        page = Page(stored_trace(request_id), parts_of(request_id))
+        title, inner, extra = _part(page, request)
+    except MissingError as error:
+        title, inner, extra = _missing(str(error))
+    except Exception:
+        logger.exception("The panel could not show a part of a trace.")
+        title, inner, extra = _missing(
+            gettext(
+                "This could not be shown. The log of the logger 'signal_tracer' says what happened."
+            )
+        )
+    content = render_to_string(
+        "signal_tracer/window.html",
+        {
+            "title": title,
+            "inner": extra.pop("window", inner),
+            "direction": "rtl" if get_language_bidi() else "ltr",
+        },
+    )
+    return JsonResponse({"content": content, "inner": inner, **extra})
+
+
+def _missing(text: str) -> tuple[str, str, dict[str, Any]]:
+    return gettext("Not available"), _render("window_missing", {"text": text}), {"missing": True}
+
+
+def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
+    """The title of a part, its HTML, and what else its answer holds."""
+    asked = request.GET
+    context: dict[str, Any]
+    start = _number(asked.get("from", "0"))
+    if "row" in asked:
+        return _row(page, _number(asked["row"]), start)
+    if "sort" in asked:
+        return gettext("Receivers"), page.receivers(asked["sort"], limit=10_000), {}
+    if "outline" in asked:
+        text = "\n".join(map(visible, str(page.trace).split("\n")))
+        context = {"text": text}
+        return (
+            gettext("The outline as text"),
+            render_to_string("signal_tracer/window_outline.html", context),
+            {"text": text},
+        )
+    if "findings" in asked:
+        context = {"findings": page.found[0], "parts": page.parts}
+        return gettext("Findings"), _render("findings", context), {}
+    if "bypasses" in asked:
+        context = {"bypasses": page.show_bypasses(page.bypasses), "parts": page.parts}
+        return gettext("Bypasses"), _render("bypasses", context), {}
+    if "unheard" in asked:
+        context = {"unheard": page.show_unheard(page.unheard)}
+        return gettext("Unheard"), _render("unheard", context), {}
+    if "changes" in asked:
+        return gettext("Connections"), _render("changes", {"changes": page.show_changes()}), {}
+    if "map" in asked:
+        return gettext("Signal map"), _render("map", map_context(page.trace, page.places)), {}
+    if "only" in asked:
+        lines = select(page.lines, asked["only"])
+        return _title(asked["only"], len(lines)), _rows(page, lines, start, asked["only"]), {}
+    if start:
+        rows = page.rows(page.lines, start)
+        context = {**rows, "parts": page.parts}
+        return (
+            gettext("More rows"),
+            str(rows["rows"]),
+            {
+                "window": _rows(page, page.lines, start),
+                "more": render_to_string("signal_tracer/timeline_more.html", context),
+            },
+        )
+    raise MissingError(gettext("There is no such part of a trace. Reload the page and try again."))
+
+
+def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]:
+    """What a row opens to; in the window, the row itself stands above that."""
+    if number >= len(page.lines):
+        raise MissingError(gettext("There is no such row. Reload the page and try again."))
+    line = page.lines[number]
+    if start:
+        if start >= line.row.count:
+            raise MissingError(gettext("There is no such row. Reload the page and try again."))
+        inner = page.details.occurrences(line, start)
+        return _heading(line), inner, {}
+    return _heading(line), page.details.show(line), {}
+
+
+def _heading(line: Line) -> str:
+    return visible(line.row.title)
+
+
+def _title(kind: str, count: int) -> str:
+    word = kind.replace("_", " ").upper()
+    name = gettext(MARKS[word][1]) if word in MARKS else visible(kind)
+    return f"{name} · " + ngettext("%(count)d row", "%(count)d rows", count) % {"count": count}
+
+
+def _rows(page: Page, lines: list[Line], start: int, only: str = "") -> str:
+    rows = page.rows(lines, start, name="sigtrw", is_flat=bool(only))
+    context = {**rows, "parts": page.parts, "only": only}
+    return _render("timeline", context)
+
+
+def _render(name: str, context: dict[str, Any]) -> str:
+    return render_to_string(f"signal_tracer/{name}.html", context)
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise MissingError(gettext("There is no such row. Reload the page and try again."))
+    return int(text)
+
+
+@login_not_required
+@require_safe
+@require_show_toolbar
+@render_with_toolbar_language
+def download(request: HttpRequest, request_id: str, kind: str) -> HttpResponse:
+    """The whole trace as a file: as ``Trace.from_dict()`` reads it, or for ui.perfetto.dev."""
+    try:
+        trace = stored_trace(request_id)
+    except MissingError as error:
+        text = "text/plain; charset=utf-8"
+        return HttpResponse(str(error), status=404, content_type=text)
+    data = to_perfetto(trace) if kind == "perfetto" else trace.to_dict()
+    return HttpResponse(
+        json.dumps(data, indent=None if kind == "perfetto" else 1),
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{_file_name(trace, kind)}"'},
+    )
+
+
+def _file_name(trace: Trace, kind: str) -> str:
+    """``signal-trace-post-checkout.json``: plain letters, whatever the path was."""
+    name = re.sub(r"[^a-z0-9]+", "-", trace.name.lower()).strip("-")[:60]
+    return "-".join(filter(None, ("signal-trace", name, kind.replace("trace", "")))) + ".json"
+
+
+def urls() -> list[URLPattern]:
+    """Below the toolbar's own addresses."""
+    return [
+        path("signal_tracer/<slug:request_id>/", part, name="signal_tracer_part"),
+        path(
+            "signal_tracer/<slug:request_id>/trace.json",
+            download,
+            {"kind": "trace"},
+            name="signal_tracer_trace",
+        ),
+        path(
+            "signal_tracer/<slug:request_id>/perfetto.json",
+            download,
+            {"kind": "perfetto"},
+            name="signal_tracer_perfetto",
+        ),
+    ]

@@ -1,0 +1,337 @@
+"""The place where pytest meets the package: fixtures, markers, options and report sections.
+
+It is loaded in every run of whoever has the package installed, so that Django and rich are
+imported when something is asked for, and hooks that run for each test are registered then.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from signal_tracer.coverage.result import SignalCoverage
+    from signal_tracer.testing import SignalTrace
+    from signal_tracer.trace import Trace
+
+MARKERS = (
+    (
+        "signal_trace(name='', all_threads=False): trace the signals of this test, with these "
+        "arguments of SignalTrace, in the fixture of the same name."
+    ),
+    (
+        "mute_signals(*what, sender=None, only=None): mute signals or receivers during this test "
+        "and its own fixtures; the arguments of signal_tracer.testing.mute."
+    ),
+    (
+        "allow_swallowed(*receivers): with --fail-on-swallowed, exceptions of these receivers (or "
+        "of all) may be swallowed in this test."
+    ),
+)
+SECTION = "Signal trace"
+WORKER_OUTPUT = "signal_tracer_coverage"
+COVERAGE_KINDS = ("term", "json", "html")
+NO_DJANGO = "signal_tracer: Django is not installed, and so there are no signals to look at."
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("signal_tracer", "Django's signals")
+    group.addoption(
+        "--signal-trace",
+        choices=["failed", "all"],
+        help="report which signals were sent and received in failed tests, or in all",
+    )
+    group.addoption(
+        "--fail-on-swallowed",
+        action="store_true",
+        help="fail a test in which send_robust() swallowed an exception of a receiver",
+    )
+    group.addoption(
+        "--signal-coverage",
+        action="append",
+        nargs="?",
+        const="term",
+        metavar="KIND[:FILE]",
+        help="report which connected receivers of the project never ran: term (the default), "
+        "json or html, each may be given; the last two with a file, as in json:out.json",
+    )
+    group.addoption(
+        "--signal-coverage-fail-under",
+        type=float,
+        metavar="N",
+        help="fail if less than N percent of the project's receivers ran",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    reports = [_coverage_report(each) for each in config.getoption("signal_coverage") or ()]
+    fail_under = config.getoption("signal_coverage_fail_under")
+    wants_trace = config.getoption("signal_trace") or config.getoption("fail_on_swallowed")
+    wants_coverage = reports or fail_under is not None
+    if not (wants_trace or wants_coverage):
+        return
+    if importlib.util.find_spec("django") is None:
+        config.pluginmanager.register(_Note(NO_DJANGO), "signal_tracer_note")
+        return
+    if wants_trace:
+        config.pluginmanager.register(_Tracing(config), "signal_tracer_tracing")
+    if wants_coverage:
+        config.pluginmanager.register(
+            _Coverage(config, reports or [("term", None)], fail_under), "signal_tracer_coverage"
+        )
+
+
+def _coverage_report(given: str) -> tuple[str, str | None]:
+    kind, colon, file = given.partition(":")
+    if kind not in COVERAGE_KINDS or (kind == "term" and colon) or (colon and not file):
+        raise pytest.UsageError(
+            f"--signal-coverage={given!r} is none of term, json, html, json:FILE and html:FILE. "
+            "Before the path of a test write --signal-coverage=term."
+        )
+    return kind, file or None
+
+
+class _Note:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def pytest_report_header(self) -> str:
+        return self.text
+
+
+# Fixtures and markers
+
+
+@pytest.fixture
+def signal_trace(request: pytest.FixtureRequest) -> Iterator[SignalTrace]:
+    """The signals of this test as a ``signal_tracer.testing.SignalTrace``, to assert on.
+
+    The marker of the same name takes its arguments: ``all_threads=True`` for a live server.
+    """
+    from signal_tracer.testing import SignalTrace
+
+    marker = request.node.get_closest_marker("signal_trace")
+    args, options = (marker.args, dict(marker.kwargs)) if marker else ((), {})
+    if not args:
+        options.setdefault("name", request.node.nodeid)
+    with SignalTrace(*args, **options) as trace:
+        yield trace
+
+
+@pytest.fixture
+def mute_signals(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """``mute_signals(post_save, "shop.receivers.send_receipt")`` mutes until the test has ended.
+
+    The marker of the same name does so from the beginning. Both take what
+    ``signal_tracer.testing.mute`` takes.
+    """
+    from signal_tracer.testing import mute
+
+    with ExitStack() as muted:
+
+        def mute_until_the_end(*what: Any, sender: Any = None, only: Any = None) -> None:
+            muted.enter_context(mute(*what, sender=sender, only=only))
+
+        for marker in request.node.iter_markers("mute_signals"):
+            mute_until_the_end(*marker.args, **marker.kwargs)
+        yield mute_until_the_end
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in ("signal_trace", "mute_signals"):
+            if item.get_closest_marker(name) is not None:
+                _use_fixture(item, name)
+
+
+def _use_fixture(item: pytest.Item, name: str) -> None:
+    """Before the test's own fixtures, so that it is about them too.
+
+    But after those that are shared with other tests, and after pytest-django's, which make the
+    database: what is created there must not lack what receivers add.
+    """
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is None or name in names:
+        return
+    definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # no public way
+    shared = [
+        index
+        for index, each in enumerate(names)
+        if each == "_django_db_marker"
+        or (each in definitions and definitions[each][-1].scope != "function")
+    ]
+    names.insert(shared[-1] + 1 if shared else 0, name)
+
+
+# --signal-trace and --fail-on-swallowed
+
+
+class _Tracing:
+    """Traces each phase of each test, in all threads, and looks at what it found."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.shown = config.getoption("signal_trace")
+        self.fail_on_swallowed = config.getoption("fail_on_swallowed")
+        self.trace: Trace | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        return (yield from self._traced(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        return (yield from self._traced(item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        return (yield from self._traced(item))
+
+    def _traced(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        from signal_tracer.tracer import trace_signals
+
+        with trace_signals(item.nodeid, all_threads=True) as self.trace:
+            result = yield
+        if self.fail_on_swallowed:
+            _fail_on_swallowed(item, self.trace)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        trace, self.trace = self.trace, None
+        wanted = report.failed or (self.shown == "all" and report.when == "call")
+        if self.shown and wanted and trace is not None:
+            from signal_tracer.testing.messages import outline_of
+
+            outline = outline_of(trace)
+            if outline:
+                report.sections.append((f"{SECTION} {report.when}", outline))
+        return report
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """With ``all``, those of the tests that passed, of which pytest shows nothing."""
+        if self.shown != "all" or terminalreporter.hasopt("P"):
+            return
+        for report in terminalreporter.getreports("passed"):
+            for title, outline in report.sections:
+                if title.startswith(SECTION):
+                    terminalreporter.write_sep("-", f"{title} of {report.nodeid}")
+                    terminalreporter.write_line(outline)
+
+
+def _fail_on_swallowed(item: pytest.Item, trace: Trace) -> None:
+    swallowed = trace.swallowed()
+    markers = list(item.iter_markers("allow_swallowed"))
+    if not swallowed or any(not marker.args for marker in markers):
+        return
+    from signal_tracer.testing import messages
+    from signal_tracer.testing.lookup import is_receiver
+
+    allowed = [each for marker in markers for each in marker.args]
+
+    def is_allowed(name: str) -> bool:
+        return any(is_receiver(each, name) for each in allowed)
+
+    if not all(is_allowed(call.receiver) for call in swallowed):
+        pytest.fail(
+            f"{messages.swallowed(trace, is_allowed)}\n\nIf a receiver is meant to fail here, "
+            f'mark the test with @pytest.mark.allow_swallowed("its.name").',
+            pytrace=False,
+        )
+
+
+# --signal-coverage
+
+
+class _Coverage:
+    """Measures signal coverage in this process, or collects what the workers of xdist measured."""
+
+    def __init__(
+        self, config: pytest.Config, reports: list[tuple[str, str | None]], fail_under: float | None
+    ) -> None:
+        self.config = config
+        self.reports = reports
+        self.fail_under = fail_under
+        self.measuring: Any = None
+        self.results: list[SignalCoverage] = []
+        self.merged: SignalCoverage | None = None
+        self.written: list[str] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        from signal_tracer.coverage.measuring import Measuring
+
+        self.measuring = Measuring()
+        self.test_files = {str(item.path) for item in session.items}
+        self.test_files |= {
+            each.__file__
+            for each in self.config.pluginmanager.get_plugins()
+            if getattr(each, "__file__", None) and Path(each.__file__).name == "conftest.py"
+        }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        from signal_tracer.coverage.result import merge
+
+        if self.measuring is not None:
+            self.results.append(self.measuring.end(self.test_files))
+        worker: dict[str, Any] | None = getattr(self.config, "workeroutput", None)
+        if worker is not None:
+            worker[WORKER_OUTPUT] = [each.to_dict() for each in self.results]
+            return
+        self.merged = merge(self.results)
+        self._write_files(self.merged)
+        if self._is_under(self.merged) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        from signal_tracer.coverage.result import SignalCoverage
+
+        given = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT)
+        if given is None:
+            name = node.gateway.id
+            self.results.append(
+                SignalCoverage(problem=f"What ran in worker {name} is not known: it crashed.")
+            )
+        else:
+            self.results += map(SignalCoverage.from_dict, given)
+
+    def _write_files(self, coverage: SignalCoverage) -> None:
+        from signal_tracer.coverage.page import page
+
+        for kind, file in self.reports:
+            if kind != "term":
+                path = self.config.invocation_params.dir / (file or f"signal-coverage.{kind}")
+                text = page(coverage) if kind == "html" else coverage.to_json()
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text + "\n" * (kind == "json"), encoding="utf-8")
+                self.written.append(f"Written: {path}")
+
+    def _is_under(self, coverage: SignalCoverage) -> bool:
+        return self.fail_under is not None and coverage.percent < self.fail_under
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from signal_tracer.coverage.terminal import lines, summary
+
+        if self.merged is None:
+            return
+        terminalreporter.section("signal coverage")
+        shows_all = any(kind == "term" for kind, _ in self.reports)
+        for line in [*(lines if shows_all else summary)(self.merged), *self.written]:
+            terminalreporter.write_line(line)
+        if self._is_under(self.merged):
+            terminalreporter.write_line(
+                f"FAILED: {self.merged.percent:g}% is less than the {self.fail_under:g}% of "
+                "--signal-coverage-fail-under",
+                red=True,
+            )

@@ -1,0 +1,163 @@
+"""The place for showing a signal map in a terminal: a table by app and signal, and its findings.
+
+What matters is said in words and with a leading "!", so that nothing depends on colour. Whatever
+comes from the mapped code is shown as it is: markup in it means nothing here, and no control
+character of it reaches the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from signal_tracer.findings import Finding
+from signal_tracer.showing.map_rows import Group, group_by_app, notes, summary, unheard
+from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
+from signal_tracer.wording import place_of, plural, printable
+
+# The columns beside the number: receiver, sender, notes, place and docstring, at their widest. On
+# a page too narrow for the last they do without; too narrow for the others, they stand in lines.
+LONGEST = (64, 36, 36, 48, 60)
+SHORTEST_DOC = 20
+NUMBER = 6
+BOUNDLESS = 500  # nobody sees the end of such a line: a program reads it, and wants whole names
+LEVEL_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "cyan"}
+
+
+@dataclass(frozen=True, slots=True)
+class MapTable:
+    """The map as a table, drawn to the width of the console that will print it.
+
+    ``with_unheard`` names the signals that nobody listens to; otherwise they are counted.
+    ``hint`` is a last line.
+    """
+
+    signal_map: SignalMap
+    with_unheard: bool = False
+    hint: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        page = _Page(options)
+        yield Text(summary(self.signal_map), "bold")
+        groups = group_by_app(self.signal_map)
+        if groups:
+            yield from page.groups(groups)
+        nobody = unheard(self.signal_map)
+        if nobody and (self.with_unheard or not groups):
+            yield Text("")
+            yield Text("Nobody listens to", "bold")
+            for signal in nobody:
+                place = Text(f"  {page.clean(place_of(signal.defined_at))}", "dim")
+                yield Padding(Text(page.clean(signal.name)) + place, (0, 0, 0, 2))
+        if self.hint:
+            yield Text("")
+            yield Text(self.hint, "dim")
+
+
+def render_findings(findings: Sequence[Finding]) -> RenderableType:
+    """The findings, the worst first, each with its place and what to do."""
+    return _Findings(tuple(findings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    findings: tuple[Finding, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        page = _Page(options)
+        counts = [
+            plural(sum(each.level == level for each in self.findings), level)
+            for level in LEVEL_STYLES
+            if any(each.level == level for each in self.findings)
+        ]
+        yield Text(f"{plural(len(self.findings), 'finding')}: {', '.join(counts)}", "bold")
+        for finding in self.findings:
+            sign = " " if finding.level == "info" else "!"
+            title = Text(f"{sign} {finding.level} {finding.slug}", LEVEL_STYLES[finding.level])
+            yield Text("")
+            yield title
+            for text in (finding.message, finding.advice):
+                yield Padding(Text(page.clean(text)), (0, 0, 0, 4))
+
+
+class _Page:
+    """What depends on the width, and on what the stream can encode."""
+
+    def __init__(self, options: ConsoleOptions) -> None:
+        self.width = options.max_width
+        self.is_ascii = options.ascii_only
+
+    def clean(self, text: str) -> str:
+        return printable(text, ascii_only=self.is_ascii)
+
+    def groups(self, groups: list[Group]) -> Iterator[RenderableType]:
+        every = [
+            connection
+            for group in groups
+            for signal in group.signals
+            for connection in signal.connections
+        ]
+        widths = self._widths([self._cells(connection) for connection in every])
+        for group in groups:
+            count = plural(group.count, "receiver")
+            owner = "" if group.is_project else ", installed"
+            yield Text("")
+            yield Text(self.clean(group.app), "bold") + Text(f"  {count}{owner}", "dim")
+            for signal in group.signals:
+                yield self._heading(signal)
+                yield self._table(signal.connections, widths)
+
+    def _heading(self, signal: MappedSignal) -> RenderableType:
+        heading = Text(self.clean(signal.name), "cyan")
+        if signal.own_methods:  # Django's rules of who is called may not hold for it.
+            heading.append(f"  own {', '.join(signal.own_methods)}", "yellow")
+        return Padding(heading, (0, 0, 0, 2))
+
+    def _table(self, connections: Sequence[Connection], widths: list[int]) -> Table:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+        table.add_column(width=NUMBER, no_wrap=True)
+        for width in widths[: len(LONGEST) - 1]:
+            table.add_column(overflow="fold", width=width)
+        for width in widths[len(LONGEST) - 1 :]:
+            table.add_column(overflow="ellipsis", no_wrap=True, width=width)
+        if not widths:
+            table.add_column(overflow="fold")
+        for connection in connections:
+            is_alarming = connection.state != "alive" or connection.is_fragile
+            style = "bold red" if is_alarming else ""
+            place_in_line = Text(f"{'!' if is_alarming else ' '}{connection.position:5}", style)
+            name, sender, remarks, place, doc = self._cells(connection)
+            name.stylize(style)
+            if widths:
+                table.add_row(place_in_line, *[name, sender, remarks, place, doc][: len(widths)])
+            else:
+                table.add_row(place_in_line, Text("  ").join([name, Text("from ") + sender]))
+                table.add_row("", Text("  ").join(each for each in (place, remarks) if each))
+        return table
+
+    def _cells(self, connection: Connection) -> list[Text]:
+        return [
+            Text(self.clean(connection.receiver)),
+            Text(self.clean(connection.heard), "dim" if connection.sender is None else ""),
+            Text(self.clean(", ".join(notes(connection))), "yellow"),
+            Text(self.clean(place_of(connection.defined_at)), "dim"),
+            Text(self.clean(connection.doc), "dim italic"),
+        ]
+
+    def _widths(self, rows: list[list[Text]]) -> list[int]:
+        """The width of each column, the same in every table; none where they would not fit."""
+        columns = list(zip(*rows, strict=True))
+        most = LONGEST if self.width < BOUNDLESS else (self.width,) * len(LONGEST)
+        widths = [
+            min(max(1, *(text.cell_len for text in column)), longest)
+            for column, longest in zip(columns, most, strict=False)
+        ]
+        room = self.width - NUMBER - 2 * len(LONGEST) - sum(widths[:-1])
+        if room >= SHORTEST_DOC:
+            return [*widths[:-1], min(widths[-1], room)]
+        return widths[:-1] if room >= -2 else []

@@ -1,0 +1,285 @@
+"""The place for the signal map: every signal of a process and who is connected, as plain data.
+
+Nothing here knows Django, rich or how the map was read; ``mapping`` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeAlias
+
+from signal_tracer.records import Location, Summary, Value, goes_by
+
+JSON: TypeAlias = "dict[str, Any]"
+
+FORMAT_VERSION = 1
+ANY = "any sender"
+
+# What a receiver is. A closure is a function made inside another one.
+ReceiverKind = Literal[
+    "function",
+    "lambda",
+    "closure",
+    "method",
+    "partial",
+    "class",
+    "builtin",
+    "instance",
+    "mock",
+    "unknown",
+]
+# What it is connected to. A "through" model is the table of a many-to-many field; "lazy" is a
+# model named by a string that no model goes by so far; of one that is "gone" or "unknown" only
+# an address in memory is left.
+SenderKind = Literal[
+    "any",
+    "model",
+    "abstract",
+    "swapped",
+    "through",
+    "class",
+    "instance",
+    "lazy",
+    "gone",
+    "unknown",
+]
+# A dead receiver was collected as garbage; a waiting one is connected when its model is defined.
+State = Literal["alive", "dead", "waiting"]
+
+
+class SignalMapFormatError(ValueError):
+    """Data that is not a signal map: the message names what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One receiver connected to a signal.
+
+    ``position`` counts from 1 in the order in which Django calls the receivers. ``sender`` is
+    ``None`` for any sender. ``app`` is the label of the app that the receiver's module belongs
+    to, or its top-level package; ``connected_by`` that of the app whose source is seen to
+    connect it, and ``None`` when that is not known. ``is_project``: the receiver is the
+    project's own code, not an installed package's. ``with_urls``: it was connected only when
+    the URLconf was imported.
+
+    For the rules: ``is_fragile`` says that nothing but a cache of Django's keeps the receiver
+    alive, ``has_qualname`` that Django can name it in its log, and ``twin`` is the position of
+    an earlier connection of the same code that hears the same sender.
+    """
+
+    receiver: str
+    kind: ReceiverKind
+    position: int
+    sender: str | None = None
+    sender_kind: SenderKind = "any"
+    state: State = "alive"
+    dispatch_uid: Value = None
+    is_weak: bool | None = None
+    is_async: bool | None = None
+    defined_at: Location | None = None
+    module: str | None = None
+    app: str | None = None
+    connected_by: str | None = None
+    doc: str = ""
+    is_project: bool = False
+    with_urls: bool = False
+    is_fragile: bool = False
+    has_qualname: bool = True
+    twin: int | None = None
+
+    @property
+    def heard(self) -> str:
+        """The sender as a person would read it."""
+        return ANY if self.sender is None else self.sender
+
+    def __str__(self) -> str:
+        """One line: ``shop.receivers.send_receipt  sender=shop.Order  DEAD``."""
+        marks = [*self.marks()]
+        return f"{self.receiver}  sender={self.sender}{'  ' * bool(marks)}{' '.join(marks)}"
+
+    def marks(self) -> Iterator[str]:
+        """What a reader must not miss, as words, the worst first."""
+        if self.state != "alive":
+            yield self.state.upper()
+        if self.sender_kind in ("gone", "unknown"):
+            yield f"SENDER {self.sender_kind.upper()}"
+        if self.is_fragile:
+            yield "FRAGILE"
+        if self.is_async:
+            yield "ASYNC"
+        if self.is_weak is False:
+            yield "STRONG"
+        if self.with_urls:
+            yield "WITH URLS"
+
+
+@dataclass(frozen=True, slots=True)
+class MappedSignal:
+    """A signal and its connections in calling order.
+
+    ``type`` is its class. ``own_methods`` are those of Django's methods that decide who is
+    called, and that this class has its own of. ``app`` and ``is_project`` are as in a connection.
+    """
+
+    name: str
+    type: str = "django.dispatch.dispatcher.Signal"
+    defined_at: Location | None = None
+    app: str | None = None
+    is_project: bool = False
+    own_methods: tuple[str, ...] = ()
+    connections: tuple[Connection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MappedApp:
+    """An installed app: its label, dotted name and folder, and the file of its ``AppConfig``."""
+
+    label: str
+    name: str
+    folder: str | None = None
+    config_file: str | None = None
+    config_class: str | None = None
+    is_project: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignalMap:
+    """Every signal of a process, by name, and the installed apps.
+
+    ``is_complete`` is false when signals that no module holds were not looked for; ``omitted``
+    counts connections that were left out because there were too many.
+    """
+
+    signals: tuple[MappedSignal, ...] = ()
+    apps: tuple[MappedApp, ...] = ()
+    is_complete: bool = True
+    omitted: int = 0
+
+    def walk(self) -> Iterator[tuple[MappedSignal, Connection]]:
+        """Every connection with its signal."""
+        for signal in self.signals:
+            for connection in signal.connections:
+                yield signal, connection
+
+    def select(
+        self,
+        *,
+        signals: Iterable[str] = (),
+        senders: Iterable[str] = (),
+        receivers: Iterable[str] = (),
+        apps: Iterable[str] = (),
+        project_only: bool = False,
+        unheard: bool = False,
+    ) -> SignalMap:
+        """The part of the map that all the filters let through.
+
+        Each name is dotted, its last parts, or a pattern, and one of a kind is enough. ``apps``
+        are labels of the apps that receivers belong to, or signals that nobody listens to.
+        ``senders`` may name ``"any"``.
+        """
+        signals, senders, receivers, apps = map(tuple, (signals, senders, receivers, apps))
+
+        def lets_through(connection: Connection) -> bool:
+            return (
+                (not senders or any(goes_by(connection.sender or "any", each) for each in senders))
+                and (not receivers or any(goes_by(connection.receiver, each) for each in receivers))
+                and (not apps or any(goes_by(connection.app or "", each) for each in apps))
+                and (not project_only or connection.is_project)
+            )
+
+        def keeps_unheard(signal: MappedSignal) -> bool:
+            return (
+                not (senders or receivers)
+                and (not apps or any(goes_by(signal.app or "", each) for each in apps))
+                and (not project_only or signal.is_project)
+            )
+
+        chosen = []
+        for signal in self.signals:
+            if signals and not any(goes_by(signal.name, each) for each in signals):
+                continue
+            if not signal.connections:
+                if keeps_unheard(signal):
+                    chosen.append(signal)
+            elif not unheard:
+                connections = tuple(filter(lets_through, signal.connections))
+                if connections:
+                    chosen.append(replace(signal, connections=connections))
+        return replace(self, signals=tuple(chosen))
+
+    def to_dict(self) -> JSON:
+        """What ``from_dict()`` reads, holding only what JSON holds."""
+        return {"version": FORMAT_VERSION, **_to_json(self)}
+
+    @classmethod
+    def from_dict(cls, data: JSON) -> SignalMap:
+        """The map that ``to_dict()`` described. Raises ``SignalMapFormatError`` for other data."""
+        check_version(data)
+        try:
+            return cls(
+                signals=tuple(map(_signal_from_json, data["signals"])),
+                apps=tuple(MappedApp(**each) for each in data["apps"]),
+                is_complete=data["is_complete"],
+                omitted=data["omitted"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SignalMapFormatError(
+                f"This signal map is damaged ({type(error).__name__}: {error}). "
+                "Write it again with: manage.py signal_map --format json"
+            ) from error
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """``to_dict()`` as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+def check_version(data: Any, version: int = FORMAT_VERSION) -> None:
+    """Raise ``SignalMapFormatError`` unless ``data`` says that it has this version."""
+    if not isinstance(data, dict) or "version" not in data:
+        raise SignalMapFormatError("This is not a signal map: it has no 'version'.")
+    if data["version"] != version:
+        raise SignalMapFormatError(
+            f"This signal map has version {data['version']!r}, and this signal_tracer reads "
+            f"version {version}. Write it again with this release."
+        )
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Summary):
+        return {"summary": value.text}
+    if isinstance(value, tuple):
+        return [_to_json(each) for each in value]
+    if isinstance(value, SignalMap | MappedSignal | Connection | MappedApp | Location):
+        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
+    return value
+
+
+def value_from_json(data: Any) -> Value:
+    """A ``dispatch_uid`` as it was before it became JSON."""
+    return Summary(data["summary"]) if isinstance(data, dict) else data
+
+
+def _location_from_json(data: JSON | None) -> Location | None:
+    return Location(**data) if data else None
+
+
+def _signal_from_json(data: JSON) -> MappedSignal:
+    return MappedSignal(
+        **{
+            **data,
+            "defined_at": _location_from_json(data["defined_at"]),
+            "own_methods": tuple(data["own_methods"]),
+            "connections": tuple(
+                Connection(
+                    **{
+                        **each,
+                        "defined_at": _location_from_json(each["defined_at"]),
+                        "dispatch_uid": value_from_json(each["dispatch_uid"]),
+                    }
+                )
+                for each in data["connections"]
+            ),
+        }
+    )

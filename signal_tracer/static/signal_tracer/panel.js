@@ -1,0 +1,289 @@
+/* The place for the panel's comfort: filter, folding, and opening in place what the toolbar's own
+ * script opens in its window. The panel is whole without it, where a policy keeps it from loading.
+ *
+ * It listens on the document and looks inside the path of each event: so it needs no setting up
+ * when the toolbar loads the panel, switches to another request or is itself replaced, and it
+ * reaches into the shadow DOM. The styles are adopted, not linked: no policy forbids that, and
+ * they hold inside the shadow DOM.
+ */
+
+const STYLES = `
+#djDebug .sigtr .sigtr-controls {
+  display: flex; flex-wrap: wrap; gap: 8px; align-items: center; position: sticky; top: 0;
+  z-index: 1; padding: 6px 0; background: var(--djdt-panel-content-background-color);
+}
+#djDebug .sigtr input[type="search"] {
+  flex: 0 1 260px; padding: 3px 6px; font: inherit; border-radius: 4px;
+  border: 1px solid var(--djdt-button-border-color);
+  color: var(--djdt-font-color); background: var(--djdt-background-color);
+}
+#djDebug .sigtr.sigtr :is(h4, p, th, td, div, span, small, summary, details, dt, dd) { text-align: start; }
+#djDebug .sigtr.sigtr td.djdt-time { text-align: end; white-space: nowrap; }
+#djDebug .sigtr.sigtr .sigtr-timeline > tbody > tr > td { padding: 2px 6px; }
+#djDebug .sigtr.sigtr .sigtr-timeline > tbody > tr > td.djdt-toggle { padding-inline-end: 0; }
+#djDebug .sigtr.sigtr .djToggleSwitch:not([hidden]), #djDebug .sigtr .djdt-toggle > a.remoteCall {
+  box-sizing: border-box; display: inline-block; width: 18px; margin: 0; padding: 1px 0 3px;
+  border: 1px solid var(--djdt-button-border-color); border-radius: 2px; line-height: 1;
+  text-align: center; text-decoration: none; vertical-align: middle;
+}
+#djDebug .sigtr.sigtr tbody td {
+  border-bottom-color: color-mix(in srgb, var(--djdt-table-border-color) 30%, transparent);
+}
+#djDebug .sigtr.sigtr tbody > tr:nth-child(odd):not(.djdt-highlighted) { background: transparent; }
+#djDebug .sigtr.sigtr tbody > tr:not(.djdt-highlighted):hover { background: var(--djdt-panel-content-table-strip-background-color); }
+#djDebug .sigtr.sigtr .sigtr-findings > tbody > tr > td { padding: 4px 10px; }
+#djDebug .sigtr small { opacity: 0.8; }
+#djDebug .sigtr a { text-decoration: underline; }
+#djDebug .sigtr .sigtr-mark {
+  display: inline-block; padding: 0 4px; border: 1px solid currentColor; border-radius: 3px;
+  font-size: 10px; line-height: 1.5; white-space: nowrap;
+}
+#djDebug .sigtr .sigtr-trouble { color: #fff; background: #b3261e; border-color: #b3261e; }
+#djDebug .sigtr .sigtr-caution { color: #000; background: #ffd166; border-color: #ffd166; }
+#djDebug .sigtr bdi.sigtr-place { user-select: all; }
+#djDebug .sigtr.sigtr .sigtr-sql { font-family: var(--djdt-font-family-monospace); }
+#djDebug .sigtr .sigtr-filtered tbody.djUnselected:not([hidden]) { display: table-row-group; }
+#djDebug .sigtr .sigtr-said:not(:empty)::before { content: "✓ "; }
+#djDebug .sigtr.sigtr .djDebugRowWarning .djdt-time { color: inherit; font-weight: 700; }
+`;
+
+const sheet = new CSSStyleSheet();
+const chosen = new WeakMap(); // panel -> the kind of rows that a number in its head asked for
+
+function adopt(root) {
+  if (!root.adoptedStyleSheets.includes(sheet)) {
+    root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+  }
+}
+
+const bodies = (panel) => [...panel.querySelectorAll(".sigtr-timeline > tbody")];
+const numbers = (body) => [...body.classList].flatMap((name) => name.match(/(?<=_f)\d+/) ?? []);
+const foldOf = (body) => body.querySelector('.djToggleSwitch[data-toggle-id^="f"]');
+const numberOf = (body) => body.id.split("_")[1];
+
+async function load(link) {
+  const answer = await fetch(link.href, { credentials: "same-origin" });
+  return answer.json();
+}
+
+function showWindow(root, content) {
+  const win = root.querySelector("#djDebugWindow");
+  win.innerHTML = content;
+  win.classList.remove("djdt-hidden");
+}
+
+/* Folding */
+
+function fold(scope, isOpen, only) {
+  const all = bodies(scope);
+  const open = new Map();
+  for (const body of all) {
+    const button = foldOf(body);
+    if (!button) continue;
+    if (!only || button === only) button.textContent = isOpen ? "-" : "+";
+    open.set(numberOf(body), button.textContent === "-");
+  }
+  for (const body of all) {
+    const isFolded = numbers(body).some((number) => open.get(number) === false);
+    body.classList.toggle("djUnselected", isFolded);
+  }
+}
+
+/* The filter */
+
+function filter(panel) {
+  const words = panel.querySelector("#sigtr_filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const kind = chosen.get(panel);
+  const all = bodies(panel);
+  const shown = new Set();
+  let count = 0;
+  for (const body of all) {
+    const text = body.rows[0].textContent.toLowerCase();
+    const isOfKind = !kind || body.dataset.is.split(" ").includes(kind.name);
+    if (isOfKind && words.every((word) => text.includes(word))) {
+      count += 1;
+      shown.add(numberOf(body));
+      for (const number of numbers(body)) shown.add(number);
+    }
+  }
+  const isOn = Boolean(kind || words.length);
+  for (const body of all) body.hidden = isOn && !shown.has(numberOf(body));
+  panel.querySelector(".sigtr-timeline").classList.toggle("sigtr-filtered", isOn);
+  const only = panel.querySelector(".sigtr-only");
+  only.hidden = !isOn;
+  only.firstElementChild.textContent = kind?.text ?? "";
+  const said = panel.querySelector(".sigtr-count");
+  said.textContent = isOn
+    ? said.dataset.text.replace("%(shown)s", count).replace("%(all)s", all.length)
+    : "";
+}
+
+function unfilter(panel) {
+  chosen.delete(panel);
+  panel.querySelector("#sigtr_filter").value = "";
+  filter(panel);
+}
+
+/* Rows */
+
+async function open(link) {
+  const body = link.closest("tbody");
+  const [prefix, number] = body.id.split("_");
+  const cells = [...body.rows[0].cells];
+  const row = body.insertRow();
+  row.id = `${prefix}_d${number}`;
+  row.className = `djSelected djToggleDetails_d${number}`;
+  row.insertCell();
+  const cell = row.insertCell();
+  cell.colSpan = cells.slice(1).reduce((sum, each) => sum + each.colSpan, 0);
+  const button = document.createElement("button");
+  button.className = "djToggleSwitch";
+  button.title = link.title;
+  button.textContent = "-";
+  button.dataset.toggleName = prefix;
+  button.dataset.toggleId = `d${number}`;
+  link.replaceWith(button);
+  cell.innerHTML = (await load(link)).inner;
+  return button;
+}
+
+async function reveal(panel, body) {
+  if (body.hidden) unfilter(panel);
+  for (const number of numbers(body)) {
+    const button = foldOf(panel.querySelector(`#sigtr_${number}`));
+    if (button?.textContent === "+") fold(panel, true, button);
+  }
+  panel.closest("#djDebug").querySelector("#djDebugWindow").classList.add("djdt-hidden");
+  for (const row of panel.querySelectorAll("tr.djdt-highlighted")) {
+    row.classList.remove("djdt-highlighted");
+  }
+  const row = body.rows[0];
+  row.classList.add("djdt-highlighted");
+  let toggle = row.cells[0].querySelector(":is(a, button)");
+  if (toggle.localName === "a") toggle = await open(toggle);
+  else if (toggle.textContent === "+") toggle.click();
+  row.scrollIntoView({ block: "center" });
+  toggle.focus({ preventScroll: true });
+}
+
+/* Links: true means that there is no need for the toolbar to follow it. */
+
+function follow(link, scope) {
+  const asked = new URL(link.href).searchParams;
+  const panel = scope.closest("#djDebug").querySelector("#sigtr");
+  if (asked.has("row")) {
+    if (asked.has("from")) {
+      load(link).then((data) => { link.parentElement.outerHTML = data.inner; });
+      return true;
+    }
+    if (link.closest(".djdt-toggle")) {
+      open(link);
+      return true;
+    }
+    const body = panel?.querySelector(`#sigtr_${asked.get("row")}`);
+    if (body) reveal(panel, body);
+    return Boolean(body);
+  }
+  if (scope !== panel) return false;
+  if (asked.has("sort")) return sort(link);
+  if (asked.has("outline")) {
+    copy(link, panel);
+    return true;
+  }
+  if (asked.has("only")) {
+    if (panel.querySelector(".sigtr-more") || !panel.querySelector("#sigtr_timeline")) return false;
+    chosen.set(panel, { name: asked.get("only"), text: link.textContent });
+    filter(panel);
+    panel.querySelector("#sigtr_timeline").scrollIntoView();
+    return true;
+  }
+  const place = link.closest("[data-place]");
+  if (place) {
+    load(link).then((data) => { place.innerHTML = data.inner; });
+    return true;
+  }
+  if (asked.has("from")) {
+    load(link).then((data) => {
+      panel.querySelector(".sigtr-timeline").insertAdjacentHTML("beforeend", data.inner);
+      link.parentElement.outerHTML = data.more;
+      filter(panel);
+    });
+    return true;
+  }
+  return false;
+}
+
+function sort(link) {
+  const table = link.closest("table");
+  if (!("whole" in table.dataset)) return false;
+  const heading = link.closest("th");
+  const order = heading.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
+  for (const each of table.tHead.rows[0].cells) each.setAttribute("aria-sort", "none");
+  heading.setAttribute("aria-sort", order);
+  const value = (row) => row.cells[heading.cellIndex].dataset.value;
+  const compare = (a, b) =>
+    value(a) === undefined
+      ? b.cells[0].textContent.localeCompare(a.cells[0].textContent)
+      : value(b) - value(a);
+  const rows = [...table.tBodies[0].rows].sort(compare);
+  table.tBodies[0].append(...(order === "ascending" ? rows.reverse() : rows));
+  return true;
+}
+
+async function copy(link, panel) {
+  const data = await load(link);
+  try {
+    await navigator.clipboard.writeText(data.text);
+    panel.querySelector(".sigtr-said").textContent = link.dataset.done;
+  } catch { // no permission, or no secure context: then it is there to be copied by hand
+    showWindow(panel.getRootNode(), data.content);
+  }
+}
+
+/* Events */
+
+function scopeOf(event) {
+  const target = event.composedPath()[0];
+  const scope = target instanceof Element ? target.closest(".sigtr") : null;
+  if (scope) adopt(scope.getRootNode());
+  return [target, scope];
+}
+
+function onClick(event) {
+  const [target, scope] = scopeOf(event);
+  if (!scope || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = target.closest("a.remoteCall");
+  const button = target.closest("[data-do], .djToggleSwitch[data-toggle-id^='f']");
+  if (link ? !follow(link, scope) : !button) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (!button) return;
+  if (button.dataset.do === "all") unfilter(scope);
+  else if (button.dataset.do) fold(scope, button.dataset.do === "expand");
+  else fold(scope, button.textContent === "+", button);
+}
+
+function onInput(event) {
+  const [target, scope] = scopeOf(event);
+  if (scope && target.id === "sigtr_filter") filter(scope);
+}
+
+function onKeyDown(event) {
+  const [target, scope] = scopeOf(event);
+  if (scope && target.id === "sigtr_filter" && event.key === "Escape" && target.value) {
+    event.stopImmediatePropagation(); // which would close the panel
+    event.preventDefault();
+    unfilter(scope);
+  }
+}
+
+// The toolbar loads the script again with each panel it loads, under whatever address it has then.
+const LOADED = Symbol.for("signal_tracer.panel");
+if (!globalThis[LOADED]) {
+  globalThis[LOADED] = true;
+  sheet.replaceSync(STYLES);
+  adopt(document.getElementById("djDebugRoot")?.shadowRoot ?? document);
+  document.addEventListener("click", onClick, true);
+  document.addEventListener("input", onInput, true);
+  document.addEventListener("keydown", onKeyDown, true);
+}

@@ -1,0 +1,236 @@
+"""The place for what a failed assertion says: asked for, sent instead, near misses, outline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from signal_tracer.collecting.witnessing import Sent
+from signal_tracer.records import goes_by
+from signal_tracer.showing.outline import count
+from signal_tracer.testing.connected import Connected
+from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
+from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Trace
+
+_MOST_LINES = 20
+_MOST_OUTLINE_LINES = 100
+
+
+def _often(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def _happened(name: str, what: str, count: int) -> str:
+    """``paid was never sent``, ``paid was sent twice``."""
+    return f"{name} was never {what}" if not count else f"{name} was {what} {_often(count)}"
+
+
+def _asked(times: int | None) -> str:
+    if times is None:
+        return "once or more"
+    return f"exactly {_often(times)}" if times else "never"
+
+
+def _text(first: str, *blocks: tuple[str, Iterable[str]]) -> str:
+    lines = [first]
+    for title, members in blocks:
+        members = list(members)
+        if members:
+            lines += ["", f"{title}:", *(f"  {each}" for each in members)]
+    return "\n".join(lines)
+
+
+def _cut(lines: list[str], most: int = _MOST_LINES) -> list[str]:
+    left_out = len(lines) - most
+    return lines if left_out <= 0 else [*lines[:most], f"... and {left_out:,} more"]
+
+
+def _outline(trace: Trace) -> tuple[str, list[str]]:
+    return "the outline", _cut(str(trace).split("\n"), _MOST_OUTLINE_LINES)
+
+
+def outline_of(trace: Trace) -> str:
+    """The outline below a line of counts; nothing for a trace in which nothing was sent."""
+    found = count(trace)
+    unheard = sum(each.count for each in trace.unheard)
+    counted = {
+        "dispatches": found.dispatches,
+        "receiver calls": found.receiver_calls,
+        "swallowed": found.swallowed,
+        "unheard": unheard,
+        "not kept": trace.omitted + trace.too_deep,
+        "excluded": trace.excluded,
+    }
+    if not any(counted.values()):
+        return ""
+    return "\n".join(
+        [
+            " · ".join(f"{number:,} {what}" for what, number in counted.items() if number),
+            *_outline(trace)[1],
+        ]
+    )
+
+
+def _near_misses(trace: Trace, of_signal: Callable[[str], bool]) -> tuple[str, list[str]]:
+    found: Counter[str] = Counter()
+    for dispatch in trace.walk():
+        if of_signal(dispatch.signal):
+            found.update(_near_miss(each, dispatch.signal) for each in dispatch.near_misses)
+    for unheard in trace.unheard:
+        if of_signal(unheard.signal):
+            found.update(_near_miss(each, unheard.signal) for each in unheard.near_misses)
+    return "near misses", _cut([_counted(line, count) for line, count in found.items()])
+
+
+def _near_miss(miss: NearMiss, signal: str) -> str:
+    reason = miss.reason.replace("_", " ")
+    to = f" ({miss.connected_to})" if miss.connected_to else ""
+    return f"{miss.receiver} of {signal}: {reason}{to}"
+
+
+def _counted(line: str, count: int) -> str:
+    return line if count == 1 else f"{line}  ({count:,} times)"
+
+
+def _all_sent(sent: list[Sent]) -> list[str]:
+    found = Counter(f"{each.signal_name}.{each.method}  sender={each.sender_name}" for each in sent)
+    return _cut([_counted(line, count) for line, count in found.items()]) or ["nothing"]
+
+
+def _compared(wanted: Wanted, sent: list[Sent]) -> list[str]:
+    """The dispatches of the signal, and in what each is not as asked for."""
+    found: Counter[str] = Counter()
+    for each in sent:
+        differences = wanted.differences(each)
+        found["\n    ".join([show_sent(each), *(differences or ["as asked for"])])] += 1
+    return _cut([_counted_first(entry, count) for entry, count in found.items()])
+
+
+def _counted_first(entry: str, count: int) -> str:
+    first, newline, rest = entry.partition("\n")
+    return f"{_counted(first, count)}{newline}{rest}"
+
+
+def not_sent_so(
+    wanted: Wanted, times: int | None, found: int, sent: list[Sent], trace: Trace
+) -> str:
+    of_signal = [each for each in sent if wanted.is_of_signal(each)]
+    name = wanted.signal_name
+    if not of_signal:
+        first = f"{name} was never sent."
+        instead = ("sent instead", _all_sent(sent))
+    else:
+        first = f"{_happened(name, 'sent', len(of_signal))}, but never as asked for."
+        if found:
+            so = "" if wanted.is_any else " as asked for"
+            first = f"{_happened(name, 'sent', found)}{so}, not {_asked(times)}."
+        instead = ("sent instead" if not found else "sent", _compared(wanted, of_signal))
+    return _text(
+        first,
+        ("asked for", [f"{wanted}  ({_asked(times)})"]),
+        instead,
+        _near_misses(trace, wanted.is_signal),
+        _outline(trace),
+    )
+
+
+def sent(wanted: Wanted, found: int, all_sent: list[Sent], trace: Trace) -> str:
+    matching = [each for each in all_sent if wanted.matches(each)]
+    return _text(
+        f"{_happened(wanted.signal_name, 'sent', found)}, and should not have been.",
+        ("asked for", [f"{wanted}  (never)"]),
+        ("sent", _cut([_counted(*each) for each in Counter(map(show_sent, matching)).items()])),
+        _outline(trace),
+    )
+
+
+def not_received_so(name: str, times: int | None, found: int, trace: Trace) -> str:
+    calls = Counter(call.receiver for call in trace.receiver_calls())
+    dispatched = [(each.signal, each.near_misses) for each in trace.walk()]
+    dispatched += [(each.signal, [*each.near_misses]) for each in trace.unheard]
+    misses = Counter(
+        _near_miss(miss, signal)
+        for signal, near_misses in dispatched
+        for miss in near_misses
+        if goes_by(miss.receiver, name)
+    )
+    return _text(
+        f"{_happened(name, 'called', found)}."
+        if not found
+        else f"{_happened(name, 'called', found)}, not {_asked(times)}.",
+        ("asked for", [f"{name}  ({_asked(times)})"]),
+        ("called", [_counted(*each) for each in calls.items()] or ["nothing"]),
+        ("near misses", _cut([_counted(*each) for each in misses.items()])),
+        _outline(trace),
+    )
+
+
+def received(name: str, found: int, trace: Trace) -> str:
+    heard = Counter(
+        f"{dispatch}"
+        for dispatch in trace.walk()
+        for call in dispatch.receiver_calls
+        if goes_by(call.receiver, name)
+    )
+    return _text(
+        f"{_happened(name, 'called', found)}, and should not have been.",
+        ("called for", _cut([_counted(*each) for each in heard.items()])),
+        _outline(trace),
+    )
+
+
+def not_connected(signal: str, receiver: str, sender: Any, connections: list[Connected]) -> str:
+    of = "" if sender is ANYTHING else f" for sender {show_sender(sender)}"
+    same = [each for each in connections if goes_by(each.receiver, receiver)]
+    return _text(
+        f"{receiver} is not connected to {signal}{of}.",
+        ("it is connected for", [each.sender for each in same]),
+        (
+            "connected are",
+            _cut([f"{each.receiver}  sender={each.sender}" for each in connections]) or ["nothing"],
+        ),
+    )
+
+
+def swallowed(trace: Trace, allowed: Callable[[str], bool] = lambda _: False) -> str:
+    """Names the exceptions that were swallowed, save those of receivers that are allowed to."""
+    lines = [
+        "\n    ".join([f"{call.receiver}  {call.error or ''}".rstrip(), *_where(dispatch, call)])
+        for dispatch in trace.walk()
+        for call in dispatch.receiver_calls
+        if call.outcome == "swallowed" and not allowed(call.receiver)
+    ]
+    what = (
+        "1 exception of a receiver was"
+        if len(lines) == 1
+        else (f"{len(lines):,} exceptions of receivers were")
+    )
+    return _text(f"{what} swallowed.", ("swallowed", _cut(lines)), _outline(trace))
+
+
+def _where(dispatch: Dispatch, call: ReceiverCall) -> Iterator[str]:
+    yield f"by {dispatch}"
+    if call.error and call.error.traceback:
+        yield f"at {call.error.traceback[-1].location}"
+
+
+def too_many(over: list[str], trace: Trace) -> str:
+    return _text(f"There were {'; '.join(over)}.", _outline(trace))
+
+
+def not_kept(wanted: Wanted, left_out: int, trace: Trace) -> str:
+    return _text(
+        f"{wanted.signal_name} was sent so often that {left_out:,} dispatches were only counted, "
+        "and nobody can say whether they are as asked for. Trace a shorter part of the test, or "
+        "raise SIGNAL_TRACER['MAX_DISPATCHES'].",
+        ("asked for", [str(wanted)]),
+    )
+
+
+def incomplete(trace: Trace) -> str:
+    return (
+        f"{trace.omitted + trace.too_deep:,} dispatches were only counted, because there were too "
+        "many of them or they were nested too deep, and nobody can say which receivers ran. "
+        "Trace a shorter part of the test, or raise SIGNAL_TRACER['MAX_DISPATCHES']."
+    )

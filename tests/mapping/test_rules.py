@@ -1,0 +1,481 @@
+"""Each rule over the map fires where it must, and not next to it."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from functools import partial, update_wrapper
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import AbstractUser, User
+from django.db.models.signals import m2m_changed, post_init, post_save, pre_delete
+from django.dispatch import Signal
+
+from shop.models import Order, Product
+from signal_tracer.findings import Finding, over_signal_map
+from signal_tracer.mapping import read_map
+from signal_tracer.signal_map import Connection, MappedApp, MappedSignal, SignalMap
+from signal_tracer.trace import Location
+
+rung = Signal()
+
+
+@pytest.fixture(autouse=True)
+def nobody_hears_it() -> Iterator[None]:
+    yield
+    rung.receivers = []
+
+
+def findings(slug: str, *, about: str = __name__) -> list[Finding]:
+    """The findings of one kind that name something of this module."""
+    found = over_signal_map(read_map()).shown
+    return [
+        each for each in found if each.slug == slug and any(about in name for name in each.names)
+    ]
+
+
+def messages(slug: str, *, about: str = __name__) -> list[str]:
+    return [each.message for each in findings(slug, about=about)]
+
+
+def documented(**kwargs: Any) -> None:
+    """It says what it does."""
+
+
+def undocumented(**kwargs: Any) -> None:
+    pass
+
+
+def make() -> Callable[..., None]:
+    def inner(**kwargs: Any) -> None:
+        """It says what it does."""
+
+    return inner
+
+
+class Callable_:  # noqa: N801  # as a receiver
+    def __call__(self, **kwargs: Any) -> None:
+        """It says what it does."""
+
+    def method(self, **kwargs: Any) -> None:
+        """It says what it does."""
+
+
+# Errors
+
+
+def test_fragile_receiver(settings: Any) -> None:
+    settings.DEBUG = True
+    rung.connect(make())
+    kept = make()
+    rung.connect(kept)
+    rung.connect(make(), weak=False)
+    [found] = findings("fragile-receiver")
+
+    assert found.level == "error"
+    assert found.message == (
+        f"{__name__}.make.<locals>.inner is connected to {__name__}.rung weakly, and nothing "
+        "keeps it alive but a cache that Django fills with DEBUG = True."
+    )
+    assert "weak=False" in found.advice
+    assert found.location is not None
+    assert found.location.file == __file__
+
+
+def test_dead_receiver(settings: Any) -> None:
+    settings.DEBUG = False
+    owner = Callable_()
+    rung.connect(documented)
+    rung.connect(owner.method, sender=Order, dispatch_uid="bell")
+    assert messages("dead-receiver") == []
+    del owner
+    gc.collect()
+
+    assert messages("dead-receiver") == [
+        (
+            f"What was connected to {__name__}.rung for shop.Order (dispatch_uid bell) was collected "
+            f"as garbage: {__name__}.Callable_.method (of an object that is gone)."
+        )
+    ]
+
+
+def test_never_called_for_an_abstract_model() -> None:
+    post_save.connect(documented, sender=AbstractUser)
+    post_save.connect(undocumented, sender=User)
+
+    assert messages("never-called") == [
+        (
+            f"{__name__}.documented is connected to django.db.models.signals.post_save for "
+            "auth.AbstractUser, which never sends it: it is an abstract model, and Django sends the "
+            "model that inherits from it."
+        )
+    ]
+
+
+def test_an_abstract_model_may_send_a_signal_of_ones_own() -> None:
+    rung.connect(documented, sender=AbstractUser)
+
+    assert messages("never-called") == []
+
+
+def test_never_called_for_a_model_that_is_not_there() -> None:
+    post_save.connect(documented, sender="shop.Ordre")
+    post_save.connect(undocumented, sender="shop.Order")
+    try:
+        [found] = findings("never-called")
+    finally:
+        apps._pending_operations.clear()  # type: ignore[attr-defined]  # private
+
+    assert found.values["sender"] == "shop.ordre"
+    assert "no model goes by that name" in found.message
+
+
+def test_never_called_for_a_model_and_m2m_changed() -> None:
+    m2m_changed.connect(documented, sender=User)
+    m2m_changed.connect(undocumented, sender=User.groups.through)
+    [found] = findings("never-called")
+
+    assert found.values["sender"] == "auth.User"
+    assert "m2m_changed is sent by the table between two models" in found.message
+    assert "through" in found.advice
+
+
+# Warnings
+
+
+def test_duplicate_receiver_for_any_sender_and_for_one() -> None:
+    rung.connect(documented)
+    rung.connect(documented, sender=Order)
+
+    assert messages("duplicate-receiver") == [
+        (
+            f"{__name__}.documented is connected to {__name__}.rung twice, and runs twice for "
+            "shop.Order."
+        )
+    ]
+
+
+def test_duplicate_receiver_imported_under_two_names(tmp_path: Path) -> None:
+    file = tmp_path / "doubled.py"
+    file.write_text("def hear(**kwargs):\n    'It says what it does.'\n")
+    once: dict[str, Any] = {"__name__": "doubled"}
+    twice: dict[str, Any] = {"__name__": "project.doubled"}
+    for namespace in (once, twice):
+        exec(compile(file.read_text(), file, "exec"), namespace)
+        rung.connect(namespace["hear"], sender=Order)
+
+    assert messages("duplicate-receiver") == [
+        (
+            f"project.doubled.hear is connected to {__name__}.rung twice, and runs twice for "
+            "shop.Order."
+        )
+    ]
+
+
+def test_duplicate_receiver_under_two_uids() -> None:
+    rung.connect(documented, dispatch_uid="one")
+    rung.connect(documented, dispatch_uid="two")
+
+    assert len(findings("duplicate-receiver")) == 1
+
+
+def test_one_receiver_for_two_senders_is_no_duplicate() -> None:
+    rung.connect(documented, sender=Order)
+    rung.connect(documented, sender=Product)
+
+    assert messages("duplicate-receiver") == []
+
+
+def test_closures_of_one_factory_and_methods_of_two_objects_are_no_duplicates() -> None:
+    closures, owners = [make(), make()], [Callable_(), Callable_()]
+    for closure, owner in zip(closures, owners, strict=True):
+        rung.connect(closure)
+        rung.connect(owner.method)
+
+    assert messages("duplicate-receiver") == []
+
+
+@pytest.mark.parametrize(
+    ("receiver", "what"),
+    [
+        (partial(documented), "partial"),
+        (Callable_(), "callable instance"),
+        (Mock(), "mock"),
+    ],
+    ids=["partial", "instance", "mock"],
+)
+def test_robust_crash(receiver: Any, what: str) -> None:
+    rung.connect(receiver, weak=False)
+
+    [found] = [each for each in over_signal_map(read_map()).shown if each.slug == "robust-crash"]
+    assert found.values["what"] == what
+    assert f"while {__name__}.rung is sent with send_robust()" in found.message
+
+
+def test_what_has_a_qualname_does_not_crash_send_robust() -> None:
+    named = update_wrapper(partial(documented), documented)
+    for receiver in (documented, Callable_, Callable_().method, named, print):
+        rung.connect(receiver, weak=False)
+
+    assert [e for e in over_signal_map(read_map()).shown if e.slug == "robust-crash"] == []
+
+
+# Information
+
+
+def test_catch_all_receiver() -> None:
+    pre_delete.connect(documented)
+    pre_delete.connect(undocumented, sender=Order)
+    rung.connect(documented)
+
+    assert messages("catch-all-receiver") == [
+        f"{__name__}.documented is connected to django.db.models.signals.pre_delete for any sender."
+    ]
+
+
+def test_hot_signal() -> None:
+    post_init.connect(documented, sender=Order)
+    post_save.connect(undocumented, sender=Order)
+
+    assert messages("hot-signal") == [
+        f"{__name__}.documented is connected to django.db.models.signals.post_init for shop.Order."
+    ]
+
+
+def test_unheard_signal() -> None:
+    assert messages("unheard-signal") == [f"{__name__}.rung has no receivers."]
+
+    rung.connect(documented)
+    assert messages("unheard-signal") == []
+
+
+def test_undocumented_receiver() -> None:
+    rung.connect(documented)
+    rung.connect(undocumented)
+
+    assert messages("undocumented-receiver") == [
+        f"{__name__}.undocumented, which hears {__name__}.rung, has no docstring."
+    ]
+
+
+def test_no_source_no_finding() -> None:
+    namespace: dict[str, Any] = {"__name__": __name__}
+    exec("def sourceless(**kwargs): pass", namespace)
+    post_save.connect(namespace["sourceless"], sender=Order)
+
+    for slug in ("undocumented-receiver", "ignores-raw"):
+        assert messages(slug) == []
+
+
+# Over the source of a module that is written to a file
+
+
+IGNORES = """
+from functools import wraps
+from django.dispatch import receiver
+
+def plain(sender, instance, **kwargs):
+    instance.touch()
+
+@receiver([])
+def decorated(sender, **kwargs):
+    kwargs["created"], kwargs.get("instance")
+
+def declared_but_not_used(sender, raw, **kwargs):
+    pass
+"""
+LOOKS = """
+def argument(sender, raw=False, **kwargs):
+    if not raw:
+        pass
+
+def by_key(sender, **kwargs):
+    return kwargs["raw"]
+
+def by_get(sender, **kwargs):
+    return kwargs.get("raw")
+
+def passed_on(sender, **kwargs):
+    argument(sender, **kwargs)
+
+def passed_whole(sender, **kwargs):
+    argument(sender, kwargs)
+
+def by_name(sender, **kwargs):
+    return [kwargs[name] for name in ("raw",)]
+
+@some_decorator
+def decorated(sender, **kwargs):
+    pass
+
+hidden = lambda sender, **kwargs: None
+"""
+
+
+def at(file: Path, line: int, name: str) -> Connection:
+    return Connection(
+        f"written.{name}",
+        "function",
+        1,
+        sender="shop.Order",
+        defined_at=Location(str(file), line, name),
+    )
+
+
+def ignoring(tmp_path: Path, source: str, signal: str = "post_save") -> list[str]:
+    file = tmp_path / "written.py"
+    file.write_text(source)
+    connections = []
+    lines = source.splitlines()
+    for number, line in enumerate(lines, 1):
+        if line.startswith("def "):
+            first = number - 1 if lines[number - 2].startswith("@") else number
+            connections.append(at(file, first, line[4:].partition("(")[0]))
+    found = SignalMap(
+        (MappedSignal(f"django.db.models.signals.{signal}", connections=tuple(connections)),)
+    )
+    return [
+        str(each.values["receiver"])
+        for each in over_signal_map(found).shown
+        if each.slug == "ignores-raw"
+    ]
+
+
+def test_ignores_raw(tmp_path: Path) -> None:
+    assert ignoring(tmp_path, IGNORES) == [
+        "written.plain",
+        "written.decorated",
+        "written.declared_but_not_used",
+    ]
+
+
+def test_who_looks_at_raw_or_may_do_so_does_not_ignore_it(tmp_path: Path) -> None:
+    assert ignoring(tmp_path, LOOKS) == []
+
+
+def test_only_save_signals_have_a_raw(tmp_path: Path) -> None:
+    assert ignoring(tmp_path, IGNORES, "post_delete") == []
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., list[tuple[str, str]]]:
+    """Writes an app; returns the findings about where receivers of its modules are connected."""
+
+    def write(**files: str) -> list[tuple[str, str]]:
+        app = tmp_path / "stall"
+        app.mkdir()
+        connections = []
+        for name, source in {"__init__": "", **files}.items():
+            path = app / f"{name}.py"
+            path.write_text(textwrap.dedent(source))
+            if "def hear" in source:
+                module = f"stall.{name}"
+                connections.append(
+                    Connection(
+                        f"{module}.hear",
+                        "function",
+                        1,
+                        module=module,
+                        defined_at=Location(str(path), 1, "hear"),
+                        is_project=True,
+                    )
+                )
+        config = str(app / "apps.py") if "apps" in files else None
+        found = over_signal_map(
+            SignalMap(
+                (MappedSignal("stall.signals.sold", connections=tuple(connections)),),
+                (MappedApp("stall", "stall", str(app), config, "StallConfig", is_project=True),),
+            )
+        )
+        return [
+            (each.slug, str(each.values["module"]))
+            for each in found.shown
+            if each.slug in ("receiver-in-models", "connected-outside-ready")
+        ]
+
+    return write
+
+
+HEAR = 'def hear(**kwargs):\n    "Hears."\n'
+READY = "class StallConfig:\n    def ready(self):\n        "
+
+
+def test_receiver_in_models(project: Any) -> None:
+    assert project(apps=f"{READY}pass", models=HEAR) == [("receiver-in-models", "stall.models")]
+
+
+def test_connected_outside_ready(project: Any) -> None:
+    assert project(apps=f"{READY}from stall import signals", signals="", views=HEAR) == [
+        ("connected-outside-ready", "stall.views")
+    ]
+
+
+def test_connected_without_an_app_config(project: Any) -> None:
+    assert project(receivers=HEAR) == [("connected-outside-ready", "stall.receivers")]
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from stall import receivers",
+        "from . import receivers",
+        "import stall.receivers",
+        "from stall.receivers import hear",
+        "from .receivers import hear",
+        'import_module("stall.receivers")',
+        'autodiscover_modules("receivers")',
+        "from stall import middle",
+    ],
+)
+def test_what_ready_imports_is_connected_there(project: Any, imported: str) -> None:
+    files = {"receivers": HEAR, "middle": "from . import receivers"}
+
+    assert project(apps=f"{READY}{imported}", **files) == []
+
+
+def test_receivers_beside_ready_are_connected_there(project: Any) -> None:
+    assert project(apps=f"{HEAR}\n{READY}pass") == []
+
+
+def test_an_app_config_that_cannot_be_read_accuses_nobody(project: Any) -> None:
+    assert project(apps="this is no Python", receivers=HEAR) == []
+
+
+def test_reading_source_runs_none_of_it(tmp_path: Path) -> None:
+    source = f"import sys\nsys.modules['was_run'] = None\n{HEAR}"
+    assert ignoring(tmp_path, source) == ["written.hear"]
+    assert "was_run" not in sys.modules
+
+
+# What is left out
+
+
+def test_findings_can_be_ignored_by_slug_and_by_name() -> None:
+    rung.connect(undocumented)
+
+    def shown(*ignored: str) -> int:
+        found = over_signal_map(read_map(), ignored)
+        return len([e for e in found.shown if f"{__name__}.undocumented" in e.names])
+
+    assert shown() == 1
+    assert shown("undocumented-receiver") == 0
+    assert shown(f"undocumented-receiver:{__name__}.*") == 0
+    assert shown("undocumented-receiver:other.*") == 1
+
+
+def test_only_rules_of_the_level_asked_for_run() -> None:
+    rung.connect(partial(undocumented), weak=False)
+    rung.connect(undocumented)
+
+    def levels(level: Any) -> set[str]:
+        return {each.level for each in over_signal_map(read_map(), at_least=level).shown}
+
+    assert levels("error") == set()
+    assert levels("warning") == {"warning"}
+    assert levels("info") == {"warning", "info"}

@@ -1,0 +1,150 @@
+"""Hostile content in every field of every record arrives as text, and not as megabytes."""
+
+import dataclasses
+import re
+import typing
+from html.parser import HTMLParser
+
+import pytest
+from pages import trace_of
+
+from signal_tracer import records
+from signal_tracer.panel.words import MAX_CHARACTERS, visible
+from signal_tracer.trace import Dispatch, Error, Query, ReceiverCall, Request, Summary
+
+HOSTILE = "<script>alert(1)</script>.<b>\"'&\u202e\x00"
+
+
+def filled(kind, text, depth=0):
+    """A record with ``text`` in every field that takes any."""
+    hints = typing.get_type_hints(kind)
+    return kind(
+        **{each.name: value_for(hints[each.name], text, depth) for each in dataclasses.fields(kind)}
+    )
+
+
+def value_for(hint, text, depth):
+    if hint is str:
+        return text
+    if hint in (int, float, bool):
+        return hint(1)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return args[0]
+    if origin in (list, tuple):
+        if dataclasses.is_dataclass(args[0]) and depth > 3:
+            return origin()
+        return origin([value_for(args[0], text, depth + 1)])
+    if origin is dict:
+        return {text: text, "summary": Summary(text)}
+    if dataclasses.is_dataclass(hint):
+        return filled(hint, text, depth + 1)
+    options = [each for each in args if each is not type(None)]
+    return value_for(options[0], text, depth)
+
+
+OURS = """
+a bdi br button code col colgroup dd details div dl dt h3 h4 i input label p pre rect path small
+span strong summary svg table tbody td th thead tr
+aria-hidden aria-sort autocomplete class colspan d data-djdt-styles data-do data-done data-is
+data-place data-text data-toggle-id data-toggle-name data-value data-whole dir download fill for
+height hidden href id open placeholder role tabindex title type width x y
+"""
+
+
+def names_in(page):
+    """Every name of a tag and of an attribute, as a browser would read them."""
+    names = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            names.update((tag, *(name for name, _ in attributes)))
+
+    Reader().feed(page)
+    return names
+
+
+OUTCOMES = ("returned", "raised", "swallowed", "cancelled", "running")
+
+
+def everything(text):
+    """A trace that holds every kind of record, and every outcome and reason."""
+    contents = filled(records.Contents, text)
+    dispatch = contents.dispatches[0]
+    dispatch.unwatched = None
+    calls = [filled(records.ReceiverCall, text, 2) for _ in OUTCOMES]
+    for call, outcome in zip(calls, OUTCOMES, strict=True):
+        call.outcome = outcome
+    dispatch.receiver_calls = calls
+    reasons = typing.get_args(records.Reason)
+    dispatch.near_misses = [
+        dataclasses.replace(filled(records.NearMiss, text), reason=reason) for reason in reasons
+    ]
+    contents.dispatches += [
+        Dispatch(text, text, unwatched=[text], error=filled(records.Error, text)),
+        filled(records.Dispatch, text, 3),
+    ]
+    trace = trace_of()
+    trace._contents = contents
+    return trace
+
+
+@pytest.fixture
+def whole(stored, client):
+    """All that the panel and its views say of a trace: the HTML of each."""
+
+    def show(trace):
+        panel = stored(trace)
+        base = f"/__debug__/signal_tracer/{panel.toolbar.request_id}/"
+        queries = [
+            *("?row=0", "?row=1", "?only=dispatch", "?only=call", "?sort=calls", "?outline=text"),
+            *("?findings=all", "?bypasses=all", "?unheard=all", "?changes=all", "?map=all"),
+        ]
+        answers = [client.get(base + query).json() for query in queries]
+        assert [answer for answer in answers if answer.get("missing")] == []
+        return [panel.content, *(answer["content"] for answer in answers)]
+
+    return show
+
+
+def test_every_field_arrives_escaped(whole):
+    trace = everything(HOSTILE)
+    trace.request = Request(HOSTILE, HOSTILE, 200)
+    pages = whole(trace)
+
+    assert sum(page.count("&lt;script&gt;alert(1)") for page in pages) > 300
+    for page in pages:
+        assert re.findall(r".{30}(?:<script|<b>|[\u202e\x00]).{30}", page) == []
+        assert names_in(page) <= set(OURS.split())
+
+
+def test_a_hostile_editor_ends_no_attribute(whole, settings):
+    settings.SIGNAL_TRACER = {"EDITOR": 'x"><script>{file}{line}'}
+
+    for page in whole(everything(HOSTILE)):
+        assert "<script" not in page
+
+
+def test_a_long_text_in_every_field_does_not_reach_the_browser(whole):
+    pages = whole(everything("x" * 50_000))
+
+    assert max(map(len, pages)) < 1_500_000
+    assert "… and 46000 more characters: see the downloaded trace" in pages[0]
+
+
+def test_ten_megabytes_do_not_reach_the_browser(whole):
+    enormous = "x" * 10_000_000
+    error = Error(enormous, enormous)
+    call = ReceiverCall("a.b", queries=[Query(enormous)], outcome="swallowed", error=error)
+    dispatch = Dispatch("a.c", kwargs={"value": Summary(enormous)}, receiver_calls=[call])
+    pages = whole(trace_of(dispatch))
+
+    assert max(map(len, pages)) < 150_000
+    assert "… and 9996000 more characters: see the downloaded trace" in pages[0]
+
+
+def test_a_text_is_cut_where_it_says():
+    assert visible("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
+    assert visible("x" * (MAX_CHARACTERS + 1)) == (
+        "x" * MAX_CHARACTERS + "… and 1 more character: see the downloaded trace"
+    )
