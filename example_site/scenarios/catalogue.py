@@ -104,6 +104,13 @@ SCENARIOS = [
         "Open and close the kiln",
     ),
     Scenario(
+        "stocktaking",
+        "Hundreds of dispatches",
+        "Each of many saves runs a receiver: what a busy page looks like, and one that is beyond "
+        "the limit.",
+        "Count",
+    ),
+    Scenario(
         "nothing",
         "Nothing to see",
         "A page that sends no signal that anyone waits for: what the empty panel looks like.",

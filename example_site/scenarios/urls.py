@@ -18,5 +18,6 @@ urlpatterns = [
     path("saves/", views.saves, name="saves"),
     path("twice/", views.twice, name="twice"),
     path("fragile/", views.fragile, name="fragile"),
+    path("stocktaking/", views.stocktaking, name="stocktaking"),
     path("nothing/", views.nothing, name="nothing"),
 ]

@@ -19,11 +19,11 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import URLPattern
 from django.utils.html import format_html
-from django.utils.translation import gettext, gettext_lazy
 
+from signal_tracer.panel.language import counted, gettext, gettext_lazy
 from signal_tracer.panel.lines import seconds_in_receivers
 from signal_tracer.panel.page import Page, parts_of
-from signal_tracer.panel.words import counted, visible
+from signal_tracer.panel.words import visible
 from signal_tracer.showing.outline import count
 from signal_tracer.trace import Request, Trace, TraceFormatError
 from signal_tracer.tracer import trace_signals
@@ -130,17 +130,17 @@ class SignalTracerPanel(Panel):
         stats = self.get_stats()
         if not stats.get("trace"):
             return gettext("No trace: see the log of 'signal_tracer'")
-        parts = [
-            counted("%(count)d dispatch", "%(count)d dispatches", stats["dispatches"]),
-            counted("%(count)d receiver call", "%(count)d receiver calls", stats["receiver_calls"]),
-        ]
-        if stats["queries"]:
-            parts.append(counted("%(count)d query", "%(count)d queries", stats["queries"]))
-        if stats["swallowed"]:
-            parts.append(counted("%(count)d swallowed", "%(count)d swallowed", stats["swallowed"]))
-        if stats["bypasses"]:
-            parts.append(counted("%(count)d bypass", "%(count)d bypasses", stats["bypasses"]))
-        return " · ".join(parts)
+        return " · ".join(
+            counted(singular, plural, stats[name])
+            for name, singular, plural in (
+                ("dispatches", "%(number)s dispatch", "%(number)s dispatches"),
+                ("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls"),
+                ("queries", "%(number)s query", "%(number)s queries"),
+                ("swallowed", "%(number)s swallowed", "%(number)s swallowed"),
+                ("bypasses", "%(number)s bypass", "%(number)s bypasses"),
+            )
+            if stats[name] or name in ("dispatches", "receiver_calls")
+        )
 
     @property
     def content(self) -> str:

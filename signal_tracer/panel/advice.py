@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_noop
 
 from signal_tracer.findings import Finding, Level
+from signal_tracer.panel.language import gettext, gettext_noop
 from signal_tracer.panel.places import Places
 from signal_tracer.panel.words import Tone, badge, visible
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from django.utils.translation import gettext, gettext_noop
-
 from signal_tracer.mapping import map_for_request
+from signal_tracer.panel.language import gettext, gettext_noop
 from signal_tracer.panel.places import Places
 from signal_tracer.panel.words import visible
 from signal_tracer.showing.map_rows import count_calls, group_by_app

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
 
+from signal_tracer.panel.language import counted, gettext
 from signal_tracer.panel.lines import Line
 from signal_tracer.panel.places import Places
-from signal_tracer.panel.words import code, counted, duration, joined, value, visible
+from signal_tracer.panel.words import code, duration, joined, value, visible
 from signal_tracer.records import (
     Bypass,
     Dispatch,
@@ -73,10 +73,10 @@ class Details:
         return format_html(
             "<p>{}</p>",
             gettext(
-                "This row stands for %(count)d equal ones, which are listed below. Its times and "
+                "This row stands for %(number)s equal ones, which are listed below. Its times and "
                 "queries are of all together; what stands here is of the first."
             )
-            % {"count": line.row.count},
+            % {"number": line.row.count},
         )
 
     def occurrences(self, line: Line, start: int) -> SafeString:
@@ -105,7 +105,7 @@ class Details:
                 self.parts,
                 line.number,
                 start + len(here),
-                counted("%(count)d more of them", "%(count)d more of them", left),
+                counted("%(number)s more of them", "%(number)s more of them", left),
             )
             if left
             else NOTHING
@@ -115,8 +115,8 @@ class Details:
             "<th>{}</th><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>"
             "<tbody>{}</tbody></table>{}</details>",
             mark_safe(" open") if start else "",
-            gettext("Unfold: %(first)d to %(last)d of %(count)d")
-            % {"first": start + 1, "last": start + len(here), "count": row.count},
+            gettext("Unfold: %(first)d to %(last)d of %(number)s")
+            % {"first": start + 1, "last": start + len(here), "number": row.count},
             gettext("Number"),
             gettext("Started after"),
             gettext("Time"),
@@ -176,7 +176,7 @@ class Details:
             (gettext("Called from"), self.places.show(bypass.sent_from)),
             (
                 gettext("Skipped"),
-                code(counted("%(count)d receiver", "%(count)d receivers", len(bypass.skipped))),
+                code(counted("%(number)s receiver", "%(number)s receivers", len(bypass.skipped))),
             ),
         ]
 
@@ -320,22 +320,22 @@ def _queries(call: ReceiverCall) -> Iterator[Fact]:
     )
     notes = [
         counted(
-            "%(count)d more query is not shown here: download the trace.",
-            "%(count)d more queries are not shown here: download the trace.",
+            "%(number)s more query is not shown here: download the trace.",
+            "%(number)s more queries are not shown here: download the trace.",
             hidden,
         )
         if hidden
         else "",
         counted(
-            "%(count)d more query was not kept, because the trace had too many.",
-            "%(count)d more queries were not kept, because the trace had too many.",
+            "%(number)s more query was not kept, because the trace had too many.",
+            "%(number)s more queries were not kept, because the trace had too many.",
             call.omitted_queries,
         )
         if call.omitted_queries
         else "",
     ]
     yield (
-        counted("%(count)d query", "%(count)d queries", call.query_count),
+        counted("%(number)s query", "%(number)s queries", call.query_count),
         joined((body, *(format_html("<div>⚠ {}</div>", note) for note in notes if note))),
     )
 
@@ -346,7 +346,7 @@ def _about_query(alias: str, is_write: bool, batch_size: int | None) -> SafeStri
         "" if alias == "default" else gettext("on %(alias)s") % {"alias": visible(alias)},
         ""
         if batch_size is None
-        else counted("%(count)d parameter set", "%(count)d parameter sets", batch_size),
+        else counted("%(number)s parameter set", "%(number)s parameter sets", batch_size),
     ]
     return format_html("{}", " · ".join(part for part in parts if part))
 
@@ -368,7 +368,7 @@ def _what_differs(record: object, differing: Iterable[str]) -> str:
     if isinstance(record, ReceiverCall) and record.outcome == "returned":
         return gettext("response %(value)s") % {"value": value(record.response)}
     if isinstance(record, Bypass) and record.rows is not None:
-        return counted("%(count)d row", "%(count)d rows", record.rows)
+        return counted("%(number)s row", "%(number)s rows", record.rows)
     return "–"
 
 

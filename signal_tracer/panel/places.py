@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
 
 from signal_tracer.conf import EDITORS
+from signal_tracer.panel.language import gettext
 from signal_tracer.panel.words import visible
 from signal_tracer.records import Location
-from signal_tracer.showing.outline import short_path
+from signal_tracer.wording import short_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, gettext_noop
 
+from signal_tracer.panel.language import gettext, gettext_noop
 from signal_tracer.panel.places import Places
 from signal_tracer.panel.words import code, duration, joined
 from signal_tracer.records import Location, ReceiverCall

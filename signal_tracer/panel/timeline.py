@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
 
 from signal_tracer.panel.details import Details
+from signal_tracer.panel.language import gettext
 from signal_tracer.panel.lines import MAX_INDENT, Line
 from signal_tracer.panel.words import TROUBLE, duration, joined, mark, text
 from signal_tracer.records import Bypass, Dispatch, Error, OnCommit, ReceiverCall

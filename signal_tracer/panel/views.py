@@ -17,10 +17,11 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
-from django.utils.translation import get_language_bidi, gettext, ngettext
+from django.utils.translation import get_language_bidi
 from django.views.decorators.http import require_safe
 
 from signal_tracer.panel.connections import map_context
+from signal_tracer.panel.language import counted, gettext
 from signal_tracer.panel.lines import Line, select
 from signal_tracer.panel.page import Page, parts_of
 from signal_tracer.panel.words import MARKS, visible
@@ -154,7 +155,7 @@ def _heading(line: Line) -> str:
 def _title(kind: str, count: int) -> str:
     word = kind.replace("_", " ").upper()
     name = gettext(MARKS[word][1]) if word in MARKS else visible(kind)
-    return f"{name} · " + ngettext("%(count)d row", "%(count)d rows", count) % {"count": count}
+    return f"{name} · " + counted("%(number)s row", "%(number)s rows", count)
 
 
 def _rows(page: Page, lines: list[Line], start: int, only: str = "") -> str:

@@ -9,10 +9,10 @@ from typing import Literal
 from django.utils.formats import get_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, gettext_noop, ngettext
 
+from signal_tracer.panel.language import counted, gettext, gettext_noop
 from signal_tracer.records import Value, show_value
-from signal_tracer.showing.outline import format_duration
+from signal_tracer.wording import format_duration
 
 # Nobody reads on, and a browser would lay all of it out. The download has the whole.
 MAX_CHARACTERS = 4_000
@@ -56,11 +56,12 @@ def visible(text: str) -> str:
     """
     if len(text) > MAX_CHARACTERS:
         left_out = len(text) - MAX_CHARACTERS
-        return visible(text[:MAX_CHARACTERS]) + ngettext(
-            "… and %(count)d more character: see the downloaded trace",
-            "… and %(count)d more characters: see the downloaded trace",
+        rest = counted(
+            "and %(number)s more character: see the downloaded trace",
+            "and %(number)s more characters: see the downloaded trace",
             left_out,
-        ) % {"count": left_out}
+        )
+        return f"{visible(text[:MAX_CHARACTERS])}… {rest}"
     if text.isprintable():
         return text
     return "".join(
@@ -87,11 +88,6 @@ def code(given: str) -> SafeString:
 def duration(seconds: float) -> str:
     """``12.3 ms``, with the decimal sign of the page's language."""
     return format_duration(seconds).replace(".", get_format("DECIMAL_SEPARATOR"))
-
-
-def counted(singular: str, plural: str, count: int) -> str:
-    """``3 queries``: both are templates with ``%(count)d``."""
-    return ngettext(singular, plural, count) % {"count": count}
 
 
 def mark(word: str) -> SafeString:

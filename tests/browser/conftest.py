@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import made
 import pytest
 from debug_toolbar.store import MemoryStore
 from playwright.async_api import Page, async_playwright
@@ -27,9 +28,15 @@ def changed() -> dict[str, object]:
 
 @pytest.fixture
 def address(
-    transactional_db: None, settings: Any, tmp_path: Path, changed: dict[str, object]
+    transactional_db: None,
+    settings: Any,
+    tmp_path: Path,
+    changed: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
-    """The address of the example site, its shop filled."""
+    """The address of the example site, its shop filled, with the pages of made.py."""
+    made.put_into_the_panel(monkeypatch)
+    settings.ROOT_URLCONF = made.__name__
     settings.DEBUG = True
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     settings.MEDIA_ROOT = tmp_path

@@ -36,6 +36,7 @@ SLUGS = [
     "deletion",
     *WITH_A_TWIN,
     "fragile",
+    "stocktaking",
     "nothing",
 ]
 EXAMPLE_SITE = Path(__file__).parents[2] / "example_site"

@@ -114,7 +114,7 @@ function filter(panel) {
   only.firstElementChild.textContent = kind?.text ?? "";
   const said = panel.querySelector(".sigtr-count");
   said.textContent = isOn
-    ? said.dataset.text.replace("%(shown)s", count).replace("%(all)s", all.length)
+    ? said.dataset.text.replace("{shown}", count).replace("{all}", all.length)
     : "";
 }
 

@@ -1,0 +1,295 @@
+"""Each feature of the panel, clicked through in a real Chromium."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from made import HOSTILE
+from playwright.async_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+async def open_made(page: Page, address: str, name: str) -> Locator:
+    await page.goto(f"{address}/made/{name}/")
+    await page.locator("#djDebug a.SignalTracerPanel").click()
+    panel = page.locator("#sigtr")
+    await panel.locator(".sigtr-controls").wait_for()  # which the script shows
+    return panel
+
+
+def rows(panel: Locator) -> Locator:
+    return panel.locator(".sigtr-timeline > tbody:visible")
+
+
+def row(panel: Locator, text: str) -> Locator:
+    return panel.locator(".sigtr-timeline > tbody", has=panel.page.get_by_text(text)).first
+
+
+async def test_numbers_and_findings_lead_to_their_rows(page, address):
+    panel = await open_made(page, address, "troubled")
+    everything = await rows(panel).count()
+
+    await panel.get_by_role("link", name="1 swallowed").click()
+    await expect(rows(panel)).to_have_count(4)  # the row, and what it is nested in
+    await expect(rows(panel).last).to_contain_text("text_customer")
+    await expect(panel.locator(".sigtr-count")).to_have_text(f"1 of {everything} rows")
+    await expect(panel.locator("#sigtr_timeline")).to_be_in_viewport()
+    await panel.get_by_role("button", name="Show all rows").click()
+    await expect(rows(panel)).to_have_count(everything)
+
+    await panel.get_by_role("button", name="Collapse all").click()
+    await (
+        panel.locator(".sigtr-findings tr", has_text="An exception was swallowed")
+        .get_by_role("link", name="Show its row")
+        .click()
+    )
+    swallowed = row(panel, "text_customer")
+    await expect(swallowed).to_be_in_viewport()
+    await expect(swallowed).to_contain_text("raise ValueError(text)")
+    await expect(swallowed.locator("tr.djdt-highlighted")).to_have_count(1)
+    await expect(swallowed.get_by_title("Details")).to_be_focused()
+    await panel.get_by_role("link", name="4 unheard").click()
+    await expect(page.locator("#djDebugWindow")).to_contain_text("pre_init")
+
+
+async def test_rows_fold_one_by_one_and_all_at_once(page, address):
+    panel = await open_made(page, address, "troubled")
+    everything = await rows(panel).count()
+    outer = row(panel, "order_placed").get_by_title("Nested rows")
+    inner = row(panel, "receivers.charge").get_by_title("Nested rows")
+    innermost = row(panel, "text_customer")
+
+    await inner.click()
+    await expect(innermost).to_be_hidden()
+    await outer.click()
+    await expect(inner).to_be_hidden()
+    await outer.click()
+    await expect(inner).to_be_visible()
+    await expect(innermost).to_be_hidden()  # it is still folded
+    await expect(inner).to_have_text("+")
+    await panel.get_by_role("button", name="Expand all").click()
+    await expect(rows(panel)).to_have_count(everything)
+    await panel.get_by_role("button", name="Collapse all").click()
+    await expect(rows(panel)).to_have_count(3)
+
+
+async def test_a_row_opens_to_all_that_was_recorded_of_it(page, address):
+    panel = await open_made(page, address, "troubled")
+
+    charge = row(panel, "receivers.charge")
+    await charge.get_by_title("Details").click()
+    for text in (
+        "Defined at /srv/shop/receivers.py:12 in reindex",
+        "dispatch_uid 'charge-once'",
+        "Sender shop.Order",
+        "Response billing.Payment(pk=3)",
+        "Handled inside builtins.KeyError: 'sku'",
+        "Keyword arguments card_number = [redacted]",
+    ):
+        label, _, value = text.partition(" ")
+        await expect(charge.locator(".djSelected")).to_contain_text(
+            re.compile(rf"{label}\s*{re.escape(value)}".replace(r"\ ", r"\s*"))
+        )
+    order = row(panel, "order_placed")
+    await order.get_by_title("Details").click()
+    await expect(order).to_contain_text("which was rolled back later, on default")
+
+
+async def test_a_run_of_equal_dispatches_unfolds_to_the_last(page, address):
+    panel = await open_made(page, address, "run")
+
+    equal = row(panel, "post_save")
+    await expect(equal).to_contain_text("× 120")
+    await equal.get_by_title("Details").click()
+    await equal.get_by_text("Unfold: 1 to 100 of 120").click()
+    await expect(equal).to_contain_text("instance = shop.Line(pk=99)")
+    await equal.get_by_role("link", name="20 more of them").click()
+    await expect(equal).to_contain_text("instance = shop.Line(pk=119)")
+    calls = row(panel, "index_0")
+    await calls.get_by_title("Details").click()
+    await expect(calls).to_contain_text('UPDATE "search_entry" SET "words" = %s')
+
+
+async def test_rows_are_filtered_by_typing_and_by_keyboard_alone(page, address):
+    panel = await open_made(page, address, "troubled")
+    everything = await rows(panel).count()
+
+    await panel.get_by_label("Filter").focus()
+    await page.keyboard.type("stock NEGATIVE")
+    await expect(rows(panel)).to_have_count(6)  # two failures, and what they are nested in
+    await page.keyboard.press("Escape")
+    await expect(rows(panel)).to_have_count(everything)  # and the panel is still open
+    for _ in range(2):
+        await page.keyboard.press("Tab")
+    await expect(panel.get_by_role("button", name="Collapse all")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(rows(panel)).to_have_count(3)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(panel.locator(".djSelected")).to_contain_text("Sent with")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Space")
+    await expect(row(panel, "receivers.charge")).to_be_visible()
+
+
+async def test_receivers_are_sorted_by_their_headings(page, address):
+    panel = await open_made(page, address, "troubled")
+    table = panel.locator("#sigtr_receivers + table")
+
+    async def names() -> list[str]:
+        return [
+            text.split(".")[-1]
+            for text in await table.locator("tbody td:first-child > div > bdi").all_inner_texts()
+        ]
+
+    assert await names() == ["charge", "text_customer", "check"]  # by own time
+    await table.get_by_role("link", name="Swallowed").click()
+    assert (await names())[0] == "text_customer"
+    await table.get_by_role("link", name="Longest").click()
+    assert await names() == ["charge", "text_customer", "check"]
+    await table.get_by_role("link", name="Longest").click()
+    assert await names() == ["check", "text_customer", "charge"]
+    heading = table.locator("th", has_text="Longest")
+    await expect(heading).to_have_attribute("aria-sort", "ascending")
+    await table.get_by_role("link", name="Receiver").click()
+    assert sorted(await names()) == ["charge", "check", "text_customer"]
+
+
+def _read(file: Path) -> str:
+    return file.read_text()
+
+
+async def test_the_trace_is_taken_away(page, address):
+    panel = await open_made(page, address, "troubled")
+
+    async def downloaded(name: str) -> tuple[str, dict[str, object]]:
+        async with page.expect_download() as download:
+            await panel.get_by_role("link", name=name).click()
+        file = await download.value
+        return file.suggested_filename, json.loads(_read(await file.path()))
+
+    name, data = await downloaded("Trace as JSON")
+    assert (name, data["version"]) == ("signal-trace-get-made.json", 2)
+    name, data = await downloaded("Trace for Perfetto")
+    assert name == "signal-trace-get-made-perfetto.json"
+    assert "traceEvents" in data
+
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await panel.get_by_role("link", name="Outline as text").click()
+    await expect(panel.get_by_text("Outline copied")).to_be_visible()
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("shop.signals.order_placed.send  sender=shop.Order\n  billing.rec")
+
+
+async def test_where_nothing_may_be_copied_the_outline_is_shown(page, address):
+    panel = await open_made(page, address, "troubled")
+    await page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
+    )
+
+    await panel.get_by_role("link", name="Outline as text").click()
+    await expect(page.locator("#djDebugWindow pre")).to_contain_text("shop.signals.order_placed")
+
+
+async def test_the_signal_map_opens_in_place_with_who_ran(page, address):
+    await page.goto(f"{address}/checkout/")
+    await page.locator("main form button").first.click()
+    await page.locator("#djDebug a.SignalTracerPanel").click()
+    panel = page.locator("#sigtr")
+
+    await panel.get_by_role("link", name="Show who is connected to what").click()
+    ran = panel.locator(".sigtr-map tr.djdt-highlighted")
+    await expect(ran.filter(has_text="text_customer")).to_contain_text("ran 1 time")
+    await expect(panel.locator(".sigtr-map tr", has_text="index_product").first).to_contain_text(
+        "–"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed", [{"SIGNAL_TRACER": {"EDITOR": "vscode"}}], ids=["with an editor"]
+)
+async def test_places_are_links_to_the_editor(page, address):
+    panel = await open_made(page, address, "troubled")
+
+    place = panel.locator("#sigtr_receivers + table").get_by_role("link", name="receivers.py:12")
+    await expect(place.first).to_have_attribute("href", "vscode://file//srv/shop/receivers.py:12")
+
+
+async def test_a_thousand_dispatches_are_all_there_and_open_in_place(page, address):
+    panel = await open_made(page, address, "thousand")
+
+    await expect(panel).to_contain_text("230 more dispatches were sent and not kept")
+    last = panel.locator(".sigtr-timeline > tbody").last
+    before = await rows(panel).count()
+    fetched = last.get_by_title("Details")
+    await expect(fetched).to_have_attribute("href", re.compile(r"\?row=\d+$"))
+    await fetched.click()
+    await expect(last.locator(".djSelected")).to_contain_text("Keyword arguments")
+    await last.get_by_title("Details").click()  # which is the toolbar's own switch by now
+    await expect(last.locator(".djUnselected")).to_be_hidden()
+    while await panel.locator(".sigtr-more a").count():
+        await panel.locator(".sigtr-more a").click()
+        await expect(rows(panel)).not_to_have_count(before)
+        before = await rows(panel).count()
+    assert before == 3000
+    await panel.get_by_label("Filter").fill("warehouse.StockItem")
+    await expect(panel.locator(".sigtr-count")).to_have_text("250 of 3000 rows")
+
+
+async def test_hostile_texts_are_seen_as_text(page, address):
+    panel = await open_made(page, address, "hostile")
+
+    shown = HOSTILE.replace("\u202e", "\\u202e").replace("\x00", "\\x00")
+    await panel.get_by_role("button", name="Expand all").click()
+    for number in range(await rows(panel).count()):
+        await rows(panel).nth(number).get_by_title("Details").first.click()
+    assert (await panel.inner_text()).count(shown) > 40
+    assert await page.evaluate("typeof hacked") == "undefined"
+    assert await panel.locator("img, script").count() == 0
+
+
+@pytest.mark.parametrize(
+    "changed", [{"DEBUG_TOOLBAR_CONFIG": {"UPDATE_ON_FETCH": True}}], ids=["updating"]
+)
+async def test_requests_of_the_page_and_of_the_history_are_switched_to(page, address):
+    await page.goto(f"{address}/made/troubled/")
+    await page.locator("#djDebug a.SignalTracerPanel").click()
+    panel = page.locator("#sigtr")
+    await expect(panel).to_contain_text("GET /made/troubled/")
+    await page.evaluate("fetch('/made/run/')")
+    await expect(page.locator("#djdt-SignalTracerPanel")).to_contain_text("120 dispatches")
+    await page.locator("#djDebug a.SignalTracerPanel").click()
+    await expect(panel).to_contain_text("GET /made/run/")
+    await expect(panel.locator(".sigtr-controls")).to_be_visible()
+
+    await page.locator("#djDebug a.HistoryPanel").click()
+    await page.wait_for_load_state("networkidle")  # the toolbar's script for its history
+    history = page.locator("#HistoryPanel tr", has_text="/made/troubled/")
+    await history.locator("button.switchHistory").click()
+    await expect(page.locator("#djdt-SignalTracerPanel")).to_contain_text("1 swallowed")
+    await page.locator("#djDebug a.SignalTracerPanel").click()
+    await panel.get_by_label("Filter").fill("text_customer")
+    await expect(rows(panel)).to_have_count(4)
+
+
+async def test_the_script_may_be_loaded_twice(page, address):
+    panel = await open_made(page, address, "troubled")
+    await page.evaluate("import('/static/signal_tracer/panel.js?loaded=again')")
+
+    fold = row(panel, "order_placed").get_by_title("Nested rows")
+    await fold.click()
+    await expect(fold).to_have_text("+")
+    await expect(row(panel, "receivers.charge")).to_be_hidden()
+
+
+async def test_what_the_toolbar_forgot_says_so(page, address):
+    from debug_toolbar.store import MemoryStore
+
+    panel = await open_made(page, address, "thousand")
+    MemoryStore.clear()
+
+    last = panel.locator(".sigtr-timeline > tbody").last
+    await last.get_by_title("Details").click()
+    await expect(last).to_contain_text("is not available any more")
