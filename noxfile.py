@@ -82,7 +82,7 @@ def django_suite(session: nox.Session, django: str) -> None:
 def packages(session: nox.Session, django: str) -> None:
     """The signal map of a project with real packages, against a look of one's own."""
     install(session, "packages", f"django~={django}.0")
-    session.run("python", "-m", "pytest", "tests/packages", env={"PACKAGES": "required"})
+    session.run("python", "-m", "pytest", "tests/packages", env={"PACKAGES_TESTS": "required"})
 
 
 @nox.session

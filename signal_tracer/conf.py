@@ -34,8 +34,13 @@ class Config:
 
     enabled: bool | str | None = None
     reporters: tuple[str, ...] = ()
-    # The second is sent where templates are instrumented: by the toolbar, and in tests.
-    exclude_signals: tuple[str, ...] = ("debug_toolbar.*", "django.test.signals.template_rendered")
+    # The second is sent where templates are instrumented, by the toolbar and in tests; the third
+    # by override_settings() only, to some 25 receivers of Django's own.
+    exclude_signals: tuple[str, ...] = (
+        "debug_toolbar.*",
+        "django.test.signals.template_rendered",
+        "django.core.signals.setting_changed",
+    )
     slow_receiver_ms: float = 10
     max_dispatches: int = 2000
     max_value_length: int = 200

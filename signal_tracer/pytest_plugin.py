@@ -34,6 +34,11 @@ MARKERS = (
     ),
 )
 SECTION = "Signal trace"
+NOT_SEEN = "Signals not looked at"
+NOT_SEEN_TEXT = (
+    "%s dispatches were only counted, and exceptions that were swallowed there are not seen. "
+    "Raise SIGNAL_TRACER['MAX_DISPATCHES'] for the tests."
+)
 WORKER_OUTPUT = "signal_tracer_coverage"
 COVERAGE_KINDS = ("term", "json", "html")
 NO_DJANGO = "signal_tracer: Django is not installed, and so there are no signals to look at."
@@ -77,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     wants_coverage = reports or fail_under is not None
     if not (wants_trace or wants_coverage):
         return
-    if importlib.util.find_spec("django") is None:
+    if not _has_django():
         config.pluginmanager.register(_Note(NO_DJANGO), "signal_tracer_note")
         return
     if wants_trace:
@@ -115,6 +120,7 @@ def signal_trace(request: pytest.FixtureRequest) -> Iterator[SignalTrace]:
 
     The marker of the same name takes its arguments: ``all_threads=True`` for a live server.
     """
+    _want_django("signal_trace")
     from signal_tracer.testing import SignalTrace
 
     marker = request.node.get_closest_marker("signal_trace")
@@ -132,6 +138,7 @@ def mute_signals(request: pytest.FixtureRequest) -> Iterator[Any]:
     The marker of the same name does so from the beginning. Both take what
     ``signal_tracer.testing.mute`` takes.
     """
+    _want_django("mute_signals")
     from signal_tracer.testing import mute
 
     with ExitStack() as muted:
@@ -144,9 +151,18 @@ def mute_signals(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield mute_until_the_end
 
 
+def _want_django(name: str) -> None:
+    if not _has_django():
+        pytest.fail(f"{name} needs Django, which is not installed.", pytrace=False)
+
+
+def _has_django() -> bool:
+    return importlib.util.find_spec("django") is not None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for name in ("signal_trace", "mute_signals"):
+        for name in ("mute_signals", "signal_trace"):
             if item.get_closest_marker(name) is not None:
                 _use_fixture(item, name)
 
@@ -196,10 +212,11 @@ class _Tracing:
     def _traced(self, item: pytest.Item) -> Generator[None, Any, Any]:
         from signal_tracer.tracer import trace_signals
 
-        with trace_signals(item.nodeid, all_threads=True) as self.trace:
+        with trace_signals(item.nodeid, all_threads=True) as trace:
+            self.trace = trace  # For the reports of this phase; subtests have theirs while it runs.
             result = yield
         if self.fail_on_swallowed:
-            _fail_on_swallowed(item, self.trace)
+            _fail_on_swallowed(item, trace)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -207,25 +224,31 @@ class _Tracing:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        trace, self.trace = self.trace, None
-        wanted = report.failed or (self.shown == "all" and report.when == "call")
-        if self.shown and wanted and trace is not None:
+        trace = self.trace
+        if trace is None:
+            return report
+        # A subtest that passed is no test, and its outline would be a part of the test's.
+        is_whole = report.when == "call" and type(report) is pytest.TestReport
+        if self.shown and (report.failed or (self.shown == "all" and is_whole)):
             from signal_tracer.testing.messages import outline_of
 
             outline = outline_of(trace)
             if outline:
                 report.sections.append((f"{SECTION} {report.when}", outline))
+        not_kept = trace.omitted + trace.too_deep
+        if self.fail_on_swallowed and not_kept and is_whole:
+            report.sections.append((NOT_SEEN, NOT_SEEN_TEXT % f"{not_kept:,}"))
         return report
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """With ``all``, those of the tests that passed, of which pytest shows nothing."""
-        if self.shown != "all" or terminalreporter.hasopt("P"):
-            return
+        # pytest shows nothing of tests that passed, unless it is asked to.
         for report in terminalreporter.getreports("passed"):
-            for title, outline in report.sections:
-                if title.startswith(SECTION):
+            for title, text in report.sections:
+                if title.startswith(NOT_SEEN):
+                    terminalreporter.write_line(f"{report.nodeid}: {text}", yellow=True)
+                elif title.startswith(SECTION) and not terminalreporter.hasopt("P"):
                     terminalreporter.write_sep("-", f"{title} of {report.nodeid}")
-                    terminalreporter.write_line(outline)
+                    terminalreporter.write_line(text)
 
 
 def _fail_on_swallowed(item: pytest.Item, trace: Trace) -> None:

@@ -60,7 +60,7 @@ class Connection:
     ``position`` counts from 1 in the order in which Django calls the receivers. ``sender`` is
     ``None`` for any sender. ``app`` is the label of the app that the receiver's module belongs
     to, or its top-level package; ``connected_by`` that of the app whose source is seen to
-    connect it, and ``None`` when that is not known. ``is_project``: the receiver is the
+    connect it, and ``None`` where that is not known. ``is_project``: the receiver is the
     project's own code, not an installed package's. ``with_urls``: it was connected only when
     the URLconf was imported.
 

@@ -4,6 +4,8 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from django.db.backends.utils import CursorWrapper
@@ -49,10 +51,21 @@ HOW_TO_GET_CHROMIUM = (
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 HOW_TO_GET_POSTGRES = "no PostgreSQL server is running for them: use `make test-postgres`"
 
+MERMAID = Path(__file__).parent / "mapping/mermaid"
+HAS_GRAPH_TOOLS = all(map(shutil.which, ("dot", "node"))) and (MERMAID / "node_modules").is_dir()
+HOW_TO_GET_GRAPH_TOOLS = (
+    "Graphviz and Node.js have to be installed (on Debian and Ubuntu: apt install graphviz nodejs "
+    "npm), and Mermaid in tests/mapping/mermaid (npm ci)"
+)
+PACKAGES = ("allauth", "auditlog", "guardian", "rest_framework", "simple_history", "taggit")
+HOW_TO_GET_PACKAGES = "they need the packages that `nox -s packages` installs"
+
 # What tests with a marker want that is not everywhere: whether it is here, and how to get it.
 WANTS = {
     "browser": (CHROMIUM is not None, HOW_TO_GET_CHROMIUM),
     "postgres": ("TEST_POSTGRES" in os.environ, HOW_TO_GET_POSTGRES),
+    "graphs": (HAS_GRAPH_TOOLS, HOW_TO_GET_GRAPH_TOOLS),
+    "packages": (all(map(find_spec, (*PACKAGES, "wagtail"))), HOW_TO_GET_PACKAGES),
 }
 skipped: Counter[str] = Counter()
 

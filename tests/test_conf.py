@@ -15,7 +15,11 @@ from signal_tracer.conf import Config, read_config
 DEFAULTS = {
     "enabled": None,
     "reporters": (),
-    "exclude_signals": ("debug_toolbar.*", "django.test.signals.template_rendered"),
+    "exclude_signals": (
+        "debug_toolbar.*",
+        "django.test.signals.template_rendered",
+        "django.core.signals.setting_changed",
+    ),
     "slow_receiver_ms": 10,
     "max_dispatches": 2000,
     "max_value_length": 200,

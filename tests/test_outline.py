@@ -539,6 +539,7 @@ def test_counts_tell_every_record_once() -> None:
             omitted_queries=2,
             bypasses=[Bypass("update", "shop.Order")],
             handled=[HandledException("builtins.KeyError", "'a'", FILE, FILE)] * 2,
+            omitted_handled=5,
             on_commit=[OnCommit("later", outcome="discarded"), OnCommit("later", outcome="ran")],
         ),
     ]
@@ -582,7 +583,7 @@ def test_counts_tell_every_record_once() -> None:
         queries=7,
         bypasses=2,
         rolled_back=1,
-        handled=2,
+        handled=7,
         discarded=1,
     )
 

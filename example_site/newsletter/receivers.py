@@ -2,6 +2,7 @@
 
 from django.core.cache import cache
 from django.core.mail import send_mail
+from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from newsletter import mailing_list
@@ -28,3 +29,9 @@ def count_source(sender: type[Subscriber], *, source: str, **kwargs: object) -> 
     """Where do subscribers come from?"""
     cache.add(f"subscribers:{source}", 0, timeout=None)
     return cache.incr(f"subscribers:{source}")
+
+
+@receiver(post_delete, sender=Subscriber, dispatch_uid="newsletter.say_goodbye")
+def say_goodbye(sender: type[Subscriber], *, instance: Subscriber, **kwargs: object) -> int:
+    """Say goodbye. No test of the shop unsubscribes anyone, and signal coverage says so."""
+    return send_mail("Goodbye", "We shall miss you.", None, [instance.email])

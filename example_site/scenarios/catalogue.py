@@ -97,6 +97,13 @@ SCENARIOS = [
         "Write one that is heard once",
     ),
     Scenario(
+        "fragile",
+        "Gone in production",
+        "A receiver that lives only because DEBUG is True. In production it never runs, and "
+        "nothing says so.",
+        "Open and close the kiln",
+    ),
+    Scenario(
         "stocktaking",
         "Hundreds of dispatches",
         "Each of many saves runs a receiver: what a busy page looks like, and one that is beyond "

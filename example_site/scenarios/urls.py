@@ -17,6 +17,7 @@ urlpatterns = [
     path("stock-list/", views.stock_list, name="stock-list"),
     path("saves/", views.saves, name="saves"),
     path("twice/", views.twice, name="twice"),
+    path("fragile/", views.fragile, name="fragile"),
     path("stocktaking/", views.stocktaking, name="stocktaking"),
     path("nothing/", views.nothing, name="nothing"),
 ]

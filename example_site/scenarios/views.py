@@ -22,6 +22,7 @@ from newsletter.models import Subscriber
 from newsletter.signals import subscribed
 from scenarios import sample_data
 from scenarios.catalogue import BY_SLUG, SCENARIOS
+from scenarios.fragile import connect_notice, kiln_closed, kiln_opened, production
 from search.models import SearchEntry
 from shop.checkout import place_order
 from shop.editing import revise_at_once, revise_step_by_step
@@ -250,6 +251,25 @@ def twice(request: HttpRequest) -> HttpResponse:
         responses = signal.send(sender=Review, review=review)
         result = {"Review": str(review), "Mails": len(responses)}
     return scenario_page(request, "twice", result=result)
+
+
+@get_or_post
+def fragile(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        opened = kiln_opened.send(sender=None)
+        with production():
+            connect_notice(kiln_closed)
+        closed = kiln_closed.send(sender=None)
+        result = {
+            "Connected with DEBUG = True": _what_they_said(opened),
+            "Connected with DEBUG = False": _what_they_said(closed),
+        }
+    return scenario_page(request, "fragile", result=result)
+
+
+def _what_they_said(responses: list[tuple[object, str]]) -> str:
+    return ", ".join(response for _, response in responses) or "nobody heard of it"
 
 
 @get_or_post

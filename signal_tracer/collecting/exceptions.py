@@ -75,7 +75,6 @@ def _on_raise_again(code: CodeType, instruction: int, error: BaseException) -> N
     try:
         if _caught:
             _take_back(error)
-            _take_back_causes(error)
     except Exception:
         recording.report_fault(current.get(), "to follow an exception")
 

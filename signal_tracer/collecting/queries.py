@@ -140,12 +140,7 @@ _WRITING_PART = re.compile(
 def _is_write(sql: str) -> bool:
     if _WRITES.match(sql):
         return True
-    return bool(_WITH.match(sql)) and bool(_WRITING_PART.search(_NOT_CODE.sub(_blank, sql)))
-
-
-def _blank(found: re.Match[str]) -> str:
-    is_comment = found[0].startswith(("--", "/*"))
-    return " " if is_comment else "_"
+    return bool(_WITH.match(sql)) and bool(_WRITING_PART.search(_NOT_CODE.sub(" ", sql)))
 
 
 # Install and uninstall

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from signal_tracer.collecting import counting, signals
 from signal_tracer.collecting.counting import Counting, Ran
 from signal_tracer.conf import settings_can_be_read
 from signal_tracer.coverage.result import CoveredReceiver, Outcome, SignalCoverage
 from signal_tracer.mapping import read_map
-from signal_tracer.records import show_value
 from signal_tracer.signal_map import Connection, MappedSignal
 from signal_tracer.wording import short_path
 
@@ -29,25 +30,32 @@ class Measuring:
         counting.stop()
         if not settings_can_be_read():
             return SignalCoverage(problem=NO_SETTINGS)
-        after = _connected()
+        numbers: Counter[CoveredReceiver] = Counter()
         result = SignalCoverage()
-        for key, (signal, connection) in {**after, **self._before}.items():
+        for key, (signal, connection) in {**_connected(), **self._before}.items():
             location = connection.defined_at
             if not connection.is_project:
                 result.installed += 1
             elif location is not None and location.file in test_files:
                 result.in_tests += 1
             else:
+                uid = connection.dispatch_uid
+                found = CoveredReceiver(
+                    app=connection.app or "?",
+                    receiver=connection.receiver,
+                    signal=signal.name,
+                    sender=connection.sender,
+                    file=None if location is None else short_path(location.file),
+                    line=None if location is None else location.line,
+                    # Anything but a text may be another one in the next process: a hash is.
+                    dispatch_uid=uid if isinstance(uid, str) else None,
+                    is_async=bool(connection.is_async),
+                )
+                numbers[found] += 1
                 result.receivers.append(
-                    CoveredReceiver(
-                        app=connection.app or "?",
-                        receiver=connection.receiver,
-                        signal=signal.name,
-                        sender=connection.sender,
-                        file=None if location is None else short_path(location.file),
-                        line=None if location is None else location.line,
-                        dispatch_uid=_shown(connection),
-                        is_async=bool(connection.is_async),
+                    replace(
+                        found,
+                        number=numbers[found],
                         with_run=key not in self._before,
                         outcome=_outcome(self._counting, key),
                     )
@@ -77,8 +85,3 @@ def _outcome(counted: Counting, key: Ran) -> Outcome:
     if key in counted.ran:
         return "ran"
     return "not watched" if key in counted.handed_over else "never"
-
-
-def _shown(connection: Connection) -> str | None:
-    uid = connection.dispatch_uid
-    return None if uid is None else show_value(uid)

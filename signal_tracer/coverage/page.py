@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from signal_tracer.coverage.result import CoveredReceiver, SignalCoverage
+from signal_tracer.signal_map import ANY
 
 _STYLE = """
 :root { color-scheme: light dark; --line: light-dark(#d8d4cc, #45423d);
@@ -68,7 +69,7 @@ def _section(app: str, receivers: list[CoveredReceiver]) -> str:
 def _row(receiver: CoveredReceiver) -> str:
     said = {"never": "never", "ran": "ran", "not watched": "not watched"}[receiver.outcome]
     kind = receiver.outcome.replace(" ", "-")
-    sender = receiver.sender or "any sender"
+    sender = receiver.sender or ANY
     mark = ' <span class="soft">async</span>' if receiver.is_async else ""
     return (
         f'<tr><td class="outcome {kind}">{said}</td>'

@@ -19,8 +19,8 @@ Outcome = Literal["ran", "never", "not watched"]
 class CoveredReceiver:
     """One receiver of the project connected to one signal, and whether it ran through that.
 
-    ``sender`` is ``None`` for any sender. ``with_run`` says that it was not connected before
-    the first test.
+    ``sender`` is ``None`` for any sender. ``number`` tells connections apart that are otherwise
+    the same. ``with_run`` says that it was not connected before the first test.
     """
 
     app: str
@@ -30,6 +30,7 @@ class CoveredReceiver:
     file: str | None = None
     line: int | None = None
     dispatch_uid: str | None = None
+    number: int = 1
     is_async: bool = False
     with_run: bool = False
     outcome: Outcome = "never"
@@ -44,6 +45,7 @@ class CoveredReceiver:
             self.file or "",
             self.line or 0,
             self.dispatch_uid or "",
+            self.number,
         )
 
     @property
@@ -87,6 +89,8 @@ class SignalCoverage:
 
     def found(self) -> list[str]:
         """How many were found and how, a sentence each."""
+        if self.problem and not self.receivers:
+            return []
         late = sum(each.with_run for each in self.receivers)
         sentences = [
             (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from signal_tracer.coverage.result import CoveredReceiver, SignalCoverage
+from signal_tracer.signal_map import ANY
 
 
 def lines(coverage: SignalCoverage) -> Iterator[str]:
@@ -17,9 +18,7 @@ def lines(coverage: SignalCoverage) -> Iterator[str]:
             ran = sum(each.outcome == "ran" for each in receivers)
             watched = sum(each.outcome != "not watched" for each in receivers)
             yield f"{app:<{width}} {ran:>5,} {watched:>5,}"
-            for each in receivers:
-                if each.outcome != "ran":
-                    yield from _lines_of(each)
+            yield from _wanting(receivers)
         yield ""
     yield from summary(coverage)
 
@@ -35,9 +34,23 @@ def summary(coverage: SignalCoverage) -> Iterator[str]:
     yield from coverage.found()
 
 
-def _lines_of(receiver: CoveredReceiver) -> Iterator[str]:
-    said = "never ran" if receiver.outcome == "never" else "not watched"
-    yield f"  {said}: {receiver.receiver}{'  ASYNC' * receiver.is_async}"
-    yield f"    {receiver.signal}  sender={receiver.sender or 'any sender'}"
-    if receiver.place:
-        yield f"    {receiver.place}"
+def _wanting(receivers: list[CoveredReceiver]) -> Iterator[str]:
+    """Those that did not run, a receiver at a time, with the signals and senders it waits for."""
+    by_code: dict[tuple[str, str], list[CoveredReceiver]] = {}
+    for each in receivers:
+        by_code.setdefault((each.receiver, each.place), []).append(each)
+    for (receiver, place), connections in by_code.items():
+        wanting = [each for each in connections if each.outcome != "ran"]
+        if not wanting:
+            continue
+        said = "never ran" if len(wanting) == len(connections) else "ran, but not for all"
+        if all(each.outcome == "not watched" for each in wanting):
+            said = "not watched"
+        yield f"  {said}: {receiver}{'  ASYNC' * wanting[0].is_async}"
+        if place:
+            yield f"    {place}"
+        senders: dict[str, list[str]] = {}
+        for each in wanting:
+            senders.setdefault(each.signal, []).append(each.sender or ANY)
+        for signal, names in senders.items():
+            yield f"    {signal}  sender={', '.join(names)}"

@@ -18,7 +18,7 @@ from signal_tracer.findings.catalogue import (
     Finding,
     Kind,
 )
-from signal_tracer.findings.walk import Walk, grouped, last_name
+from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name
 from signal_tracer.trace import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
 from signal_tracer.wording import arguments_of, listed, place_of, rows_of
 
@@ -68,20 +68,24 @@ def _what_was_bypassed(bypass: Bypass) -> Hashable:
     )
 
 
+def _is_worth_telling(miss: NearMiss) -> bool:
+    return miss.reason in NEAR_MISSES and not is_djangos(miss.receiver)
+
+
 def near_misses(walk: Walk) -> Iterator[Finding]:
     missed: list[tuple[str, str, NearMiss, Dispatch | None, int]] = []
     for step in walk.steps:
         dispatch = step.dispatch
         for miss in dispatch.near_misses:
             # One that is connected in a second way, and so ran, misses nothing.
-            if miss.reason in NEAR_MISSES and not any(
+            if _is_worth_telling(miss) and not any(
                 (call.receiver, call.defined_at) == (miss.receiver, miss.defined_at)
                 for call in dispatch.receiver_calls
             ):
                 missed.append((dispatch.signal, dispatch.sender, miss, dispatch, 1))
     for each in walk.contents.unheard:
         for miss in each.near_misses:
-            if miss.reason in NEAR_MISSES:
+            if _is_worth_telling(miss):
                 missed.append((each.signal, each.sender, miss, None, each.count))
     for same in grouped(
         missed,
@@ -111,6 +115,9 @@ def late_connections(walk: Walk) -> Iterator[Finding]:
     changes = walk.contents.connection_changes
     late: list[ConnectionChange] = []
     for number, change in enumerate(changes):
+        # A model that is imported late lets Django connect what its fields need.
+        if is_djangos(change.receiver):
+            continue
         if change.action == "disconnect":
             if change.was_connected is False:
                 late.append(change)

@@ -179,8 +179,8 @@ CALLED_TWICE = Kind(
     "%(receiver)s ran %(times)d times in one %(signal)s from %(sender)s.",
     "The same code is connected more than once: its module was imported under two names, "
     "connect() ran again, or it is connected both to any sender and to this one.",
-    "Connect %(receiver)s (%(place)s) once. With the same dispatch_uid for each connect(), a "
-    "second one does nothing.",
+    "Connect %(receiver)s (%(place)s) once: to any sender or to %(sender)s, from one import path. "
+    "With a dispatch_uid, a connect() that runs again does nothing.",
 )
 REPEATED_SAVE = Kind(
     "repeated-save",

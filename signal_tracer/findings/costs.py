@@ -18,7 +18,7 @@ from signal_tracer.findings.catalogue import (
     Finding,
     Kind,
 )
-from signal_tracer.findings.walk import Walk, grouped
+from signal_tracer.findings.walk import Walk, grouped, is_djangos
 from signal_tracer.trace import Query, ReceiverCall
 from signal_tracer.wording import format_duration, listed, place_of, plural
 
@@ -62,7 +62,7 @@ def queries_in_loops(walk: Walk) -> Iterator[Finding]:
     counted = [
         (call, query, times)
         for call, _ in walk.calls
-        if call.queries
+        if call.queries and not is_djangos(call.receiver)
         for query, times in _repeated(call)
     ]
     loops: list[_Loop] = []
@@ -133,6 +133,7 @@ def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
         (call, written)
         for call, _ in walk.calls
         if (written := [query for query in call.queries if query.is_write])
+        and not is_djangos(call.receiver)
     ]
     for same in grouped(writing, lambda each: _who(each[0])):
         call = same[0][0]

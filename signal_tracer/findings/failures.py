@@ -22,12 +22,13 @@ PREPARING = frozenset(
 
 def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
     swallowed = [
-        (call, step, call.error)
+        # Where the exception could not be recorded, that there was one is worth saying.
+        (call, step, call.error or Error("an exception", ""))
         for call, step in walk.calls
-        if call.outcome == "swallowed" and call.error
+        if call.outcome == "swallowed"
     ]
     for same in grouped(
-        swallowed, lambda each: (each[0].receiver, each[2].type, _raised_at(*each[::2]))
+        swallowed, lambda each: (each[0].receiver, each[2].type, _raised_at(each[0], each[2]))
     ):
         call, step, error = same[0]
         place = _raised_at(call, error)

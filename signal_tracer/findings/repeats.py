@@ -51,8 +51,15 @@ def called_twice(walk: Walk) -> Iterator[Finding]:
 
 
 def _is_known_code(call: ReceiverCall) -> bool:
-    # Partials and callable instances share their code, and each holds values of its own.
-    return call.defined_at is not None and not call.receiver.endswith(")")
+    """Whether the same code is the same receiver: a plain function, also one inside another.
+
+    Partials, callable instances and methods share their code, and each has values of its own.
+    Two fields of a model connect the same method, each its own.
+    """
+    if call.defined_at is None or call.receiver.endswith(")"):
+        return False
+    outer = call.defined_at.function.rpartition(".")[0]
+    return not outer or outer.endswith("<locals>")
 
 
 def _code(call: ReceiverCall) -> object:

@@ -61,6 +61,11 @@ def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
     return list(groups.values())
 
 
+def is_djangos(receiver: str) -> bool:
+    """Whether it is one of Django's own, which nobody who reads a finding could change."""
+    return receiver.startswith("django.")
+
+
 def last_name(dotted: str) -> str:
     """``Order`` of ``shop.Order``."""
     return dotted.rpartition(".")[2]

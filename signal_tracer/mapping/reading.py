@@ -10,6 +10,7 @@ from django.dispatch import Signal
 from signal_tracer.collecting.capture import Capture, render
 from signal_tracer.collecting.entries import Entry, identity, read_entry
 from signal_tracer.collecting.naming import class_name, find_in_class, is_a, signal_name
+from signal_tracer.mapping.connectors import Connectors
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.receivers import (
@@ -72,6 +73,7 @@ class _Reader:
         self.ownership = Ownership()
         self.senders = Senders(thorough=thorough)
         self.fragile: set[int] = set()
+        self.connectors = Connectors(self.ownership.apps) if thorough else None
 
     def read(self, limit: int | None) -> SignalMap:
         signals, waiting = find_signals(thorough=self.thorough)
@@ -184,6 +186,11 @@ class _Reader:
             defined_at=look.described.defined_at,
             module=look.module,
             app=app,
+            connected_by=(
+                None
+                if self.connectors is None
+                else self.connectors.of(look.described.defined_at, app)
+            ),
             doc=look.doc,
             is_project=is_project,
             has_qualname=look.has_qualname,

@@ -73,6 +73,8 @@ def _calls(trace: Trace) -> Iterator[tuple[str, str, tuple[object, ...]]]:
 def notes(connection: Connection) -> Iterator[str]:
     """What is worth saying of a connection beside its names: marks, and the ``dispatch_uid``."""
     yield from connection.marks()
+    if connection.connected_by not in (None, connection.app):
+        yield f"connected by {connection.connected_by}"
     uid = connection.dispatch_uid
     if uid is not None:
         # One that is no string is made of ids as often as not, and tells a person nothing.

@@ -204,7 +204,7 @@ def count(trace: Trace) -> Counts:
         queries=contents.other_queries + sum(call.query_count for call in calls),
         bypasses=len(contents.bypasses) + sum(len(call.bypasses) for call in calls),
         rolled_back=sum(bool(dispatch.rolled_back) for dispatch in dispatches),
-        handled=sum(len(call.handled) for call in calls),
+        handled=sum(len(call.handled) + call.omitted_handled for call in calls),
         discarded=sum(each.outcome == "discarded" for call in calls for each in call.on_commit),
     )
 

@@ -511,7 +511,6 @@ patching.Patches._put
 patching.Patches.replace
 patching._Patch.__init__
 patching._is_ours
-queries._blank
 queries._is_write
 queries._statement_of
 receivers.WatchedReceivers.follow_changes

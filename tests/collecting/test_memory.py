@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.dispatch import Signal
 from observing import is_ours
 
@@ -159,3 +161,44 @@ def test_many_senders_do_not_make_the_counts_of_the_unheard_grow(settings: Any) 
             sent.send_robust(type(f"Sender{number}", (), {}))
 
     assert sum(each.count for each in trace.unheard) == 200
+
+
+class Driver:
+    """A cursor as a database driver has it, which runs nothing."""
+
+    def execute(self, sql: str, *params: Any) -> None: ...
+
+
+def query(**named: Any) -> None:
+    CursorWrapper(Driver(), connection).execute(f"SELECT {len(named)}")
+
+
+def test_a_query_that_no_trace_sees_costs_one_call_and_a_traced_one_two() -> None:
+    with trace_signals():
+        pass
+    assert our_calls(query) == 1
+
+    sent.connect(query, sender=float)
+    with trace_signals():
+        with_one = our_calls(lambda: sent.send(float))
+        sent.connect(lambda **named: query(**named), sender=float, weak=False, dispatch_uid="2")
+        with_two = our_calls(lambda: sent.send(float))
+    sent.disconnect(query, sender=float)
+    sent.disconnect(sender=float, dispatch_uid="2")
+
+    # Two of the second receiver, as of any, and one for what it did; then two of its query.
+    assert with_two - with_one == 5
+
+
+def test_a_query_takes_200_bytes_and_its_statement_nothing_more_once_known() -> None:
+    taken = []
+
+    def many(**named: Any) -> None:
+        taken.append(bytes_per_run(lambda: query(one=1), 1_000))
+
+    sent.connect(many, sender=float)
+    with trace_signals():
+        sent.send(float)
+    sent.disconnect(many, sender=float)
+
+    assert taken[0] <= 200

@@ -455,6 +455,39 @@ def test_a_query_of_an_excluded_dispatch_is_counted_and_is_nobody_elses(settings
     assert trace.contents.other_queries == 1
 
 
+def test_a_query_of_a_dispatch_over_the_limit_is_counted_and_is_nobody_elses(
+    settings: Any,
+) -> None:
+    settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 1}
+    on(paid, lambda: (select(1), shipped.send(None), shipped.send(None)))
+    on(shipped, lambda: select(2))
+    with trace_signals() as trace:
+        paid.send(None)
+
+    assert own_queries(trace) == [("receiver", ["SELECT 1"])]
+    assert trace.contents.other_queries == 2
+
+
+def test_what_runs_outside_the_receivers_of_a_trace_takes_no_room_in_it(settings: Any) -> None:
+    inner_traces = []
+
+    def work() -> None:
+        settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 1}
+        with trace_signals() as inner:
+            for _ in range(5):
+                select(1)
+            shipped.send(None)
+        inner_traces.append(inner)
+
+    on(paid, work)
+    on(shipped, lambda: select(2))
+    settings.SIGNAL_TRACER = {"RECORD_QUERIES": False}
+    with trace_signals():
+        paid.send(None)
+
+    assert own_queries(inner_traces[0]) == [("receiver", ["SELECT 2"])]
+
+
 def test_a_query_too_deep_to_be_recorded_is_counted() -> None:
     left = list(range(120))
 

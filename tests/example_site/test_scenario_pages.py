@@ -1,7 +1,11 @@
 """Each scenario of the example site explains itself, does its work, and sends what it says."""
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -15,6 +19,7 @@ from billing.models import Payment
 from delivery.models import Parcel
 from newsletter.models import Subscriber
 from scenarios import sample_data
+from scenarios.fragile import connect_notice, kiln_opened
 from search.models import SearchEntry
 from shop.checkout import place_order
 from shop.models import Order, Product, Review
@@ -24,10 +29,17 @@ from warehouse.models import StockItem
 # With a second button that does without the mistake.
 WITH_A_TWIN = ["import", "proxy", "rollback", "stock-list", "saves", "twice"]
 SLUGS = [
-    *("checkout", "profile", "newsletter", "delivery", "deletion"),
+    "checkout",
+    "profile",
+    "newsletter",
+    "delivery",
+    "deletion",
     *WITH_A_TWIN,
-    *("stocktaking", "nothing"),
+    "fragile",
+    "stocktaking",
+    "nothing",
 ]
+EXAMPLE_SITE = Path(__file__).parents[2] / "example_site"
 GATEWAY_IS_DOWN = "the SMS gateway answered 503 Service Unavailable for +44 7700 900123"
 
 
@@ -229,6 +241,43 @@ def test_the_deletion_can_be_tried_again() -> None:
     assert "egg-cup.svg is gone" in first
     assert "egg-cup.svg is gone" in second
     assert "puts it back first" in browser.get("/deletion/").content.decode()
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_fragile_receiver_lives_with_debug_only(settings: Any) -> None:
+    # pytest-django turns DEBUG off after the apps were set up.
+    settings.DEBUG = True
+    kiln_opened.receivers = []
+    connect_notice(kiln_opened)
+    with trace_signals("fragile") as trace:
+        page = Client().post("/fragile/").content.decode()
+
+    assert "<dt>Connected with DEBUG = True</dt><dd>the town was told</dd>" in page
+    assert "<dt>Connected with DEBUG = False</dt><dd>nobody heard of it</dd>" in page
+    assert len(trace.find(signal="kiln_opened")) == 1
+    assert trace.find(signal="kiln_closed") == []
+    assert settings.DEBUG is True
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_the_signal_map_names_the_fragile_receiver_before_production_does(debug: bool) -> None:
+    code = (
+        "import django; from config import settings; "
+        f"settings.DEBUG = {debug}; django.setup(); "
+        "from django.core.management import call_command; "
+        "call_command('signal_map', signal=['kiln_opened'], format='tree')"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=EXAMPLE_SITE,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert ("notify_town  any sender  FRAGILE" in printed) is debug
+    assert ("a receiver that is gone  any sender  DEAD" in printed) is not debug
 
 
 def test_the_quiet_page_sends_nothing_that_anyone_hears() -> None:

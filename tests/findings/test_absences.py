@@ -211,6 +211,15 @@ def test_a_near_miss_of_what_nobody_heard_counts_each_time_it_was_sent() -> None
     assert finding.record is None
 
 
+def test_a_receiver_of_djangos_own_is_nobodys_near_miss_or_late_connection() -> None:
+    of_a_field = "django.db.models.fields.files.ImageField.update_dimension_fields"
+    miss = NearMiss(of_a_field, "connected_to_parent", connected_to="shop.Product")
+
+    assert told(traced(sent(near_misses=[miss]))) == []
+    assert told(traced(unheard=[Unheard(POST_SAVE, "shop.Voucher", 3, (miss,))])) == []
+    assert told(traced(connection_changes=[connect(receiver=of_a_field)])) == []
+
+
 @pytest.mark.parametrize("reason", ["not_run", "muted"])
 def test_a_receiver_that_an_exception_or_a_test_kept_from_running_is_no_near_miss(
     reason: Reason,

@@ -143,8 +143,8 @@ def rolled_back_order() -> Trace:
 
 AT_80 = """\
 test                                                                     50.0 ms
-2 dispatches · 3 receiver calls · 10 queries · 3 near misses · 3 bypasses
-2 rolled back · 1 muted · 4 findings
+2 dispatches · 3 receiver calls · 10 queries · 2 handled · 3 near misses
+3 bypasses · 2 rolled back · 1 muted · 4 findings
 
 ! shop.signals.paid.send  sender=shop.Order  ROLLED BACK                 30.0 ms
   │  sent from shop/views.py:30 in pay · inside atomic()
@@ -217,53 +217,52 @@ test                                                                     50.0 ms
 """
 
 AT_200 = """\
-test                                                                                                                     50.0 ms
-2 dispatches · 3 receiver calls · 10 queries · 3 near misses · 3 bypasses · 2 rolled back · 1 muted · 4 findings
-                                                                                 sent from / defined at             own     time
-! shop.signals.paid.send  sender=shop.Order  ROLLED BACK                         shop/views.py:30 in pay                 30.0 ms
+test                                                                                                                                 50.0 ms
+2 dispatches · 3 receiver calls · 10 queries · 2 handled · 3 near misses · 3 bypasses · 2 rolled back · 1 muted · 4 findings
+                                                                               sent from / defined at              queries      own     time
+! shop.signals.paid.send  sender=shop.Order  ROLLED BACK                       shop/views.py:30 in pay                               30.0 ms
   │  inside atomic()
-  ├─ shop.receivers.relay                                                        shop/receivers.py:33           3.00 ms  20.0 ms
-  │  │  1 query 300 µs · with nested 7 queries 1.50 ms
-! │  ├─ django.db.models.signals.post_save.send  sender=shop.Order  ROLLED BACK  shop/views.py:30 in pay                 4.00 ms
+  ├─ shop.receivers.relay                                                      shop/receivers.py:33            1 in 300 µs  3.00 ms  20.0 ms
+  │  │  with nested 7 queries 1.50 ms
+! │  ├─ django.db.models.signals.post_save.send  sender=shop.Order             shop/views.py:30 in pay                               4.00 ms
+  │  │  │     ROLLED BACK
   │  │  │  instance=shop.Order(pk=42)  created=False  raw=False  using='default'
   │  │  │  inside atomic()
-  │  │  └─ search.receivers.index_order                                          search/receivers.py:9                   2.00 ms
-  │  │        6 queries 1.20 ms
-! │  └─ shop.Line.bulk_create(ignore_conflicts=True)  50 rows  BYPASS            shop/imports.py:41 in load              2.10 ms
-! │     ├─ search.receivers.index_line  SKIPPED                                  search/receivers.py:12
+  │  │  └─ search.receivers.index_order                                        search/receivers.py:9          6 in 1.20 ms           2.00 ms
+! │  └─ shop.Line.bulk_create(ignore_conflicts=True)  50 rows  BYPASS          shop/imports.py:41 in load                            2.10 ms
+! │     ├─ search.receivers.index_line  SKIPPED                                search/receivers.py:12
   │     │     dispatch_uid='search' · waits for django.db.models.signals.post_save
-! │     └─ audit.receivers.log  SKIPPED                                          audit/receivers.py:3
+! │     └─ audit.receivers.log  SKIPPED                                        audit/receivers.py:3
   │           waits for django.db.models.signals.post_save
-! ├─ notifications.receivers.mail  HANDLED                                       notifications/receivers.py:14           4.10 ms
+! ├─ notifications.receivers.mail  HANDLED                                     notifications/receivers.py:14                         4.10 ms
   │  │  caught itself × 2: KeyError: 'email'
   │  │  raised at shop/receivers.py:20, caught at shop/receivers.py:22
-  │  └─ on_commit notifications.receivers.mail.<locals>.<lambda>  DISCARDED      notifications/receivers.py:19
+  │  └─ on_commit notifications.receivers.mail.<locals>.<lambda>  DISCARDED    notifications/receivers.py:19
   │        its transaction was rolled back
-! ├─ shop.receivers.log  NEAR MISS                                               shop/receivers.py:77
+! ├─ shop.receivers.log  NEAR MISS                                             shop/receivers.py:77
   │     connected to shop.Voucher, a child class of the sender
-  └─ shop.receivers.muted  MUTED                                                 shop/receivers.py:78
-! shop.Product.update() × 2  BYPASS                                              shop/imports.py:50 in load              2.00 ms
-! └─ audit.receivers.log × 2  SKIPPED                                            audit/receivers.py:3
+  └─ shop.receivers.muted  MUTED                                               shop/receivers.py:78
+! shop.Product.update() × 2  BYPASS                                            shop/imports.py:50 in load                            2.00 ms
+! └─ audit.receivers.log × 2  SKIPPED                                          audit/receivers.py:3
         waits for django.db.models.signals.post_save
 
   Findings: 1 error · 2 warnings · 1 info
 ! error lost-on-rollback  shop/receivers.py:33 in relay
-     shop.receivers.relay ran for shop.signals.paid from shop.Order inside atomic(), and that was rolled back on default. What
-     it did elsewhere (mail, cache, another service) was not.
-     → In shop.receivers.relay, leave such work to transaction.on_commit(). Or send the signal after the transaction: it was
-       sent at shop/views.py:30.
+     shop.receivers.relay ran for shop.signals.paid from shop.Order inside atomic(), and that was rolled back on default. What it did
+     elsewhere (mail, cache, another service) was not.
+     → In shop.receivers.relay, leave such work to transaction.on_commit(). Or send the signal after the transaction: it was sent at
+       shop/views.py:30.
 ! warning near-miss  shop/receivers.py:77 in index
      shop.receivers.log did not run for shop.signals.paid from shop.Order: it is connected to shop.Voucher, a child class of it.
-     → If it should run for every Order, connect shop.receivers.log (shop/receivers.py:77) with sender=shop.Order as well. If
-       only for Voucher, save or send that.
+     → If it should run for every Order, connect shop.receivers.log (shop/receivers.py:77) with sender=shop.Order as well. If only for
+       Voucher, save or send that.
 ! warning query-in-loop  search/receivers.py:9 in index
      search.receivers.index_order ran the same query 6 times in one call: UPDATE search_entry SET words = %s
-     → In search.receivers.index_order (search/receivers.py:9), collect what the loop changes and write it at once:
-       bulk_create(), bulk_update() or update(), unless receivers wait for its rows.
+     → In search.receivers.index_order (search/receivers.py:9), collect what the loop changes and write it at once: bulk_create(),
+       bulk_update() or update(), unless receivers wait for its rows.
   info writes-in-receiver  search/receivers.py:9 in index
      search.receivers.index_order wrote to the database: UPDATE search_entry.
-     → Fine for a side effect. What the sender is there for, let it call by name: a function at the line that sends, in place of
-       a receiver.
+     → Fine for a side effect. What the sender is there for, let it call by name: a function at the line that sends, in place of a receiver.
   5 findings are hidden by IGNORE_FINDINGS in SIGNAL_TRACER.
 
   unheard: django.db.models.signals.post_save sender=shop.Discounted × 2
@@ -341,6 +340,24 @@ def test_queries_are_told_for_all_calls_of_a_row_and_with_what_they_nest() -> No
         "shop/receivers.py:7 · 2 queries 2.00 ms",
     ]
     assert "with nested 1 query 1.00 ms" in tree(traced(saving(0, 1)))[3]
+
+
+def test_what_was_not_kept_of_a_call_is_counted() -> None:
+    caught = HandledException("builtins.KeyError", "email", at(20), at(22))
+    full = call(
+        queries=queries("SELECT 1", 2, duration=0.001),
+        omitted_queries=3,
+        handled=[caught],
+        omitted_handled=7,
+    )
+
+    assert tree(traced(sent(full), sent(full)))[-5:] == [
+        "! └─ shop.receivers.index × 2  HANDLED                                      0 µs",
+        "        shop/receivers.py:7 · 10 queries 4.00 ms · 6 queries not timed",
+        "        caught itself: KeyError: email",
+        "        raised at shop/receivers.py:20, caught at shop/receivers.py:22",
+        "        caught itself: 7 more, not kept",
+    ]
 
 
 def test_a_row_that_stands_for_several_bypasses_has_the_rows_of_all() -> None:

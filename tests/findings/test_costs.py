@@ -212,6 +212,15 @@ def test_a_locking_read_is_no_write() -> None:
     assert told(traced(sent(call(queries=queries(f"{SELECT} FOR UPDATE"))))) == []
 
 
+def test_what_djangos_own_receivers_write_and_repeat_is_not_told() -> None:
+    update = queries(UPDATE, 5, is_write=True)
+
+    assert (
+        told(traced(sent(call("django.contrib.auth.models.update_last_login", queries=update))))
+        == []
+    )
+
+
 def test_what_a_nested_receiver_wrote_is_its_own_matter() -> None:
     inner = call("shop.receivers.inner", queries=queries(UPDATE, is_write=True))
 

@@ -62,6 +62,12 @@ def test_a_swallowed_exception_without_a_traceback_stands_at_its_receiver() -> N
     assert finding.location == at(7)
 
 
+def test_a_swallowed_exception_of_which_nothing_is_known_is_told_all_the_same() -> None:
+    assert told(traced(sent(call(outcome="swallowed"), method="asend_robust"))) == [
+        "error swallowed-exception: shop.receivers.index raised an exception, and asend_robust() swallowed it."
+    ]
+
+
 @pytest.mark.parametrize("outcome", ["raised", "cancelled"])
 def test_an_exception_that_the_sender_got_is_not_swallowed(outcome: str) -> None:
     assert told(traced(sent(call(outcome=outcome, error=NO_ADDRESS), error=NO_ADDRESS))) == []

@@ -195,7 +195,7 @@ def test_an_exception_that_the_receiver_caught_is_told_if_it_was_asked_for(
     with trace_signals() as trace:
         paid.send(Order)
     [finding] = found(trace, "swallowed-exception")
-    assert finding.message.startswith(f"{HERE}.look_up caught KeyError: 'email' itself at ")
+    assert finding.message.startswith(f"{HERE}.look_up caught KeyError: email itself at ")
     assert finding.location
     assert finding.location.line == line_of(look_up, "except KeyError")
 

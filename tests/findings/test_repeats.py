@@ -25,9 +25,15 @@ def test_a_receiver_that_ran_twice_in_a_dispatch_is_told() -> None:
     assert finding.record is twice.receiver_calls[2]
     assert finding.names == ("shop.receivers.index", "shop.signals.paid", "shop.Order")
     assert finding.advice == (
-        "Connect shop.receivers.index (shop/receivers.py:7) once. With the same dispatch_uid for "
-        "each connect(), a second one does nothing."
+        "Connect shop.receivers.index (shop/receivers.py:7) once: to any sender or to shop.Order, "
+        "from one import path. With a dispatch_uid, a connect() that runs again does nothing."
     )
+
+
+def test_a_function_that_is_made_twice_is_called_twice() -> None:
+    made = call(defined_at=at(7, function="ready.<locals>.index"))
+
+    assert [each.slug for each in traced(sent(made, made)).findings()] == ["called-twice"]
 
 
 def test_a_receiver_whose_module_was_imported_under_two_names_is_told_with_both() -> None:
@@ -46,8 +52,12 @@ def test_a_receiver_whose_module_was_imported_under_two_names_is_told_with_both(
         (call("partial(shop.receivers.index)"), call("partial(shop.receivers.index)")),
         (call("shop.receivers.Indexer()"), call("shop.receivers.Indexer()")),
         (call(defined_at=None), call(defined_at=None)),
+        (
+            call(defined_at=at(7, function="Index.add")),
+            call(defined_at=at(7, function="Index.add")),
+        ),
     ],
-    ids=["two receivers", "partials", "callable instances", "no code to compare"],
+    ids=["two receivers", "partials", "callable instances", "no code to compare", "methods"],
 )
 def test_receivers_that_may_differ_are_not_called_twice(
     calls: tuple[ReceiverCall, ReceiverCall],

@@ -303,10 +303,10 @@ def test_signals_that_no_module_holds_are_found() -> None:
     found = {
         each.dispatch_uid: signal.name
         for signal, each in read_map().walk()
-        if each.receiver == f"{__name__}.function"
+        if each.dispatch_uid in ("in a dict", "in an object")
     }
 
-    assert set(found) == {"in a dict", "in an object"}
+    assert len(found) == 2
     assert all(name.startswith("<unnamed Signal ") for name in found.values())
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.packages
+
 SITE = Path(__file__).parent / "site"
 
 

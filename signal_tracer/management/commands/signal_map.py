@@ -122,6 +122,7 @@ class Command(BaseCommand):
 
     def chosen_map(self, filters: dict[str, Any] | None = None) -> SignalMap:
         """The map as it is now, through the filters that were given, or through these."""
+        is_given = filters is None
         filters = self.options if filters is None else filters
         before: list[Any] = []
         if filters.get("load_urls"):
@@ -129,7 +130,7 @@ class Command(BaseCommand):
             _load_urls()
         signal_map = read_map(before={id(each) for each in before})
         names = {name: tuple(filters.get(name) or ()) for name in FILTERS}
-        for name, wanted in names.items():
+        for name, wanted in names.items() if is_given else ():
             _reject_unknown(name, wanted, _names_of(name, signal_map))
         return signal_map.select(
             signals=names["signal"],

@@ -75,6 +75,7 @@ def _counts(counted: Counts, found: Found) -> list[Text]:
         "RAISED": plural(counted.raised, "raised", "raised"),
         "CANCELLED": plural(counted.cancelled, "cancelled", "cancelled"),
         "RUNNING": plural(counted.running, "running", "running"),
+        "HANDLED": plural(counted.handled, "handled", "handled"),
         "SLOW": plural(counted.slow, "slow", "slow"),
         "NOT RUN": plural(counted.not_run, "not run", "not run"),
         "NEAR MISS": plural(counted.near_misses, "near miss", "near misses"),

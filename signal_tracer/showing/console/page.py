@@ -10,7 +10,7 @@ from rich.console import ConsoleOptions
 from rich.text import Text
 
 from signal_tracer.trace import Location, NearMiss
-from signal_tracer.wording import format_duration, place_of
+from signal_tracer.wording import format_duration, place_of, printable
 
 MIN_WIDTH = 80
 MAX_WIDTH = 140  # beyond it, a time is too far from the name it belongs to
@@ -73,12 +73,7 @@ class Spelling:
 
     def clean(self, text: str) -> str:
         """``text`` with all that a terminal would obey, or could not show, escaped."""
-        return "".join(
-            each
-            if each.isprintable() and (each.isascii() or not self.is_ascii)
-            else each.encode("unicode_escape").decode("ascii")
-            for each in text
-        )
+        return printable(text, ascii_only=self.is_ascii)
 
 
 @dataclass(slots=True)
@@ -93,6 +88,7 @@ class Line:
     alarm: str = ""
     is_title: bool = False
     location: str = ""
+    queries: str = ""
     own_time: str = ""
     time: Text = field(default_factory=Text)
 
@@ -110,10 +106,17 @@ class Page:
         self.lines = lines
         self.time_width = max(len(each) for each in (time, *(line.time.plain for line in lines)))
         self.location_width = max((cell_len(line.location) for line in lines), default=0)
+        longest = max((len(line.queries) for line in lines), default=0)
+        self.queries_width = max(longest, len("queries")) if longest else 0
         self.own_width = self.time_width if any(line.own_time for line in lines) else 0
         self.columns_width = sum(
             len(GAP) + width
-            for width in (self.location_width, self.own_width, self.time_width)
+            for width in (
+                self.location_width,
+                self.queries_width,
+                self.own_width,
+                self.time_width,
+            )
             if width
         )
         needed = max((self.needed(line) for line in lines), default=0)
@@ -125,7 +128,7 @@ class Page:
     def needed(self, line: Line) -> int:
         """The width that shows ``line`` unbroken."""
         parts = sum(len(line.joint) + each.cell_len for each in line.parts) - len(line.joint)
-        columns = self.columns(line.location, line.own_time, line.time).cell_len
+        columns = self.columns(line).cell_len
         return len(GAP) + len(line.guides) + parts + (columns if line.is_title else 0)
 
     def header(self, counts: list[Text], joint: str) -> Iterator[Text]:
@@ -144,9 +147,11 @@ class Page:
 
     def headings(self) -> Text:
         """What the columns hold; a blank line where the times stand alone."""
-        if not (self.location_width or self.own_width):
+        if not (self.location_width or self.queries_width or self.own_width):
             return Text()
-        headings = self.columns("sent from / defined at", "own", Text("time"))
+        line = Line([], location="sent from / defined at", queries="queries", own_time="own")
+        line.time = Text("time")
+        headings = self.columns(line)
         headings.stylize("dim")
         return self.beside(Text(), headings)
 
@@ -175,7 +180,7 @@ class Page:
             start_below = start_below.rjust(len(start_below) + len(mark))
             start = start[-len(BLANK) * (self.most_guides + more) :]
             start = (mark if line.is_title else " " * len(mark)) + start
-        columns = self.columns(line.location, line.own_time, line.time) if line.is_title else None
+        columns = self.columns(line) if line.is_title else None
         room = self.width - len(GAP) - (columns.cell_len if columns else 0)
         first, *rest = flowed(line.parts, line.joint, room - len(start), room - len(start_below))
         gutter = "! " if line.alarm else GAP
@@ -184,14 +189,16 @@ class Page:
         for each in rest:
             yield Text.assemble(GAP, (start_below, "dim"), each)
 
-    def columns(self, location: str, own_time: str, time: Text) -> Text:
+    def columns(self, line: Line) -> Text:
         columns = Text()
-        if location and self.location_width:  # without one, the title may take its room
-            columns.append(GAP + set_cell_size(location, self.location_width), "dim")
+        if line.location and self.location_width:  # without one, the title may take its room
+            columns.append(GAP + set_cell_size(line.location, self.location_width), "dim")
+        if self.queries_width:
+            columns.append(GAP + line.queries.rjust(self.queries_width), "dim")
         if self.own_width:
-            columns.append(GAP + own_time.rjust(self.own_width))
-        space = " " * (len(GAP) + self.time_width - time.cell_len)
-        return columns.append(space).append_text(time)
+            columns.append(GAP + line.own_time.rjust(self.own_width))
+        space = " " * (len(GAP) + self.time_width - line.time.cell_len)
+        return columns.append(space).append_text(line.time)
 
     def beside(self, text: Text, columns: Text) -> Text:
         """``text`` with ``columns`` at the right edge."""

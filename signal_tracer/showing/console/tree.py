@@ -168,7 +168,7 @@ class Tree:
 
     def call_details(self, call: ReceiverCall, row: Row, title: Line) -> Iterator[Line]:
         facts = self.connection(call, title)
-        facts += self.queries(row)
+        facts += self.queries(row, title)
         if call.dispatches:  # otherwise its own time is its time
             own_time = self.duration(row.own_time)
             if self.spelling.is_wide:
@@ -181,14 +181,23 @@ class Tree:
         yield from self.details(facts)
         for exception, times in Counter(call.handled).items():
             yield from self.handled(exception, times)
+        if call.omitted_handled:
+            yield Line([Text(f"caught itself: {call.omitted_handled} more, not kept", "red")])
         if call.error:
             yield from self.error(call.error, with_place=not _is_shown(call.error, call.dispatches))
 
-    def queries(self, row: Row) -> Iterator[str]:
+    def queries(self, row: Row, title: Line) -> Iterator[str]:
         """How many the row's calls ran themselves; then with all they nested, if that is more."""
         if row.query_count:
-            number = plural(row.query_count, "query", "queries")
-            yield f"{number} {self.duration(row.query_time)}"
+            if self.spelling.is_wide:
+                title.queries = f"{row.query_count} in {self.duration(row.query_time)}"
+            else:
+                number = plural(row.query_count, "query", "queries")
+                yield f"{number} {self.duration(row.query_time)}"
+            calls = [record for record in row.records if isinstance(record, ReceiverCall)]
+            omitted = sum(call.omitted_queries for call in calls)
+            if omitted:
+                yield f"{plural(omitted, 'query', 'queries')} not timed"
         if row.query_count_with_nested > row.query_count:
             number = plural(row.query_count_with_nested, "query", "queries")
             yield f"with nested {number} {self.duration(row.query_time_with_nested)}"
