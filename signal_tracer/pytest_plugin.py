@@ -162,8 +162,10 @@ def _has_django() -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        names = {marker.name for marker in item.iter_markers()}
+        # The trace last, and so around the mute.
         for name in ("mute_signals", "signal_trace"):
-            if item.get_closest_marker(name) is not None:
+            if name in names:
                 _use_fixture(item, name)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+# Plugins that these tests have no use for, and that are slow to load.
+QUICKLY = ("-p no:hypothesispytest", "-p no:anyio")
+
 SETTINGS = """
 SECRET_KEY = "only for tests"
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "shop"]
@@ -115,7 +118,7 @@ class Project:
         """Run pytest in a process of its own, in the order in which the tests are written."""
         if "-p randomly" not in options:
             options = ("-p no:randomly", *options)
-        result = self.pytester.runpytest_subprocess(*options)
+        result = self.pytester.runpytest_subprocess(*QUICKLY, *options)
         assert "warnings summary" not in result.stdout.str()
         assert result.stderr.str() == ""
         return result

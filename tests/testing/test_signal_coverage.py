@@ -19,6 +19,7 @@ from signal_tracer.collecting.counting import Counting
 from signal_tracer.coverage.page import page
 from signal_tracer.coverage.result import CoveredReceiver, SignalCoverage, merge
 from signal_tracer.coverage.terminal import lines
+from signal_tracer.pytest_plugin import _coverage_report
 from signal_tracer.testing import mute
 
 if TYPE_CHECKING:
@@ -129,15 +130,11 @@ def test_a_worker_that_crashed_leaves_a_gap_that_is_named(project: Project) -> N
 
 def test_too_little_fails_the_run_and_enough_does_not(project: Project) -> None:
     project.tests(test_some=SOME_OF_THEM)
-    low = project.run("--signal-coverage-fail-under=50.1")
+    low = project.run("--signal-coverage-fail-under=50.1", "-n2")
     assert low.ret == pytest.ExitCode.TESTS_FAILED
     low.assert_outcomes(passed=1)
-    assert section(low)[-1] == (
-        "FAILED: 50% is less than the 50.1% of --signal-coverage-fail-under"
-    )
+    assert section(low)[-1] == "FAILED: 50% is less than the 50.1% of --signal-coverage-fail-under"
     assert project.run("--signal-coverage-fail-under=50").ret == pytest.ExitCode.OK
-    workers = project.run("--signal-coverage-fail-under=51", "-n2")
-    assert workers.ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_the_page_is_one_file_that_needs_nothing_else(project: Project) -> None:
@@ -153,19 +150,35 @@ def test_the_page_is_one_file_that_needs_nothing_else(project: Project) -> None:
         assert outside not in text
 
 
-@pytest.mark.parametrize("given", ["tests", "term:file", "json:", "xml"])
-def test_a_kind_that_there_is_not_is_a_usage_error(project: Project, given: str) -> None:
+def test_a_kind_that_there_is_not_is_a_usage_error(project: Project) -> None:
     project.tests(test_some=SOME_OF_THEM)
-    result = project.pytester.runpytest_subprocess(f"--signal-coverage={given}")
+    result = project.pytester.runpytest_subprocess("--signal-coverage", "tests")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
             (
-                f"ERROR: --signal-coverage='{given}' is none of term, json, html, json:FILE and "
+                "ERROR: --signal-coverage='tests' is none of term, json, html, json:FILE and "
                 "html:FILE. Before the path of a test write --signal-coverage=term."
             )
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("term", ("term", None)),
+        ("json", ("json", None)),
+        ("html:a/b.html", ("html", "a/b.html")),
+        *((wrong, None) for wrong in ("term:file", "json:", "xml", "")),
+    ],
+)
+def test_kinds_and_files(given: str, expected: tuple[str, str | None] | None) -> None:
+    if expected is None:
+        with pytest.raises(pytest.UsageError, match=f"--signal-coverage='{given}' is none of"):
+            _coverage_report(given)
+    else:
+        assert _coverage_report(given) == expected
 
 
 def test_a_receiver_connected_during_the_run_is_found_at_its_end(project: Project) -> None:
