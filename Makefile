@@ -20,7 +20,7 @@ help:
 	@echo "make lint         ruff and the import contracts"
 	@echo "make format       let ruff rewrite the code"
 	@echo "make types        mypy"
-	@echo "make benchmark    what a trace costs, against untraced Django"
+	@echo "make benchmark    what a trace costs, against untraced Django; what the signal map takes"
 	@echo "make screenshots  make the pictures under docs/ again (needs a Chromium)"
 	@echo "make clean        remove .venv and everything that was generated"
 
@@ -53,6 +53,7 @@ types: $(VENV)/types.installed
 
 benchmark: $(VENV)/test.installed
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)
+	@$(BIN)/python benchmarks/signal_map.py
 
 screenshots: $(VENV)/test.installed
 	@$(BIN)/python docs/make_screenshots.py

@@ -149,3 +149,4 @@ def benchmark(session: nox.Session) -> None:
     """What a trace costs, against untraced Django."""
     install(session, "test")
     session.run("python", "benchmarks/overhead.py", *session.posargs)
+    session.run("python", "benchmarks/signal_map.py")

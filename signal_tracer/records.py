@@ -309,7 +309,10 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """How many dispatches of one signal and sender no receiver was called for, and why not."""
+    """How many dispatches of one signal and sender no receiver was called for, and why not.
+
+    ``m2m_changed`` counts here too where Django asks before it sends and finds nobody to hear it.
+    """
 
     signal: str
     sender: str
@@ -331,6 +334,7 @@ class Contents:
     """All that a trace recorded, at one moment.
 
     ``bypasses`` are those outside any receiver call, ``other_queries`` counts the queries there.
+    ``omitted_others`` counts bypasses, callbacks, near misses and connection changes not kept.
     """
 
     dispatches: list[Dispatch] = field(default_factory=list)
@@ -340,6 +344,7 @@ class Contents:
     connection_changes: list[ConnectionChange] = field(default_factory=list)
     other_queries: int = 0
     omitted: int = 0
+    omitted_others: int = 0
     too_deep: int = 0
     excluded: int = 0
     faults: int = 0

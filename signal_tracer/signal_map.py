@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
-from signal_tracer.records import Location, Summary, Value, goes_by
+from signal_tracer.records import Location, Reason, Summary, Value, goes_by
 
 JSON: TypeAlias = "dict[str, Any]"
 
@@ -233,6 +233,39 @@ class SignalMap:
     def to_json(self, *, indent: int | None = None) -> str:
         """``to_dict()`` as JSON text."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+# Why a receiver would not run, beyond the reasons of a near miss: it is dead, it waits for a model
+# to be defined, its sender is gone, or it is connected to one that has nothing to do with it.
+Obstacle: TypeAlias = "Reason | Literal['dead', 'waiting', 'sender_gone', 'connected_to_other']"
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would become of one connection, if its signal were sent: ``None`` means it would run."""
+
+    connection: Connection
+    obstacle: Obstacle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What would happen if ``sender`` sent ``signal`` now, by Django's own ``send()``."""
+
+    signal: MappedSignal
+    sender: str
+    sender_kind: SenderKind
+    prospects: tuple[Prospect, ...]
+
+    def running(self) -> list[Connection]:
+        """Who would run, in calling order: the async receivers after all others, together."""
+        chosen = [each.connection for each in self.prospects if each.obstacle is None]
+        return sorted(chosen, key=lambda connection: connection.is_async is True)
+
+    def not_running(self) -> list[Prospect]:
+        """Who would not, those first of whom a person might expect it."""
+        chosen = [each for each in self.prospects if each.obstacle is not None]
+        return sorted(chosen, key=lambda each: each.obstacle == "connected_to_other")
 
 
 def check_version(data: Any, version: int = FORMAT_VERSION) -> None:

@@ -8,8 +8,16 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import exceptions, queries, recording, signals
+from signal_tracer.collecting import (
+    bulk,
+    exceptions,
+    queries,
+    recording,
+    signals,
+    transactions,
+)
 from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.reading import read
 from signal_tracer.collecting.recording import Node, Recorder, Root, current
@@ -17,6 +25,9 @@ from signal_tracer.conf import read_config
 from signal_tracer.trace import Request, Role, Trace
 
 __all__ = ["trace_signals", "uninstall"]
+
+# What watches Django, together from the first trace on.
+_WATCHING = (signals, queries, bulk, transactions)
 
 
 class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress
@@ -51,8 +62,9 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 "Write `with trace_signals() as trace:` with a new one."
             )
         config = read_config()
-        signals.install()
-        queries.install()
+        for each in _WATCHING:
+            each.install()
+        transactions.look_around()
         recorder = Recorder(config)
         self._root = Root(recorder, recording.nearest_running(current.get()))
         self._token = current.set(self._root)
@@ -77,6 +89,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
     ) -> None:
         if self._root is None or not self._root.recorder.is_running:
             return
+        self._note_near_misses(self._root.recorder)
         self._root.recorder.stop()
         exceptions.stop(self._root.recorder)
         recording.leave_everywhere(self._root.recorder)
@@ -94,15 +107,23 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             current.set(recording.nearest_running(node))
         self._token = None
 
+    def _note_near_misses(self, recorder: Recorder) -> None:
+        # Now, because whoever reads the trace may have let receivers die or disconnected them.
+        recorder.near_misses_of_unheard = {}
+        try:
+            recorder.near_misses_of_unheard = near_misses_of_unheard(recorder)
+        except Exception:
+            recording.report_fault(self._root, "to see who did not hear a signal")
+
 
 def uninstall() -> None:
-    """Give ``Signal`` its own methods back, until the next trace. Raises nothing.
+    """Give Django its own methods back, until the next trace. Raises nothing.
 
     The tracer stays installed after the first trace, because that is cheaper than to come and
     go; tests that compare ``vars(Signal)`` may want this.
     """
-    signals.uninstall()
-    queries.uninstall()
+    for each in _WATCHING:
+        each.uninstall()
 
 
 def _name_of(role: Role, live: Any) -> str:

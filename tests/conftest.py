@@ -8,14 +8,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
+from django.db.transaction import Atomic
 from django.dispatch import Signal
 
 from signal_tracer import tracer
 from signal_tracer.collecting import recording
 
+CLASSES = (Signal, CursorWrapper, QuerySet, Atomic, BaseDatabaseWrapper)
+# pytest-django changes this itself, so that only tests that ask for a database have one.
+NOT_OURS = {"ensure_connection"}
 # Taken before the first trace, so these are Django's own.
-ORIGINALS = {cls: dict(vars(cls)) for cls in (Signal, CursorWrapper)}
+ORIGINALS = {cls: dict(vars(cls)) for cls in CLASSES}
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +37,7 @@ def django_is_put_back() -> Iterator[None]:
     left = [
         (cls, name)
         for cls, originals in ORIGINALS.items()
-        for name in originals.keys() | vars(cls).keys()
+        for name in (originals.keys() | vars(cls).keys()) - NOT_OURS
         if vars(cls).get(name) is not originals.get(name)
     ]
     for cls, name in left:
@@ -57,6 +63,10 @@ HOW_TO_GET_GRAPH_TOOLS = (
     "Graphviz and Node.js have to be installed (on Debian and Ubuntu: apt install graphviz nodejs "
     "npm), and Mermaid in tests/mapping/mermaid (npm ci)"
 )
+AXE = Path(__file__).parent / "browser/axe"
+HOW_TO_GET_AXE = "axe-core has to be installed in tests/browser/axe (npm ci)"
+HAS_GETTEXT = all(map(shutil.which, ("xgettext", "msguniq")))
+HOW_TO_GET_GETTEXT = "GNU gettext has to be installed (on Debian and Ubuntu: apt install gettext)"
 PACKAGES = ("allauth", "auditlog", "guardian", "rest_framework", "simple_history", "taggit")
 HOW_TO_GET_PACKAGES = "they need the packages that `nox -s packages` installs"
 
@@ -64,6 +74,8 @@ HOW_TO_GET_PACKAGES = "they need the packages that `nox -s packages` installs"
 WANTS = {
     "browser": (CHROMIUM is not None, HOW_TO_GET_CHROMIUM),
     "postgres": ("TEST_POSTGRES" in os.environ, HOW_TO_GET_POSTGRES),
+    "axe": ((AXE / "node_modules").is_dir(), HOW_TO_GET_AXE),
+    "gettext": (HAS_GETTEXT, HOW_TO_GET_GETTEXT),
     "graphs": (HAS_GRAPH_TOOLS, HOW_TO_GET_GRAPH_TOOLS),
     "packages": (all(map(find_spec, (*PACKAGES, "wagtail"))), HOW_TO_GET_PACKAGES),
 }
@@ -91,3 +103,19 @@ def chromium() -> str:
     """The path of the Chromium that the browser tests drive."""
     assert CHROMIUM, HOW_TO_GET_CHROMIUM
     return CHROMIUM
+
+
+@pytest.fixture
+def toolbars_table(transactional_db: None) -> Iterator[None]:
+    """Where the database store keeps its entries; the toolbar migrates it only when in use."""
+    from debug_toolbar.models import HistoryEntry
+    from django.db import connection
+
+    if HistoryEntry._meta.db_table in connection.introspection.table_names():  # always, in 6.0
+        yield
+        return
+    with connection.schema_editor() as editor:
+        editor.create_model(HistoryEntry)
+    yield
+    with connection.schema_editor() as editor:
+        editor.delete_model(HistoryEntry)

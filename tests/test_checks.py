@@ -16,7 +16,7 @@ KEYS = (
     "ENABLED, REPORTERS, EXCLUDE_SIGNALS, SLOW_RECEIVER_MS, MAX_DISPATCHES, MAX_VALUE_LENGTH, "
     "RECORD_LOCATIONS, RECORD_QUERIES, RECORD_HANDLED_EXCEPTIONS, IGNORE_FINDINGS, EDITOR"
 )
-EXCLUDED = (
+DEFAULT_EXCLUDED = (
     "('debug_toolbar.*', 'django.test.signals.template_rendered', "
     "'django.core.signals.setting_changed')"
 )
@@ -105,14 +105,14 @@ WRONG = [
         "a.*",
         "'a.*'",
         "a list of patterns such as 'debug_toolbar.*'",
-        EXCLUDED,
+        DEFAULT_EXCLUDED,
     ),
     (
         "EXCLUDE_SIGNALS",
         [1],
         "a list",
         "a list of patterns such as 'debug_toolbar.*'",
-        EXCLUDED,
+        DEFAULT_EXCLUDED,
     ),
     ("SLOW_RECEIVER_MS", "10", "'10'", "a number of milliseconds, 0 or more", "10"),
     ("SLOW_RECEIVER_MS", -1, "-1", "a number of milliseconds, 0 or more", "10"),

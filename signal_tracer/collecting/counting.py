@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from django.dispatch import dispatcher
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import name_of_signal
-from signal_tracer.collecting.recording import DispatchRecord, Infos, ReceiverInfo
+from signal_tracer.collecting.recording import DispatchRecord, ReceiverInfo
 from signal_tracer.trace import Location, Value
 
 _DISPATCHER_FILE = dispatcher.__file__
+
+# Of the synchronous and of the asynchronous receivers.
+Both: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo]]"
 
 
 class Ran(NamedTuple):
@@ -38,7 +41,7 @@ class Counting:
         self.ran: set[Ran] = set()
         self.handed_over: set[Ran] = set()
 
-    def knows(self, infos: Infos) -> bool:
+    def knows(self, infos: Both) -> bool:
         return all(each.counted_by is self for both in infos for each in both)
 
     def note(self, signal: str, sender: str, info: ReceiverInfo) -> None:
@@ -109,7 +112,7 @@ def _note(
 
 
 def count(
-    counting: Counting, signal: Any, sender: Any, found: Any, infos: Infos
+    counting: Counting, signal: Any, sender: Any, found: Any, infos: Both
 ) -> tuple[list[Any], list[Any]]:
     """The receivers in lists that note who runs; ``infos`` are in their order."""
     if counting.knows(infos):

@@ -57,10 +57,15 @@ def read_entry(entry: Any) -> Entry:
         reference,
         sender_id,
         entry[2] if len(entry) == 4 else None,
-        render(_uids.value(receiver_key)) if has_uid else None,
+        name_of_uid(receiver_key) if has_uid else None,
         entry[-1] if type(entry[-1]) is bool else None,
         True,
     )
+
+
+def name_of_uid(uid: Any) -> Value:
+    """A ``dispatch_uid``, which may be anything that can be hashed, as it is shown."""
+    return render(_uids.value(uid))
 
 
 def identity(live: Any) -> Any:

@@ -90,6 +90,12 @@ def is_a(live: object, kind: type) -> bool:
     return issubclass(type(live), kind)
 
 
+def class_bases(cls: type) -> tuple[type, ...]:
+    """The class and all that it inherits from, in the order of look-up."""
+    bases: tuple[type, ...] = _mro_of(cls)
+    return bases
+
+
 def find_in_class(cls: type, name: str) -> object:
     """The attribute as it stands in a class's own or inherited dictionary, or ``None``."""
     return next(find_all_in_class(cls, name), None)

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import CodeType
 from typing import Any
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
+from signal_tracer.collecting.connections import near_misses_of_unheard
+from signal_tracer.collecting.deeds import BypassRecord, ChangeRecord
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
 from signal_tracer.collecting.recording import (
     Activity,
     CallRecord,
     DispatchRecord,
+    MissInfo,
     ReceiverInfo,
     Recorder,
+    Span,
 )
 from signal_tracer.trace import (
+    Bypass,
+    ConnectionChange,
     Contents,
     Dispatch,
     Error,
     HandledException,
+    Location,
     NearMiss,
+    OnCommit,
     Outcome,
     Query,
     Reason,
     ReceiverCall,
+    Skipped,
     Summary,
     TracebackLine,
     Unheard,
@@ -35,20 +45,33 @@ from signal_tracer.trace import (
     Value,
 )
 
+# Of one dispatch.
+_MOST_NEAR_MISSES = 20
+
 
 def read(recorder: Recorder) -> tuple[Contents, bool]:
     """What was recorded so far, and whether the trace has ended."""
     is_final = not recorder.is_running
     reading = _Reading(recorder)
+    near_misses = recorder.near_misses_of_unheard
+    if near_misses is None:
+        near_misses = near_misses_of_unheard(recorder)
     contents = Contents(
         dispatches=reading.dispatches(recorder.roots),
         unheard=[
-            Unheard(signal, _mask_sender(sender, recorder.capture.secrets.mask), times)
+            Unheard(
+                signal,
+                _mask_sender(sender, recorder.capture.secrets.mask),
+                times,
+                tuple(reading.near_misses(near_misses.get((signal, sender), []))),
+            )
             for signal, sender, times in sorted(
                 recorder.unheard(), key=lambda each: (-each[2], each[0], each[1])
             )
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
+        bypasses=reading.bypasses(recorder.activity),
+        connection_changes=[reading.change(each) for each in list(recorder.changes)],
         other_queries=max(recorder.query_count - reading.query_count, 0),
         omitted=recorder.omitted,
         too_deep=recorder.too_deep,
@@ -56,6 +79,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         faults=recorder.faults,
         duration=((recorder.stopped or recording.now()) - recorder.started) / 1e9,
     )
+    contents.omitted_others = recorder.omitted_others + reading.omitted_near_misses
     return contents, is_final
 
 
@@ -66,6 +90,7 @@ class _Reading:
         self._recorder = recorder
         self._until = recorder.stopped or recording.now()
         self._mask = recorder.capture.secrets.mask
+        self.omitted_near_misses = 0
         self._masked_sql: dict[str, str] = {}
         # Of the receiver calls that were read: the others ran outside of them.
         self.query_count = 0
@@ -82,11 +107,11 @@ class _Reading:
         return found
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
-        sent_from = record.sent_by
+        spans = () if record.here is None else record.here.spans
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
         not_run = [call.info for call in record.calls if record.stopped and not call.started]
-        not_run += record.near_misses or ()
+        not_run += record.not_run or ()
         return Dispatch(
             signal=record.signal,
             sender=_mask_sender(record.sender, self._mask),
@@ -95,21 +120,35 @@ class _Reading:
                 name: self._value(value)
                 for name, value in zip(record.names, record.values, strict=True)
             },
-            sent_from=None if sent_from is None else locate(sent_from, record.instruction),
+            sent_from=self._location(record.sent_by, record.instruction),
             started_at=self._since_start(record.started),
             duration=self._seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
             near_misses=[
                 *(self._near_miss(info, "not_run") for info in not_run),
                 *(self._near_miss(info, "muted") for info in record.muted or ()),
+                *self.near_misses(record.near_misses or record.infos[2]),
             ],
             error=None if record.error is None else self._error(record.error),
             unwatched=record.unwatched,
+            in_atomic=_aliases(spans),
+            rolled_back=_aliases(span for span in spans if span.was_undone()),
+            on_commit=None if record.here is None else record.here.callback,
         )
 
-    def _near_miss(self, info: ReceiverInfo, reason: Reason) -> NearMiss:
+    def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:
+        """As many as a person would read; the rest is counted."""
+        self.omitted_near_misses += len(found[_MOST_NEAR_MISSES:])
+        return [
+            self._near_miss(each.info, each.reason, _mask_sender(each.connected_to, self._mask))
+            for each in found[:_MOST_NEAR_MISSES]
+        ]
+
+    def _near_miss(
+        self, info: ReceiverInfo, reason: Reason, connected_to: str | None = None
+    ) -> NearMiss:
         uid = self._value(info.dispatch_uid)
-        return NearMiss(info.name, reason, info.defined_at, uid, info.is_async)
+        return NearMiss(info.name, reason, info.defined_at, uid, info.is_async, connected_to)
 
     def _call(self, record: CallRecord) -> ReceiverCall:
         nested = self.dispatches(record.dispatches)
@@ -134,8 +173,27 @@ class _Reading:
             dispatches=nested,
             queries=queries,
             omitted_queries=omitted_queries,
+            bypasses=self.bypasses(record.activity),
+            on_commit=self._callbacks(record.activity),
             **self._handled(record.activity),
         )
+
+    def _callbacks(self, activity: Activity | None) -> list[OnCommit]:
+        if activity is None:
+            return []
+        return [
+            OnCommit(
+                callback=each.name,
+                alias=each.alias,
+                defined_at=each.defined_at,
+                registered_at=self._since_start(each.registered),
+                outcome=each.outcome,
+                ran_at=self._since_start(each.started) if each.started else None,
+                duration=self._seconds(each.started, each.stopped) if each.started else 0.0,
+            )
+            for each in list(activity.callbacks)
+            if each.registered <= self._until
+        ]
 
     def _queries(self, activity: Activity | None) -> tuple[list[Query], int]:
         """Those that were kept, and how many were not."""
@@ -175,6 +233,50 @@ class _Reading:
             masked = self._masked_sql[text] = self._mask(text)
         return masked
 
+    def bypasses(self, activity: Activity | None) -> list[Bypass]:
+        if activity is None:
+            return []
+        # Another trace may go on when this one has ended.
+        found = [each for each in list(activity.bypasses) if each.stopped <= self._until]
+        return [self._bypass(each) for each in found]
+
+    def _bypass(self, record: BypassRecord) -> Bypass:
+        return Bypass(
+            method=record.method,
+            model=record.model,
+            rows=record.rows,
+            options=record.options,
+            sent_from=self._location(record.sent_by, record.instruction),
+            started_at=self._since_start(record.started),
+            duration=self._seconds(record.started, record.stopped),
+            skipped=[
+                Skipped(
+                    signal,
+                    info.name,
+                    info.defined_at,
+                    self._value(info.dispatch_uid),
+                    info.is_async,
+                )
+                for signal, info in record.skipped
+            ],
+        )
+
+    def change(self, record: ChangeRecord) -> ConnectionChange:
+        called_by = record.called_by if self._recorder.config.record_locations else None
+        return ConnectionChange(
+            action=record.action,
+            signal=record.signal,
+            receiver=record.receiver,
+            sender=_mask_sender(record.sender, self._mask),
+            dispatch_uid=self._value(record.dispatch_uid),
+            called_from=self._location(called_by, record.instruction),
+            started_at=self._since_start(record.started),
+            was_connected=record.was_connected,
+        )
+
+    def _location(self, code: CodeType | None, instruction: int) -> Location | None:
+        return None if code is None else locate(code, instruction)
+
     def _error(self, captured: CapturedError) -> Error:
         error = captured.render(_read_line)
         lines = (TracebackLine(each.location, self._mask(each.code)) for each in error.traceback)
@@ -196,6 +298,10 @@ class _Reading:
 
     def _seconds(self, started: int, stopped: int) -> float:
         return max((stopped or self._until) - started, 0) / 1e9
+
+
+def _aliases(spans: Iterable[Span]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(span.alias for span in spans))
 
 
 def _time_covered(dispatches: list[Dispatch], start: float, duration: float) -> float:

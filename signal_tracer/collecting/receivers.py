@@ -116,10 +116,11 @@ class WatchedReceivers(list[Any]):
             for candidate in (receiver, behind(receiver)):
                 if id(candidate) in known:
                     infos[index] = known[id(candidate)]
-        synchronous, asynchronous = self.record.infos
+        synchronous, asynchronous, near_misses = self.record.infos
         self.record.infos = (
             infos if synchronous is self.infos else synchronous,
             infos if asynchronous is self.infos else asynchronous,
+            near_misses,
         )
         self.infos = infos
         self.found = list(super().__iter__())

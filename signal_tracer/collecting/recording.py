@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import threading
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -38,6 +39,7 @@ from signal_tracer.trace import (
     Location,
     Method,
     Outcome,
+    Reason,
     Value,
 )
 
@@ -70,8 +72,30 @@ class ReceiverInfo:
         self.counted_by: object = None
 
 
-Infos: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo]]"
-NO_INFOS: Infos = ([], [])
+class MissInfo:
+    """A receiver that was not called, though a person might expect it; shared by dispatches.
+
+    ``identity`` is that of the receiver, ``reference`` its connection's weak reference, if any.
+    """
+
+    __slots__ = ("connected_to", "identity", "info", "reason", "reference")
+
+    def __init__(
+        self, info: ReceiverInfo, reason: Reason, connected_to: str, identity: Any, reference: Any
+    ) -> None:
+        self.info = info
+        self.reason = reason
+        self.connected_to = connected_to
+        self.identity = identity
+        self.reference = reference
+
+    def is_live(self) -> bool:
+        return self.reference is None or self.reference() is not None
+
+
+# Of the synchronous and the asynchronous receivers of a dispatch, and of those that were near.
+Infos: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo], list[MissInfo]]"
+NO_INFOS: Infos = ([], [], [])
 
 
 class Failure:
@@ -182,12 +206,88 @@ class CallRecord:
         self.failure = Failure(outcome, capture_error(error, self.recorders))
 
 
+class Span:
+    """A stretch of work in a database that is undone together.
+
+    ``sid`` is its savepoint, ``None`` from the ``BEGIN`` on; ``depth`` the number of atomic blocks
+    around it. It lives as long as the dispatches that were sent in it, and only grows by a flag.
+    """
+
+    __slots__ = ("alias", "depth", "is_rolled_back", "parent", "sid")
+
+    def __init__(self, alias: str, parent: Span | None, sid: str | None, depth: int) -> None:
+        self.alias = alias
+        self.parent = parent
+        self.sid = sid
+        self.depth = depth
+        self.is_rolled_back = False
+
+    def was_undone(self) -> bool:
+        span: Span | None = self
+        while span is not None:
+            if span.is_rolled_back:
+                return True
+            span = span.parent
+        return False
+
+
+class Here:
+    """Where a dispatch is sent: in which spans, and by which ``on_commit()`` callback.
+
+    The callback sends what it sends at ``node``; all below that is sent at ``below``.
+    """
+
+    __slots__ = ("below", "callback", "node", "spans")
+
+    def __init__(
+        self,
+        spans: tuple[Span, ...],
+        callback: str | None = None,
+        node: Node | None = None,
+        below: Here | None = None,
+    ) -> None:
+        self.spans = spans
+        self.callback = callback
+        self.node = node
+        self.below = below
+
+    def of(self, node: Node) -> Here | None:
+        """The same for a dispatch that is sent at ``node``."""
+        if self.callback is None or node is self.node:
+            return self
+        # A trace that began inside the callback, or one of the whole process.
+        return self if type(node) is Root and node.outer is self.node else self.below
+
+
+class _Place(threading.local):
+    """What the dispatches of one thread are to remember; ``transactions`` keeps it up to date."""
+
+    def __init__(self) -> None:
+        self.here: Here | None = None
+        # The open spans of each connection, by its id.
+        self.stacks: dict[int, Any] = {}
+        # The on_commit() callback that runs, and the node at which it does.
+        self.callback: str | None = None
+        self.node: Node | None = None
+        self.running: object = None
+
+
+place = _Place()
+
+
+def leave_places() -> None:
+    """Forget the transactions of all threads."""
+    global place
+    place = _Place()
+
+
 class DispatchRecord:
     """One dispatch. It is linked into its traces once a receiver is called for it."""
 
     __slots__ = (
         "calls",
         "error",
+        "here",
         "in_django",
         "infos",
         "instruction",
@@ -196,6 +296,7 @@ class DispatchRecord:
         "muted",
         "names",
         "near_misses",
+        "not_run",
         "parent",
         "recorders",
         "sender",
@@ -234,10 +335,12 @@ class DispatchRecord:
         self.started = now()
         self.stopped = 0
         self.calls: list[CallRecord] = []
-        self.near_misses: list[ReceiverInfo] | None = None
+        self.not_run: list[ReceiverInfo] | None = None
+        self.near_misses: list[MissInfo] | None = None
         self.muted: list[ReceiverInfo] | None = None
         self.error: CapturedError | None = None
         self.unwatched: list[str] | None = None
+        self.here: Here | None = None
         # Of the receivers that are to run, while the dispatch is open.
         self.infos = NO_INFOS
         # Whether Django's own loop runs the receivers now, not one of a subclass.
@@ -427,16 +530,22 @@ class Recorder:
         self.started = now()
         self.stopped = 0
         self.roots: list[DispatchRecord] = []
+        self.changes: list[Any] = []  # Of connections.
         self.activity = Activity()  # Outside of any receiver call.
         self.has_room = True
         self._numbers = itertools.count()
         self.omitted = 0
+        self._other_numbers = itertools.count()
+        self.omitted_others = 0
         self.too_deep = 0
         self.excluded = 0
         self.faults = 0
         self.unheard_counters: dict[tuple[int, int], Counter] = {}
         self._watched: dict[tuple[int, int], tuple[object, object]] = {}
         self._unheard_by_name: dict[tuple[str, str], Counter] = {}
+        # Weak references to the signal and to the sender's class, and whether that was sent.
+        self.unheard_senders: dict[tuple[str, str], tuple[Any, Any, bool]] = {}
+        self.near_misses_of_unheard: dict[tuple[str, str], list[MissInfo]] | None = None
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
         # All of them, wherever they ran, and of how many more there is room for what they were.
@@ -458,6 +567,13 @@ class Recorder:
         if self.has_room and next(self._numbers) < self.config.max_dispatches:
             return True
         self.has_room = False
+        return False
+
+    def keep_other(self) -> bool:
+        """Whether there is room for one more record that is no dispatch; if not, count it."""
+        if next(self._other_numbers) < self.config.max_dispatches:
+            return True
+        self.omitted_others += 1
         return False
 
     def leave_out(self, signal: str) -> None:
@@ -487,7 +603,12 @@ class Recorder:
             names = names[0], "other senders"
             if len(self._unheard_by_name) >= 2 * self.config.max_dispatches:
                 names = "other signals", "other senders"
-        counter = self._unheard_by_name.setdefault(names, Counter())
+        counter = self._unheard_by_name.get(names)
+        if counter is None:
+            counter = self._unheard_by_name.setdefault(names, Counter())
+            is_class = is_a(sender, type)
+            own = sender if is_class else type(sender)
+            self.unheard_senders[names] = weakref.ref(signal), weakref.ref(own), is_class
         # One that is found here next time is counted, and its arguments are not looked at.
         if is_a(sender, type) and not self.is_witnessed:
             key = id(signal), id(sender)
@@ -576,7 +697,7 @@ def open_dispatch(
     kwargs = recorder.capture.kwargs(named)
     if not recorder.config.record_locations:
         site = None
-    return DispatchRecord(
+    record = DispatchRecord(
         node,
         recorders.below or recorders.go_below(),
         name,
@@ -587,6 +708,10 @@ def open_dispatch(
         None if site is None else site.f_code,
         0 if site is None else site.f_lasti,
     )
+    here = place.here
+    if here is not None:
+        record.here = here.of(node)
+    return record
 
 
 def close_unkept(unkept: Unkept, *, was_heard: bool, signal: Any, sender: object) -> None:
@@ -608,6 +733,7 @@ def close_dispatch(record: DispatchRecord) -> None:
     record.stopped = now()
     if record.keepers is None:
         record.link()
+    record.near_misses = record.infos[2]
     record.infos = NO_INFOS
     record.parent = None
 
@@ -620,7 +746,7 @@ def close_failed_dispatch(record: DispatchRecord, error: BaseException) -> None:
     record.error = capture_error(error, record.recorders)
     synchronous = sum(1 for call in record.calls if not call.info.is_async)
     asynchronous = len(record.calls) - synchronous
-    record.near_misses = [*record.infos[0][synchronous:], *record.infos[1][asynchronous:]]
+    record.not_run = [*record.infos[0][synchronous:], *record.infos[1][asynchronous:]]
     close_dispatch(record)
 
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db.models.signals import m2m_changed
 from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import counting, muting, recording, witnessing
+from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.connections import forget_connections, infos_of
 from signal_tracer.collecting.naming import (
     describe_receiver,
@@ -435,10 +437,10 @@ def _count_receivers(
 ) -> Any:
     kept = found if split is None else split.kept
     try:
-        infos = infos_of(signal, sender, *found, is_ordered=_order_is_djangos)
+        both = infos_of(signal, sender, *found, is_ordered=_order_is_djangos)[:2]
         if split is not None:
-            infos = split.keep(infos)
-        return counting.count(running, signal, sender, kept, infos)
+            both = split.keep(both)
+        return counting.count(running, signal, sender, kept, both)
     except Exception:
         recording.report_fault(current.get(), "to count the receivers that ran")
         return kept
@@ -464,7 +466,11 @@ def _watch_list(
     if split is not None:
         found = split.kept
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
-        if type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
+        if signal is m2m_changed and not (found[0] or found[1]):
+            # add() of a many-to-many field asks first, and sends nothing when nobody listens.
+            for recorder in node.recorders:
+                _note_unheard(node, recorder, signal, sender)
+        elif type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
             _note_own_method(node, signal, sys._getframe(2))
         return found
     if split is not None:
@@ -486,7 +492,7 @@ def _watch_list(
         return found
     infos = infos_of(signal, sender, *connected, is_ordered=_order_is_djangos)
     if split is not None:
-        infos = split.keep(infos)
+        infos = (*split.keep(infos), infos[2])
     node.infos = infos
     watched = WatchedReceivers(synchronous)
     watched.found, watched.infos, watched.record = synchronous, infos[0], node
@@ -540,23 +546,6 @@ def _swallow(call: CallRecord | None, error: BaseException) -> None:
             call.fail(error, "swallowed")
         except Exception:
             recording.report_fault(call, "to record a swallowed exception")
-
-
-def _watch_connections(original: Any) -> Any:
-    def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            _note_connections(self)
-
-    return pass_over(functools.wraps(original)(changed), original.__name__)
-
-
-def _note_connections(signal: Any) -> None:
-    try:
-        forget_connections(signal)
-    except Exception:
-        recording.report_fault(current.get(), "to note a new connection")
 
 
 # Install and uninstall
@@ -629,6 +618,6 @@ def _watch_sends(cls: type) -> None:
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {
     "_live_receivers": _watch_live_receivers,
     "_log_robust_failure": _watch_log_robust_failure,
-    "connect": _watch_connections,
-    "disconnect": _watch_connections,
+    "connect": watch_connections,
+    "disconnect": watch_connections,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,22 @@ locate_signal: IdentityCache[Location | None] = IdentityCache(_locate)
 
 def line_of_assignment(file: str, name: str) -> int | None:
     """The first line of the source that assigns the name."""
-    if not file.endswith(".py"):
-        return None
+    return _assignments(file).get(name) if file.endswith(".py") else None
+
+
+_ASSIGNMENT = re.compile(r"^[ \t]*(\w+)[ \t]*(?::[^=\n]+)?=(?!=)", re.MULTILINE)
+
+
+@lru_cache(maxsize=500)
+def _assignments(file: str) -> dict[str, int]:
     try:
         source = Path(file).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    found = re.search(rf"^[ \t]*{re.escape(name)}\s*(:[^=\n]+)?=(?!=)", source, re.MULTILINE)
-    return None if found is None else source.count("\n", 0, found.start()) + 1
+        return {}
+    lines: dict[str, int] = {}
+    line, reached = 1, 0
+    for found in _ASSIGNMENT.finditer(source):
+        line += source.count("\n", reached, found.start())
+        reached = found.start()
+        lines.setdefault(found[1], line)
+    return lines

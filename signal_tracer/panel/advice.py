@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
@@ -36,12 +36,7 @@ class Advice:
     docs: str
 
 
-def advise(findings: Iterable[Finding], places: Places, rows: Mapping[int, int]) -> list[Advice]:
-    """``rows`` has the number of the line that shows a record, by the record's ``id()``."""
-    return [_advice(finding, places, rows) for finding in findings]
-
-
-def _advice(finding: Finding, places: Places, rows: Mapping[int, int]) -> Advice:
+def advise(finding: Finding, places: Places, row: int | None) -> Advice:
     kind = finding.kind
     values = {
         name: visible(given) if isinstance(given, str) else given
@@ -57,7 +52,7 @@ def _advice(finding: Finding, places: Places, rows: Mapping[int, int]) -> Advice
         why=_translated(kind.why, values),
         advice=_translated(kind.advice, values),
         where=places.show(finding.location) if finding.location else None,
-        row=rows.get(id(finding.record)),
+        row=row,
         count=finding.count,
         docs=finding.docs,
     )

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from django.utils.translation import get_language_bidi
 
 from signal_tracer.conf import read_config
-from signal_tracer.findings import over_trace
-from signal_tracer.panel import receivers
+from signal_tracer.findings import Finding, Found, over_trace
 from signal_tracer.panel.advice import Advice, advise
 from signal_tracer.panel.details import Details
 from signal_tracer.panel.lines import Line, number, seconds_in_receivers, select
 from signal_tracer.panel.places import Places
+from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
 from signal_tracer.panel.timeline import Timeline
 from signal_tracer.panel.words import duration, visible
-from signal_tracer.records import Bypass, Unheard
+from signal_tracer.records import Bypass, ConnectionChange, Unheard
 from signal_tracer.showing.outline import count, outline
 from signal_tracer.trace import Trace
 
 # So many lines of a table are on the page; the others are one click further.
 MAX_LINES = 100
+# So many names are in one line of a table; the others are in its row.
+MAX_NAMES = 20
 
 
 def parts_of(request_id: str) -> str:
@@ -50,17 +51,48 @@ class Page:
         return Timeline(self.details, self.trace.duration, self.parts, name, is_flat)
 
     @cached_property
-    def found(self) -> tuple[list[Advice], int]:
-        """The findings, and how many are hidden by ``IGNORE_FINDINGS``."""
-        found = over_trace(self.trace)
-        rows: dict[int, int] = {}
-        for line in self.lines:
-            for record in line.row.records:
-                rows.setdefault(id(record), line.number)
-        return advise(found.shown, self.places, rows), len(found.hidden)
+    def found(self) -> Found:
+        return over_trace(self.trace)
+
+    def listed(self, name: str, start: int = 0) -> dict[str, Any] | None:
+        """What the template of a table needs to show its lines; ``None`` if it has none.
+
+        Only what is shown is put into words: there may be thousands more.
+        """
+        records, show = self._tables[name]
+        if start >= len(records):
+            return None
+        end = start + MAX_LINES
+        return {
+            "lines": [show(record) for record in records[start:end]],
+            "more": f"{name}=all&from={end}",
+            "left": max(0, len(records) - end),
+            "parts": self.parts,
+        }
 
     @cached_property
-    def bypasses(self) -> list[tuple[Line, Bypass]]:
+    def _tables(self) -> dict[str, tuple[Sequence[Any], Callable[[Any], Any]]]:
+        return {
+            "findings": (self.found.shown, self._finding),
+            "bypasses": (self._bypasses, self._bypass),
+            "unheard": (self._unheard, self._unheard_line),
+            "changes": (self.trace.connection_changes, self._change),
+        }
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        """The number of the line that shows a record, by the record's ``id()``."""
+        numbers: dict[int, int] = {}
+        for line in self.lines:
+            for record in line.row.records:
+                numbers.setdefault(id(record), line.number)
+        return numbers
+
+    def _finding(self, finding: Finding) -> Advice:
+        return advise(finding, self.places, self._numbers.get(id(finding.record)))
+
+    @cached_property
+    def _bypasses(self) -> list[tuple[Line, Bypass]]:
         return [
             (line, line.row.record)
             for line in select(self.lines, "bypass")
@@ -68,15 +100,26 @@ class Page:
         ]
 
     @cached_property
-    def unheard(self) -> list[Unheard]:
+    def _unheard(self) -> list[Unheard]:
         """The most frequent first, and before them those that somebody nearly heard."""
         return sorted(
             self.trace.unheard, key=lambda each: (not each.near_misses, -each.count, each.signal)
         )
 
-    def receivers(self, sort: str, limit: int = MAX_LINES) -> SafeString:
-        added_up = receivers.add_up(self.trace.receiver_calls())
-        return receivers.table(added_up, self.places, self.parts, sort=sort, limit=limit)
+    def receivers(self, sort: str = SORTED_BY, start: int = 0) -> dict[str, Any] | None:
+        """What the template of the receivers needs, the greatest of the column ``sort`` first."""
+        ranked = rank(add_up(self.trace.receiver_calls()), sort)
+        if start >= len(ranked):
+            return None
+        end = start + MAX_LINES
+        shown = ranked[start:end]
+        is_whole = len(shown) == len(ranked)
+        return {
+            "table": table(shown, self.places, self.parts, sort, is_whole=is_whole),
+            "more": f"sort={sort}&from={end}",
+            "left": max(0, len(ranked) - end),
+            "parts": self.parts,
+        }
 
     def rows(
         self,
@@ -104,8 +147,6 @@ class Page:
         trace = self.trace
         counts = count(trace)
         in_receivers = seconds_in_receivers(trace)
-        findings, hidden = self.found
-        receivers_called = len({call.receiver for call in trace.receiver_calls()})
         return {
             "parts": self.parts,
             "direction": "rtl" if get_language_bidi() else "ltr",
@@ -117,19 +158,13 @@ class Page:
             "share": round(100 * in_receivers / trace.duration) if trace.duration else 0,
             "slowest": self.slowest(),
             "slow_after": duration(trace.slow_after),
-            "findings": findings[:MAX_LINES],
-            "findings_left": max(0, len(findings) - MAX_LINES),
-            "findings_hidden": hidden,
+            "findings": self.listed("findings"),
+            "findings_hidden": len(self.found.hidden),
             "timeline": self.rows(self.lines) if self.lines else None,
-            "receivers": self.receivers(receivers.SORTED_BY) if counts.receiver_calls else None,
-            "receivers_called": receivers_called,
-            "receivers_left": max(0, receivers_called - MAX_LINES),
-            "bypasses": self.show_bypasses(self.bypasses[:MAX_LINES]),
-            "bypasses_left": max(0, len(self.bypasses) - MAX_LINES),
-            "unheard": self.show_unheard(self.unheard[:MAX_LINES]),
-            "unheard_left": max(0, len(self.unheard) - MAX_LINES),
-            "changes": self.show_changes()[:MAX_LINES],
-            "changes_left": max(0, len(trace.connection_changes) - MAX_LINES),
+            "receivers": self.receivers(),
+            "bypasses": self.listed("bypasses"),
+            "unheard": self.listed("unheard"),
+            "changes": self.listed("changes"),
             "unwatched": [
                 (visible(f"{each.signal}.{each.method}"), each.count) for each in trace.unwatched
             ],
@@ -154,46 +189,38 @@ class Page:
             "own_time": duration(line.row.own_time),
         }
 
-    def show_bypasses(self, bypasses: Iterable[tuple[Line, Bypass]]) -> list[dict[str, Any]]:
-        return [
-            {
-                "row": line.number,
-                "model": visible(bypass.model),
-                "method": visible(bypass.method),
-                "options": visible(", ".join(bypass.options)),
-                "count": line.row.count,
-                "rows": bypass.rows,
-                "place": self.places.show(bypass.sent_from),
-                "skipped": [visible(each.receiver) for each in bypass.skipped[:20]],
-                "skipped_left": max(0, len(bypass.skipped) - 20),
-            }
-            for line, bypass in bypasses
-        ]
+    def _bypass(self, shown: tuple[Line, Bypass]) -> dict[str, Any]:
+        line, bypass = shown
+        return {
+            "row": line.number,
+            "model": visible(bypass.model),
+            "method": visible(bypass.method),
+            "options": visible(", ".join(bypass.options)),
+            "count": line.row.count,
+            "rows": bypass.rows,
+            "place": self.places.show(bypass.sent_from),
+            "skipped": [visible(each.receiver) for each in bypass.skipped[:MAX_NAMES]],
+            "skipped_left": max(0, len(bypass.skipped) - MAX_NAMES),
+        }
 
-    def show_unheard(self, unheard: Iterable[Unheard]) -> list[dict[str, Any]]:
-        return [
-            {
-                "signal": visible(each.signal),
-                "sender": visible(each.sender),
-                "count": each.count,
-                "near_misses": [
-                    (visible(miss.receiver), visible(miss.connected_to or ""), miss.reason)
-                    for miss in each.near_misses
-                ],
-            }
-            for each in unheard
-        ]
+    def _unheard_line(self, unheard: Unheard) -> dict[str, Any]:
+        return {
+            "signal": visible(unheard.signal),
+            "sender": visible(unheard.sender),
+            "count": unheard.count,
+            "near_misses": [
+                (visible(miss.receiver), visible(miss.connected_to or ""))
+                for miss in unheard.near_misses
+            ],
+        }
 
-    def show_changes(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "action": change.action,
-                "signal": visible(change.signal),
-                "receiver": visible(change.receiver),
-                "sender": visible(change.sender),
-                "after": duration(change.started_at),
-                "place": self.places.show(change.called_from),
-                "was_connected": change.was_connected,
-            }
-            for change in self.trace.connection_changes
-        ]
+    def _change(self, change: ConnectionChange) -> dict[str, Any]:
+        return {
+            "action": change.action,
+            "signal": visible(change.signal),
+            "receiver": visible(change.receiver),
+            "sender": visible(change.sender),
+            "after": duration(change.started_at),
+            "place": self.places.show(change.called_from),
+            "was_connected": change.was_connected,
+        }

@@ -68,16 +68,20 @@ def add_up(calls: Iterable[ReceiverCall]) -> list[Receiver]:
     return list(found.values())
 
 
-def table(
-    receivers: Iterable[Receiver], places: Places, parts: str, *, sort: str, limit: int
-) -> SafeString:
-    """Sorted by one column, the greatest first. The headings sort: in place, or in a window."""
+def rank(receivers: Iterable[Receiver], sort: str) -> list[Receiver]:
+    """Sorted by one column, the greatest first."""
     column = BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
-    ranked = sorted(receivers, key=lambda each: (-column.value(each), each.name))
+    return sorted(receivers, key=lambda each: (-column.value(each), each.name))
+
+
+def table(
+    receivers: Iterable[Receiver], places: Places, parts: str, sort: str, *, is_whole: bool
+) -> SafeString:
+    """The headings sort: in place what is whole, and else in a window."""
+    column = BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
     return format_html(
         '<table{}><thead><tr><th aria-sort="none">{}</th>{}</tr></thead><tbody>{}</tbody></table>',
-        # What is not whole cannot be sorted in place.
-        mark_safe(" data-whole") if len(ranked) <= limit else "",
+        mark_safe(" data-whole") if is_whole else "",
         _heading(parts, "name", gettext("Receiver")),
         joined(
             format_html(
@@ -87,7 +91,7 @@ def table(
             )
             for each in COLUMNS
         ),
-        joined(_row(each, places) for each in ranked[:limit]),
+        joined(_row(each, places) for each in receivers),
     )
 
 

@@ -24,7 +24,7 @@ from signal_tracer.showing.outline import Row
 
 # Bytes of HTML that a browser opens gladly: of rows, and of details that come with their row.
 # Rows beyond that are one click further; details are fetched when they are opened.
-ROWS_BUDGET = 1_000_000
+ROWS_BUDGET = 900_000
 DETAILS_BUDGET = 250_000
 
 # When the toolbar shows the rows below a row again, it gives the first switch in each the sign of

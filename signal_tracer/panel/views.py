@@ -96,7 +96,7 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
     if "row" in asked:
         return _row(page, _number(asked["row"]), start)
     if "sort" in asked:
-        return gettext("Receivers"), page.receivers(asked["sort"], limit=10_000), {}
+        return _table(gettext("Receivers"), "receivers", page.receivers(asked["sort"], start))
     if "outline" in asked:
         text = "\n".join(map(visible, str(page.trace).split("\n")))
         context = {"text": text}
@@ -105,17 +105,15 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
             render_to_string("signal_tracer/window_outline.html", context),
             {"text": text},
         )
-    if "findings" in asked:
-        context = {"findings": page.found[0], "parts": page.parts}
-        return gettext("Findings"), _render("findings", context), {}
-    if "bypasses" in asked:
-        context = {"bypasses": page.show_bypasses(page.bypasses), "parts": page.parts}
-        return gettext("Bypasses"), _render("bypasses", context), {}
-    if "unheard" in asked:
-        context = {"unheard": page.show_unheard(page.unheard)}
-        return gettext("Unheard"), _render("unheard", context), {}
-    if "changes" in asked:
-        return gettext("Connections"), _render("changes", {"changes": page.show_changes()}), {}
+    titles = {
+        "findings": gettext("Findings"),
+        "bypasses": gettext("Bypasses"),
+        "unheard": gettext("Unheard"),
+        "changes": gettext("Connections"),
+    }
+    for name, title in titles.items():
+        if name in asked:
+            return _table(title, name, page.listed(name, start))
     if "map" in asked:
         return gettext("Signal map"), _render("map", map_context(page.trace, page.places)), {}
     if "only" in asked:
@@ -132,7 +130,11 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
                 "more": render_to_string("signal_tracer/timeline_more.html", context),
             },
         )
-    raise MissingError(gettext("There is no such part of a trace. Reload the page and try again."))
+    raise MissingError(_no_such_part())
+
+
+def _no_such_part() -> str:
+    return gettext("There is no such part of a trace. Reload the page and try again.")
 
 
 def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]:
@@ -146,6 +148,14 @@ def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]
         inner = page.details.occurrences(line, start)
         return _heading(line), inner, {}
     return _heading(line), page.details.show(line), {}
+
+
+def _table(
+    title: str, name: str, context: dict[str, Any] | None
+) -> tuple[str, str, dict[str, Any]]:
+    if context is None:
+        raise MissingError(_no_such_part())
+    return title, _render(name, context), {}
 
 
 def _heading(line: Line) -> str:

@@ -25,6 +25,7 @@ from signal_tracer.wording import place_of, plural, printable
 LONGEST = (64, 36, 36, 48, 60)
 SHORTEST_DOC = 20
 NUMBER = 6
+GAP = "  "
 BOUNDLESS = 500  # nobody sees the end of such a line: a program reads it, and wants whole names
 LEVEL_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "cyan"}
 
@@ -110,7 +111,8 @@ class _Page:
             yield Text(self.clean(group.app), "bold") + Text(f"  {count}{owner}", "dim")
             for signal in group.signals:
                 yield self._heading(signal)
-                yield self._table(signal.connections, widths)
+                for connection in signal.connections:
+                    yield from self._rows(connection, widths)
 
     def _heading(self, signal: MappedSignal) -> RenderableType:
         heading = Text(self.clean(signal.name), "cyan")
@@ -118,27 +120,19 @@ class _Page:
             heading.append(f"  own {', '.join(signal.own_methods)}", "yellow")
         return Padding(heading, (0, 0, 0, 2))
 
-    def _table(self, connections: Sequence[Connection], widths: list[int]) -> Table:
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-        table.add_column(width=NUMBER, no_wrap=True)
-        for width in widths[: len(LONGEST) - 1]:
-            table.add_column(overflow="fold", width=width)
-        for width in widths[len(LONGEST) - 1 :]:
-            table.add_column(overflow="ellipsis", no_wrap=True, width=width)
-        if not widths:
-            table.add_column(overflow="fold")
-        for connection in connections:
-            is_alarming = connection.state != "alive" or connection.is_fragile
-            style = "bold red" if is_alarming else ""
-            place_in_line = Text(f"{'!' if is_alarming else ' '}{connection.position:5}", style)
-            name, sender, remarks, place, doc = self._cells(connection)
-            name.stylize(style)
-            if widths:
-                table.add_row(place_in_line, *[name, sender, remarks, place, doc][: len(widths)])
-            else:
-                table.add_row(place_in_line, Text("  ").join([name, Text("from ") + sender]))
-                table.add_row("", Text("  ").join(each for each in (place, remarks) if each))
-        return table
+    def _rows(self, connection: Connection, widths: list[int]) -> Iterator[RenderableType]:
+        is_alarming = connection.state != "alive" or connection.is_fragile
+        style = "bold red" if is_alarming else ""
+        number = Text(f"{'!' if is_alarming else ' '}{connection.position:5}", style)
+        name, sender, remarks, place, doc = self._cells(connection)
+        name.stylize(style)
+        if widths:
+            yield _line(number, [name, sender, remarks, place, doc][: len(widths)], widths)
+            return
+        room = [self.width - NUMBER - len(GAP)]
+        yield _line(number, [Text(GAP).join([name, Text("from ") + sender])], room)
+        below = Text(GAP).join(each for each in (place, remarks) if each)
+        yield _line(Text(" " * NUMBER), [below], room)
 
     def _cells(self, connection: Connection) -> list[Text]:
         return [
@@ -161,3 +155,22 @@ class _Page:
         if room >= SHORTEST_DOC:
             return [*widths[:-1], min(widths[-1], room)]
         return widths[:-1] if room >= -2 else []
+
+
+def _line(number: Text, cells: list[Text], widths: list[int]) -> RenderableType:
+    """One line, where everything fits; otherwise cells that are broken into several."""
+    if len(cells) == len(LONGEST):
+        cells[-1].truncate(widths[-1], overflow="ellipsis")
+    if all(cell.cell_len <= width for cell, width in zip(cells, widths, strict=True)):
+        line = number
+        for cell, width in zip(cells, widths, strict=True):
+            line.append(GAP).append_text(cell).append(" " * (width - cell.cell_len))
+        line.rstrip()
+        return line
+    # A table of rich's own takes ten times as long, and is seldom needed.
+    table = Table(box=None, show_header=False, padding=(0, len(GAP), 0, 0), pad_edge=False)
+    table.add_column(width=NUMBER, no_wrap=True)
+    for width in widths:
+        table.add_column(overflow="fold", width=width)
+    table.add_row(number, *cells)
+    return table

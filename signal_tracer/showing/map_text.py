@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from signal_tracer.showing.map_rows import notes, summary, unheard
-from signal_tracer.signal_map import Connection, SignalMap
-from signal_tracer.wording import place_of, printable
+from signal_tracer.signal_map import Connection, Explanation, Obstacle, SignalMap
+from signal_tracer.wording import place_of, plural, printable
 
 
 def tree(signal_map: SignalMap, *, ascii_only: bool = False) -> str:
@@ -30,6 +30,59 @@ def _words(connection: Connection) -> Iterator[str]:
     yield connection.heard
     yield from notes(connection)
     yield place_of(connection.defined_at)
+
+
+# Why a receiver would not run; %s is what it is connected to.
+OBSTACLES: dict[Obstacle, str] = {
+    "not_run": "an earlier receiver raised",
+    "muted": "it is muted",
+    "dead": "it was collected as garbage: nothing but the connection referred to it",
+    "waiting": "it waits for a model %s, and no model goes by that name",
+    "sender_gone": "the sender that it was connected to is gone",
+    "connected_to_parent": "it is connected to %s, a parent: Django compares the class itself",
+    "connected_to_child": "it is connected to %s, a child of the sender",
+    "connected_to_proxy": "it is connected to %s, a proxy of the sender",
+    "connected_to_concrete": "it is connected to %s, and the sender is a proxy of that",
+    "connected_to_class": "it is connected to the class %s, and the sender is an instance",
+    "connected_to_instance": "it is connected to one instance, %s",
+    "connected_to_model": "it is connected to %s; m2m_changed is sent by a field's through",
+    "connected_to_other": "it is connected to %s",
+}
+# What a sender can be that Django never sends a signal of its models with.
+_NEVER: dict[str, str] = {
+    "abstract": "is an abstract model: Django sends the model that inherits from it",
+    "swapped": "was swapped out: Django sends the model in its place",
+}
+
+
+def explanation(found: Explanation, *, ascii_only: bool = False) -> str:
+    """Who would run, in calling order, and of all others why they would not."""
+    signal, running, rest = found.signal, found.running(), found.not_running()
+    lines = [f"{signal.name}  sent by {found.sender}"]
+    if signal.own_methods:
+        lines.append(
+            f"  {signal.type} has its own {', '.join(signal.own_methods)} and decides itself whom "
+            "it calls; this is what Django's own send() would do."
+        )
+    never = _NEVER.get(found.sender_kind)
+    if signal.name == "django.db.models.signals.m2m_changed" and found.sender_kind == "model":
+        never = "never sends it: the through of a field does"
+    if never and signal.name.startswith("django.db.models.signals."):
+        lines.append(f"  ! {found.sender} {never}.")
+    lines += ["", f"{plural(len(running), 'receiver')} would run" + (":" if running else ".")]
+    for number, connection in enumerate(running, 1):
+        together = "  (after the others, with all that are async)" if connection.is_async else ""
+        lines.append(f"  {number}  {'  '.join([*_words(connection)][1:])}{together}")
+    if rest:
+        lines += ["", f"{plural(len(rest), 'receiver')} would not:"]
+    for each in rest:
+        assert each.obstacle is not None
+        sentence = OBSTACLES[each.obstacle]
+        if "%s" in sentence:
+            sentence %= each.connection.heard
+        place = place_of(each.connection.defined_at)
+        lines += [f"  -  {each.connection.receiver}  {place}", f"     {sentence}"]
+    return "\n".join(printable(line, ascii_only=ascii_only) for line in lines)
 
 
 def markdown(signal_map: SignalMap) -> str:

@@ -5,26 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from looking import open_made, row, rows
 from made import HOSTILE
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import expect
 
 pytestmark = pytest.mark.browser
-
-
-async def open_made(page: Page, address: str, name: str) -> Locator:
-    await page.goto(f"{address}/made/{name}/")
-    await page.locator("#djDebug a.SignalTracerPanel").click()
-    panel = page.locator("#sigtr")
-    await panel.locator(".sigtr-controls").wait_for()  # which the script shows
-    return panel
-
-
-def rows(panel: Locator) -> Locator:
-    return panel.locator(".sigtr-timeline > tbody:visible")
-
-
-def row(panel: Locator, text: str) -> Locator:
-    return panel.locator(".sigtr-timeline > tbody", has=panel.page.get_by_text(text)).first
 
 
 async def test_numbers_and_findings_lead_to_their_rows(page, address):

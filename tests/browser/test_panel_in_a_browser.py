@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.conf import settings as site_settings
 from playwright.async_api import Locator, Page, expect
 
 from scenarios.sample_data import CARD_NUMBER
@@ -103,64 +102,6 @@ async def test_hostile_texts_are_shown_and_not_run(page, address):
 
     await expect(row(panel, "ValueError")).to_contain_text(f"ValueError: {hostile}")
     assert await page.evaluate("typeof hacked") == "undefined"
-
-
-NONCE = "c2lnbmFsX3RyYWNlcg"
-
-
-def nonce_only(get_response):
-    """Lets a page load nothing but what bears the nonce, in the way of django-csp."""
-
-    def middleware(request):
-        request.csp_nonce = NONCE
-        response = get_response(request)
-        response["Content-Security-Policy"] = (
-            f"default-src 'none'; script-src 'nonce-{NONCE}'; style-src 'nonce-{NONCE}'; "
-            "img-src 'self'; font-src 'self'; connect-src 'self'"
-        )
-        if not response.streaming:  # the stylesheet of the page itself, which is not tested here
-            response.content = response.content.replace(
-                b'<link rel="stylesheet"', f'<link nonce="{NONCE}" rel="stylesheet"'.encode()
-            )
-            response["Content-Length"] = len(response.content)
-        return response
-
-    return middleware
-
-
-@pytest.mark.parametrize(
-    ("changed", "foreseen"),
-    [
-        (
-            {"MIDDLEWARE": [f"{__name__}.nonce_only", *site_settings.MIDDLEWARE]},
-            # The toolbar gives no nonce to a panel's script, so this policy keeps it out.
-            "/static/signal_tracer/panel.js",
-        )
-    ],
-    ids=["nonce_only"],
-)
-async def test_all_of_it_works_under_a_policy_that_asks_for_a_nonce(page, address):
-    panel = await open_panel(page, address)
-
-    await assert_whole(panel)
-    badge = row(panel, "SWALLOWED").locator(".sigtr-mark")
-    await expect(badge).to_have_css("background-color", "rgb(179, 38, 30)")
-    # The policy was in force, or this test shows nothing.
-    headers = (await page.request.get(address)).headers
-    assert headers["content-security-policy"].startswith("default-src 'none'")
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"DEBUG_TOOLBAR_CONFIG": {"USE_SHADOW_DOM": True}},
-        {"DEBUG_TOOLBAR_CONFIG": {"USE_SHADOW_DOM": False}},
-        {"DEBUG_TOOLBAR_CONFIG": {"RENDER_PANELS": True}},
-    ],
-    ids=str,
-)
-async def test_all_of_it_works_however_the_toolbar_brings_its_panels(page, address):
-    await assert_whole(await open_panel(page, address))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -19,17 +19,21 @@ from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 from observing import is_ours
 
 from signal_tracer import trace_signals
 from signal_tracer.collecting import (
     capture,
+    connecting,
     connections,
     counting,
+    deeds,
     entries,
     muting,
     naming,
+    near_misses,
     patching,
     queries,
     receivers,
@@ -41,11 +45,14 @@ from signal_tracer.testing import SignalTrace
 
 MODULES = (
     capture,
+    connecting,
     connections,
     counting,
+    deeds,
     entries,
     muting,
     naming,
+    near_misses,
     patching,
     queries,
     receivers,
@@ -84,6 +91,9 @@ FENCES = {
     "counting._note",
     "signals._count_calls",
     "signals._count_receivers",
+    "connecting._begin_change",
+    "connecting._keep_change",
+    "connecting._note_connections",
     "queries._note",
     "signals._bear_witness",
     "signals._split_muted",
@@ -92,7 +102,6 @@ FENCES = {
     "recording.report_fault",
     "signals._close",
     "signals._close_failed",
-    "signals._note_connections",
     "signals._note_responses",
     "signals._note_unheard",
     "signals._note_unheard_everywhere",
@@ -111,10 +120,12 @@ class Fault(Exception):
     """What is made to happen in our functions."""
 
 
-def functions() -> dict[types.CodeType, tuple[str, Any]]:
-    """Every plain function and method of the collecting wing, by its code."""
+def functions(
+    modules: tuple[types.ModuleType, ...] = MODULES,
+) -> dict[types.CodeType, tuple[str, Any]]:
+    """Every plain function and method of these modules, by its code."""
     found: dict[types.CodeType, tuple[str, Any]] = {}
-    for module in MODULES:
+    for module in modules:
         short = module.__name__.rpartition(".")[2]
         for name, value in vars(module).items():
             if isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
@@ -362,6 +373,18 @@ def play() -> list[Any]:
     thread.start()
     thread.join()
     note(lambda: plain.disconnect(first))
+    # Receivers of a parent, and of a model in place of a many-to-many field's own.
+    near, through = Signal(), User.groups.through
+    near.connect(job, sender=Exception)
+    near.connect(job, sender="text")  # Which has no weak reference, also in Django 6.
+    near.connect(service.method, sender=ValueError)
+    note(lambda: near.send(ValueError))
+    for sender in (User, through):
+        m2m_changed.connect(job, sender=sender)
+    note(lambda: m2m_changed.send(through))
+    for sender in (User, through):
+        m2m_changed.disconnect(job, sender=sender)
+    note(lambda: m2m_changed.has_listeners(through))
     note(query)
     for _ in range(60):
         note(lambda: sorting.send(int))
@@ -486,17 +509,23 @@ capture.render
 capture.render_model
 connections._KnownInfos.__init__
 connections._connections_for
+connections._describe
+connections._find_near_misses
 connections._info_of
+connections._near_misses
 connections.behind
 connections.forget_connections
 connections.infos_of
+connections.name_of_connected
 counting.Counting.knows
 counting.Counting.note
 counting.Counting.note_handed_over
 counting._key
 counting.count
 counting.note_calls
+deeds.ChangeRecord.__init__
 entries.identity
+entries.name_of_uid
 entries.read_entry
 muting.Chosen.is_it
 muting.Selection.mutes
@@ -520,6 +549,7 @@ naming._modules_now
 naming._note_binding
 naming._scan_class
 naming._scan_modules
+naming.class_bases
 naming.describe_receiver
 naming.find_all_in_class
 naming.find_in_class
@@ -530,6 +560,12 @@ naming.name_of_class
 naming.name_of_signal
 naming.signal_types
 naming.unwrapped
+near_misses._concrete
+near_misses._ends_of_through
+near_misses._is_below
+near_misses._with_subclasses
+near_misses.family
+near_misses.reason_to_expect
 patching.Patches._put
 patching.Patches.replace
 patching._Patch.__init__
@@ -546,12 +582,14 @@ recording.Counter.__init__
 recording.DispatchRecord.__init__
 recording.DispatchRecord.link
 recording.Failure.__init__
+recording.MissInfo.__init__
 recording.ReceiverInfo.__init__
 recording.Recorder._counter_of
 recording.Recorder.count_unheard
 recording.Recorder.count_unwatched
 recording.Recorder.excludes
 recording.Recorder.keep
+recording.Recorder.keep_other
 recording.Recorder.leave_out
 recording.Recorders.at
 recording.Recorders.go_below
@@ -560,6 +598,7 @@ recording.Root.__init__
 recording.Root.add
 recording.Unkept.__init__
 recording.Unkept.add
+recording._Place.__init__
 recording.capture_error
 recording.close_dispatch
 recording.close_failed_dispatch

@@ -11,6 +11,10 @@ from unittest import mock
 
 import django
 import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
+from django.db.transaction import Atomic
 from django.dispatch import Signal
 
 from signal_tracer import trace_signals
@@ -390,3 +394,75 @@ def test_every_function_of_django_that_we_replace_keeps_its_name_and_signature()
         ]
 
     assert traced == untraced
+
+
+# What is watched beside the signals
+
+WATCHED: list[tuple[type, str]] = [
+    (Atomic, "__enter__"),
+    (Atomic, "__exit__"),
+    (BaseDatabaseWrapper, "close"),
+    (BaseDatabaseWrapper, "on_commit"),
+    (BaseDatabaseWrapper, "rollback"),
+    (BaseDatabaseWrapper, "run_and_clear_commit_hooks"),
+    (BaseDatabaseWrapper, "savepoint"),
+    (BaseDatabaseWrapper, "savepoint_commit"),
+    (BaseDatabaseWrapper, "savepoint_rollback"),
+    (CursorWrapper, "_execute"),
+    (CursorWrapper, "_executemany"),
+    (CursorWrapper, "callproc"),
+    (QuerySet, "_raw_delete"),
+    (QuerySet, "bulk_create"),
+    (QuerySet, "bulk_update"),
+    (QuerySet, "update"),
+]
+
+
+@pytest.fixture
+def djangos_own() -> Iterator[dict[tuple[type, str], Any]]:
+    uninstall()
+    found = {(cls, name): vars(cls)[name] for cls, name in WATCHED}
+    yield found
+    uninstall()
+    for (cls, name), original in found.items():
+        setattr(cls, name, original)
+
+
+def test_a_trace_watches_these_too_and_uninstalling_puts_each_back(
+    djangos_own: dict[tuple[type, str], Any],
+) -> None:
+    def put_back() -> list[str]:
+        return [key[1] for key, found in djangos_own.items() if vars(key[0])[key[1]] is found]
+
+    names = [name for _, name in WATCHED]
+    for _ in range(2):
+        assert put_back() == names
+        with trace_signals():
+            assert put_back() == []
+        with trace_signals():
+            assert put_back() == []
+        uninstall()
+    assert put_back() == names
+
+
+@pytest.mark.parametrize(("cls", "name"), WATCHED)
+def test_a_tool_over_one_of_these_survives_and_ours_is_not_put_there_twice(
+    djangos_own: dict[tuple[type, str], Any], cls: type, name: str
+) -> None:
+    original = djangos_own[cls, name]
+    with trace_signals():
+        pass
+    ours = vars(cls)[name]
+
+    def tool(*args: Any, **kwargs: Any) -> Any:
+        return ours(*args, **kwargs)
+
+    setattr(cls, name, tool)
+    uninstall()
+    assert vars(cls)[name] is tool
+    with trace_signals():
+        assert vars(cls)[name] is tool
+    setattr(cls, name, ours)  # The tool goes away.
+    uninstall()
+
+    assert vars(cls)[name] is original

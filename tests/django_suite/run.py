@@ -1,4 +1,4 @@
-"""Runs Django's own tests of its signals, each test inside a trace.
+"""Runs Django's own tests of what the tracer watches, each test inside a trace.
 
     python tests/django_suite/run.py <the tests directory of Django's sources> [--all-threads]
 
@@ -14,7 +14,16 @@ from pathlib import Path
 
 from signal_tracer import trace_signals
 
-LABELS = ["signals", "dispatch"]
+# Of signals, and of what else is watched: bulk operations and transactions.
+LABELS = [
+    "signals",
+    "dispatch",
+    "bulk_create",
+    "delete",
+    "transaction_hooks",
+    "transactions",
+    "update",
+]
 
 
 def trace_every_test(*, all_threads: bool) -> dict[str, int]:

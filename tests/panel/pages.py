@@ -44,11 +44,6 @@ def quiet_view(request):
     return HttpResponse("<html><body></body></html>")
 
 
-def nobody(request):
-    """May see the toolbar."""
-    return False
-
-
 urlpatterns = [
     path("pay/", view),
     path("async-pay/", async_view),

@@ -101,7 +101,6 @@ def whole(stored, client):
             *("?findings=all", "?bypasses=all", "?unheard=all", "?changes=all", "?map=all"),
         ]
         answers = [client.get(base + query).json() for query in queries]
-        assert [answer for answer in answers if answer.get("missing")] == []
         return [panel.content, *(answer["content"] for answer in answers)]
 
     return show
@@ -112,6 +111,7 @@ def test_every_field_arrives_escaped(whole):
     trace.request = Request(HOSTILE, HOSTILE, 200)
     pages = whole(trace)
 
+    assert not any("sigtr-missing" in page for page in pages)
     assert sum(page.count("&lt;script&gt;alert(1)") for page in pages) > 300
     for page in pages:
         assert re.findall(r".{30}(?:<script|<b>|[\u202e\x00]).{30}", page) == []

@@ -7,11 +7,9 @@ import re
 import pytest
 from asgiref.sync import sync_to_async
 from debug_toolbar import store as stores
-from debug_toolbar.models import HistoryEntry
 from debug_toolbar.store import get_store
 from debug_toolbar.toolbar import DebugToolbar
 from django.core.checks import run_checks
-from django.db import connection
 from django.test import AsyncClient, Client, RequestFactory
 from pages import CHECKOUT, outline_rows, panel_of, quiet_view, said, trace_of, view, without_times
 
@@ -46,19 +44,6 @@ def test_a_trace_of_unheard_dispatches_says_how_many_and_lists_them(stored):
 
     assert "7 dispatches were sent, but no receiver is connected to their signals" in text
     assert "Signal Sender Times shop.signals.x None 5 shop.signals.paid shop.Order 2" in text
-
-
-@pytest.fixture
-def toolbars_table(transactional_db):
-    """Where the database store keeps its entries; the toolbar migrates it only when in use."""
-    if HistoryEntry._meta.db_table in connection.introspection.table_names():  # always, in 6.0
-        yield
-        return
-    with connection.schema_editor() as editor:
-        editor.create_model(HistoryEntry)
-    yield
-    with connection.schema_editor() as editor:
-        editor.delete_model(HistoryEntry)
 
 
 # The toolbar has the one for the cache since 6.3.

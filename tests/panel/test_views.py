@@ -165,11 +165,7 @@ def test_a_part_that_is_not_there_is_said_to_be_missing(ask, query):
 @pytest.mark.parametrize("file", ["", "trace.json", "perfetto.json"])
 def test_who_may_not_see_the_toolbar_sees_nothing(ask, file, settings):
     get = ask(trace_of(CHECKOUT))
-    settings.INTERNAL_IPS = []
-    settings.DEBUG_TOOLBAR_CONFIG = {
-        "IS_RUNNING_TESTS": False,
-        "SHOW_TOOLBAR_CALLBACK": "pages.nobody",
-    }
+    settings.DEBUG = False
 
     assert get(file).status_code == 404
 

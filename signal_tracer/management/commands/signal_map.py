@@ -6,7 +6,6 @@ import io
 import os
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,12 +16,13 @@ from rich.console import Console, RenderableType
 from signal_tracer import conf, drift
 from signal_tracer.findings import Finding, Level, over_signal_map
 from signal_tracer.findings.catalogue import LEVELS
+from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
 from signal_tracer.mapping.reading import connected_now, read_map
 from signal_tracer.mapping.urls import load_urls
 from signal_tracer.records import goes_by
 from signal_tracer.showing.map_console import MapTable, render_findings
 from signal_tracer.showing.map_graph import dot, mermaid, too_large_for_mermaid
-from signal_tracer.showing.map_text import markdown, tree
+from signal_tracer.showing.map_text import explanation, markdown, tree
 from signal_tracer.signal_map import SignalMap, SignalMapFormatError
 from signal_tracer.wording import plural, printable
 
@@ -223,7 +223,13 @@ class Command(BaseCommand):
             stream.write("No findings.")
 
     def explain(self, signal: str, sender: str) -> None:
-        raise CommandError("not yet")
+        if self.options["load_urls"]:
+            _load_urls()
+        try:
+            found = explain(signal, sender)
+        except UnknownNameError as error:
+            raise CommandError(f"{error}") from error
+        self.emit(explanation(found, ascii_only=not _is_unicode(self.stdout)))
 
     def filters_given(self) -> dict[str, Any]:
         names = (*FILTERS, *SWITCHES)
@@ -310,18 +316,8 @@ def _names_of(filter_name: str, signal_map: SignalMap) -> set[str]:
 def _reject_unknown(what: str, wanted: Iterable[str], names: set[str]) -> None:
     for each in wanted:
         if not any(goes_by(name, each) for name in names):
-            raise CommandError(f"--{what}: nothing goes by {each!r}. {_likely(each, names)}")
-
-
-def _likely(wanted: str, names: set[str]) -> str:
-    """What was perhaps meant: full names, or last parts if only that was given."""
-    shorts = {name.rpartition(".")[2]: name for name in sorted(names)}
-    by_lower = {name.lower(): name for name in (*shorts, *names)}
-    found = get_close_matches(wanted.lower(), by_lower, n=3, cutoff=0.6)
-    if found:
-        return f"Did you mean {' or '.join(repr(by_lower[each]) for each in found)}?"
-    some = sorted(names)[:5]
-    return f"There is, for example: {', '.join(some)}." if some else "There is nothing of the kind."
+            likely = likely_names(each, [(name, None) for name in names])
+            raise CommandError(f"--{what}: nothing goes by {each!r}. {likely}")
 
 
 def _as_options(filters: dict[str, Any]) -> list[str]:

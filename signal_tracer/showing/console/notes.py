@@ -99,6 +99,12 @@ class Notes:
                 "MAX_DISPATCHES in SIGNAL_TRACER to keep more.",
                 is_alarm=True,
             )
+        if trace.omitted_others:
+            yield note(
+                f"{trace.omitted_others:,} more bypasses, callbacks, near misses or connection "
+                "changes not kept, because there were too many.",
+                is_alarm=True,
+            )
         if counted.too_deep:
             yield note(
                 f"{_dispatches(counted.too_deep)} not kept, being nested more than 100 "

@@ -1,0 +1,228 @@
+"""The place where bulk operations are watched, which change rows and send no signals for them.
+
+Watched are the ``QuerySet``'s own methods: managers, related managers and the async twins all go
+through these. Not a bypass is
+
+* what sends the signals itself: ``Model.save()`` and ``delete()``, which use other methods;
+* what ``delete()`` does to other rows on the way, such as setting a foreign key to null;
+* what changed no row, or a model that nobody listens to;
+* an ``update()`` of one row inside ``save()`` of its model, or inside a receiver of that:
+  in all likelihood the row is the one whose signals are being sent.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import django
+from django.db.models import Model, QuerySet, deletion, signals
+from django.db.models.fields import related_descriptors
+
+from signal_tracer.collecting import recording
+from signal_tracer.collecting.connections import listeners
+from signal_tracer.collecting.deeds import BypassRecord
+from signal_tracer.collecting.naming import (
+    class_name,
+    find_all_in_class,
+    find_in_class,
+    find_sender_frame,
+    is_a,
+    name_of_signal,
+    unwrapped,
+)
+from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.receivers import pass_over
+from signal_tracer.collecting.recording import Node, current
+
+recording.hide_file(__file__)
+
+_SAVED = (signals.pre_save, signals.post_save)
+_DELETED = (signals.pre_delete, signals.post_delete)
+
+# Where Django's related managers are, and the methods of theirs that a person calls.
+_GENERIC_MANAGERS = Path(django.__file__).parent.joinpath("contrib", "contenttypes", "fields.py")
+_MANAGER_FILES = (related_descriptors.__file__, str(_GENERIC_MANAGERS))
+_MANAGER_METHODS = ("add", "remove", "clear", "set")
+
+# What bulk_create() takes after the objects and the size of a batch.
+_OPTIONS = ("ignore_conflicts", "update_conflicts")
+
+# The operation that runs: bulk_update() calls update(), and an override calls its original.
+_running: ContextVar[tuple[object, object] | None] = ContextVar("signal_tracer.bulk", default=None)
+
+
+def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
+    def operation(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        node = current.get()
+        if node is None and not recording.everywhere:
+            return original(self, *args, **kwargs)
+        token = _begin(node, self, sys._getframe(1))
+        if token is None:
+            return original(self, *args, **kwargs)
+        started = recording.now()
+        try:
+            answer = original(self, *args, **kwargs)
+        finally:
+            _running.reset(token)
+        _end(node, self, original.__name__, left_out, answer, args, kwargs, started)
+        return answer
+
+    return pass_over(functools.wraps(original)(operation), original.__name__)
+
+
+def _begin(node: Node | None, queryset: Any, caller: types.FrameType) -> Any:
+    """A token when this is an operation of its own, and not a part of another."""
+    try:
+        running = _running.get()
+        model = _model_of(queryset)
+        if running is not None and running[0] is node and running[1] is model:
+            return None
+        if caller.f_code.co_filename == deletion.__file__:
+            return None
+        return _running.set((node, model))
+    except Exception:
+        recording.report_fault(node, "to see a bulk operation begin")
+        return None
+
+
+def _end(
+    node: Node | None,
+    queryset: Any,
+    method: str,
+    left_out: tuple[Any, ...],
+    answer: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    started: int,
+) -> None:
+    try:
+        stopped = recording.now()
+        node = recording.node_with_everywhere(node)
+        recorders = node.recorders.running() if node is not None else ()
+        rows = _rows(answer)
+        model = _model_of(queryset)
+        if rows == 0 or not recorders or not is_a(model, type) or _is_automatic(model):
+            return
+        skipped = [
+            (name_of_signal(signal), info)
+            for signal in left_out
+            if not all(each.excludes(name_of_signal(signal)) for each in recorders)
+            for info in listeners(signal, model)
+        ]
+        if not skipped:
+            return
+        method, site = _who_called(sys._getframe(2), method)
+        if method == "update" and rows == 1 and _is_inside_save(site, model):
+            return
+        wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
+        if not wanting:
+            return
+        if not recorders[-1].config.record_locations:
+            site = None
+        record = BypassRecord(
+            method,
+            class_name(model),
+            rows,
+            _options(args, kwargs) if method == "bulk_create" else (),
+            None if site is None else site.f_code,
+            0 if site is None else site.f_lasti,
+            started,
+            stopped,
+            skipped,
+        )
+        for activity in recording.activities_at(node):
+            activity.bypasses.append(record)
+    except Exception:
+        recording.report_fault(node, "to record a bulk operation")
+
+
+def _model_of(queryset: Any) -> Any:
+    return dict.get(queryset.__dict__, "model")
+
+
+def _rows(answer: Any) -> int | None:
+    """How many rows were given or changed: bulk_create() returns a list that Django made."""
+    if type(answer) is list or type(answer) is tuple:
+        return len(answer)
+    if type(answer) is int and answer >= 0:
+        return answer
+    # Anything else is what bulk_create() was given, and returned because it was empty.
+    return 0 if answer is not None and type(answer) is not int else None
+
+
+def _is_automatic(model: Any) -> bool:
+    """Whether it is the ``through`` that Django made: ``m2m_changed`` is sent for its rows."""
+    return getattr(find_in_class(model, "_meta"), "auto_created", False) is not False
+
+
+def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+    given = {**dict(zip(_OPTIONS, args[2:], strict=False)), **kwargs}
+    return tuple(each for each in _OPTIONS if given.get(each) is True)
+
+
+def _who_called(frame: types.FrameType | None, method: str) -> tuple[str, types.FrameType | None]:
+    """What a person calls the operation, such as ``add`` of a related manager, and where."""
+    site = find_sender_frame(frame)
+    while frame is not None and frame is not site:
+        code = frame.f_code
+        if code.co_name in _MANAGER_METHODS and code.co_filename in _MANAGER_FILES:
+            method = code.co_name
+        frame = frame.f_back
+    return method, site
+
+
+def _is_inside_save(frame: types.FrameType | None, model: Any) -> bool:
+    """Whether a ``save()`` that the model's classes define, or a receiver of it, is running."""
+    saves = [
+        unwrapped(each).__code__
+        for each in find_all_in_class(model, "save")
+        if type(each) is types.FunctionType and each is not Model.save
+    ]
+    while frame is not None:
+        code = frame.f_code
+        if any(code is each for each in saves):
+            return True
+        if code.co_filename.startswith("<signal_tracer send"):
+            # Our own frame around Django's send(): its variables live as long as it does.
+            found = frame.f_locals
+            return any(found.get("self") is each for each in _SAVED) and (
+                _concrete(found.get("sender")) is _concrete(model)
+            )
+        frame = frame.f_back
+    return False
+
+
+def _concrete(model: Any) -> Any:
+    meta = find_in_class(model, "_meta") if is_a(model, type) else None
+    return getattr(meta, "concrete_model", model)
+
+
+# Install and uninstall
+
+_patches = Patches()
+
+# The last is private, and the same in Django 5.2, 6.0 and 6.1.
+_DJANGOS_OWN = {
+    "bulk_create": _SAVED,
+    "bulk_update": _SAVED,
+    "update": _SAVED,
+    "_raw_delete": _DELETED,
+}
+
+
+def install() -> None:
+    """Watch the bulk operations of querysets, from now until ``uninstall()``. Idempotent."""
+    for method, left_out in _DJANGOS_OWN.items():
+        _patches.replace(QuerySet, method, partial(_watch, left_out=left_out))
+
+
+def uninstall() -> None:
+    """Put back what is still ours; see ``Patches.restore``."""
+    _patches.restore()

@@ -1,0 +1,99 @@
+"""The place for the records of what running code does besides sending signals."""
+
+from __future__ import annotations
+
+from types import CodeType
+
+from signal_tracer.collecting.recording import ReceiverInfo
+from signal_tracer.records import CallbackOutcome
+from signal_tracer.trace import Change, Location, Value
+
+
+class BypassRecord:
+    """A bulk operation that changed rows. ``skipped`` pairs a signal's name with a receiver."""
+
+    __slots__ = (
+        "instruction",
+        "method",
+        "model",
+        "options",
+        "rows",
+        "sent_by",
+        "skipped",
+        "started",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        model: str,
+        rows: int | None,
+        options: tuple[str, ...],
+        sent_by: CodeType | None,
+        instruction: int,
+        started: int,
+        stopped: int,
+        skipped: list[tuple[str, ReceiverInfo]],
+    ) -> None:
+        self.method = method
+        self.model = model
+        self.rows = rows
+        self.options = options
+        self.sent_by = sent_by
+        self.instruction = instruction
+        self.started = started
+        self.stopped = stopped
+        self.skipped = skipped
+
+
+class ChangeRecord:
+    """A ``connect()`` or ``disconnect()`` call."""
+
+    __slots__ = (
+        "action",
+        "called_by",
+        "dispatch_uid",
+        "instruction",
+        "receiver",
+        "sender",
+        "signal",
+        "started",
+        "was_connected",
+    )
+
+    def __init__(
+        self,
+        action: Change,
+        signal: str,
+        receiver: str,
+        sender: str,
+        dispatch_uid: Value,
+        called_by: CodeType | None,
+        instruction: int,
+        started: int,
+    ) -> None:
+        self.action = action
+        self.signal = signal
+        self.receiver = receiver
+        self.sender = sender
+        self.dispatch_uid = dispatch_uid
+        self.called_by = called_by
+        self.instruction = instruction
+        self.started = started
+        self.was_connected: bool | None = None
+
+
+class CallbackRecord:
+    """A callback that was registered with ``on_commit()``."""
+
+    __slots__ = ("alias", "defined_at", "name", "outcome", "registered", "started", "stopped")
+
+    def __init__(self, name: str, defined_at: Location | None, alias: str, registered: int) -> None:
+        self.name = name
+        self.defined_at = defined_at
+        self.alias = alias
+        self.registered = registered
+        self.outcome: CallbackOutcome = "waiting"
+        self.started = 0
+        self.stopped = 0

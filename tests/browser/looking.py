@@ -1,0 +1,20 @@
+"""How a test opens the panel of a page and finds its rows."""
+
+from playwright.async_api import Locator, Page
+
+
+async def open_made(page: Page, address: str, name: str) -> Locator:
+    """The panel of one of the pages of made.py, opened."""
+    await page.goto(f"{address}/made/{name}/")
+    await page.locator("#djDebug a.SignalTracerPanel").click()
+    panel = page.locator("#sigtr")
+    await panel.wait_for()
+    return panel
+
+
+def rows(panel: Locator) -> Locator:
+    return panel.locator(".sigtr-timeline > tbody:visible")
+
+
+def row(panel: Locator, text: str) -> Locator:
+    return panel.locator(".sigtr-timeline > tbody", has=panel.page.get_by_text(text)).first

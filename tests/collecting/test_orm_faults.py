@@ -1,0 +1,230 @@
+"""Whatever of ours fails around a bulk operation or a transaction, the traced code goes on."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.signals import post_save
+from django.dispatch import Signal
+from library import Author, Book, Counted, Tag, empty_tables
+from observing import is_ours
+from test_faults import Fault, broken, functions
+
+from signal_tracer import trace_signals
+from signal_tracer.collecting import bulk, connections, deeds, recording, transactions
+from signal_tracer.tracer import uninstall
+
+pytestmark = pytest.mark.usefixtures("committed_books")
+
+MODULES = (bulk, connections, deeds, recording, transactions)
+# What stands here runs inside the user's code only; of the others test_faults tells.
+OURS = (
+    *("bulk.", "transactions.", "connections.listeners"),
+    *("deeds.BypassRecord", "deeds.CallbackRecord", "recording.Here", "recording.Span"),
+)
+
+# Hold the `try` that the rest runs in.
+FENCES = {
+    "bulk._begin",
+    "bulk._end",
+    "transactions._Running.begin",
+    "transactions._Running.begin_next",
+    "transactions._Running.end",
+    "transactions._follow",
+    "transactions._new_callback",
+    "transactions._note_registered",
+    "transactions.look_around",
+}
+# Stand around what is fenced, and do nothing of their own.
+WRAPPERS = {
+    "transactions._Callbacks.pop",
+    "transactions._Running.__init__",
+    "transactions._Running.fail",
+    "transactions._Running.note_log",
+    "transactions._is_idle",
+}
+
+# Run when a trace starts, before anybody's code.
+AT_THE_START = {"bulk.install", "transactions.install"}
+
+FUNCTIONS = """
+bulk._concrete
+bulk._is_automatic
+bulk._is_inside_save
+bulk._model_of
+bulk._options
+bulk._rows
+bulk._who_called
+connections.listeners
+deeds.BypassRecord.__init__
+deeds.CallbackRecord.__init__
+recording.Here.__init__
+recording.Here.of
+recording.Span.__init__
+transactions._Stack.__init__
+transactions._Stack.index_of
+transactions._Stack.push
+transactions._Stack.undo
+transactions._first_span
+transactions._forget
+transactions._note_enter
+transactions._note_exit
+transactions._note_place
+transactions._note_release
+transactions._note_rollback
+transactions._note_savepoint
+transactions._note_savepoint_rollback
+transactions._stack_of
+"""
+
+sent = Signal()
+mailed = Signal()
+
+
+class Failed(Exception):
+    pass
+
+
+def play() -> list[Any]:
+    """Bulk operations and transactions of every kind; returns what they answered and left."""
+    answers: list[Any] = []
+
+    def run(sender: Any, **named: Any) -> None:
+        answers.append(sender)
+
+    def callback() -> None:
+        mailed.send("committed")
+
+    def failing() -> None:
+        raise Failed
+
+    def registering(sender: Any, **named: Any) -> None:
+        transaction.on_commit(callback)
+        transaction.on_commit(failing, robust=True)
+
+    @transaction.atomic
+    def block(text: str) -> None:
+        sent.send(text)
+        with contextlib.suppress(Failed), transaction.atomic():
+            sent.send("inner")
+            raise Failed
+        sid = connection.savepoint()
+        connection.savepoint_rollback(sid)
+        connection.savepoint_commit(sid)
+        if text == "fails":
+            raise Failed
+
+    def updating(sender: Any, instance: Any, **named: Any) -> None:
+        Tag.objects.filter(pk=instance.pk).update(name="u")
+
+    sent.connect(run)
+    post_save.connect(updating, sender=Tag)
+    mailed.connect(run)
+    sent.connect(registering)
+    post_save.connect(run)
+    try:
+        author = Author(name="a")
+        author.save()
+        Book.objects.bulk_create([Book(title="a"), Book(title="b")], ignore_conflicts=True)
+        answers.append(Book.objects.bulk_update(Book.objects.order_by("title"), ["title"]))
+        answers.append(Book.shelf.lend())
+        author.books.add(Book.objects.earliest("title"))  # type: ignore[attr-defined]  # reverse
+        Book.objects.earliest("title").tags.add(Tag.objects.create(name="t"))
+        Counted(title="c").save()
+        answers.append(Book.objects.filter(title="b")._raw_delete("default"))
+        for text in ("works", "fails"):
+            with contextlib.suppress(Failed):
+                block(text)
+        sent.send("outside")
+        with contextlib.suppress(Failed):
+            transaction.on_commit(failing)
+    finally:
+        sent.receivers = []
+        mailed.receivers = []
+        post_save.disconnect(run)
+        post_save.disconnect(updating, sender=Tag)
+    answers.append(sorted(Book.objects.values_list("title", "is_lent", "author__name")))
+    answers.append((connection.in_atomic_block, connection.run_on_commit, connection.savepoint_ids))
+    connection.savepoint_state = 0
+    empty_tables()
+    return answers
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(recording, "_reported", set())
+    logger = logging.getLogger("django.db.backends.base")
+    monkeypatch.setattr(logger, "propagate", False)  # What it logs here is the rule.
+    handler = logging.NullHandler()
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    recording.leave_places()
+
+
+def untraced() -> list[Any]:
+    uninstall()
+    return play()
+
+
+def run_traced(breaking: Any = None) -> tuple[list[Any], Any]:
+    with trace_signals() as trace, breaking or nullcontext():
+        answers = play()
+    return answers, trace
+
+
+def test_the_list_of_functions_is_complete() -> None:
+    known, found = functions(MODULES), set()
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event == "call" and is_ours(code.co_filename) and code in known:
+            found.add(known[code][0])
+
+    with trace_signals():
+        pass
+
+    def profiled() -> None:
+        sys.setprofile(note)
+        try:
+            with transaction.atomic(), trace_signals():
+                pass
+            run_traced()
+        finally:
+            sys.setprofile(None)
+
+    profiled()
+
+    ours = {name for name in found if name.startswith(OURS)}
+    assert ours - FENCES - WRAPPERS - AT_THE_START == set(FUNCTIONS.split())
+    assert (FENCES | WRAPPERS) - found == set()
+
+
+def test_nothing_fails_by_itself() -> None:
+    expected = untraced()
+    answers, trace = run_traced()
+
+    assert answers == expected
+    assert trace.faults == 0
+
+
+@pytest.mark.parametrize("name", FUNCTIONS.split())
+def test_a_function_of_ours_that_fails_disturbs_nobody(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = untraced()
+    by_name = dict(functions(MODULES).values())
+    with caplog.at_level(logging.ERROR, logger="signal_tracer"):
+        answers, trace = run_traced(broken(by_name[name]))
+
+    assert answers == expected
+    assert trace.faults > 0
+    records = [record for record in caplog.records if record.name == "signal_tracer"]
+    assert records
+    assert all("the traced code went on undisturbed" in record.getMessage() for record in records)
+    assert all(record.exc_info and record.exc_info[0] is Fault for record in records)
