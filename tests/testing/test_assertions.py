@@ -10,6 +10,7 @@ from unittest.mock import ANY
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group, User
+from django.db.models.signals import post_save
 from django.dispatch import Signal
 
 from signal_tracer import trace_signals
@@ -567,3 +568,51 @@ def test_it_reads_as_its_outline_and_lets_go_of_nothing_before_its_end(
     refunded.send(None)
     ordered.send(User)
     assert str(signals) == OUTLINE.replace("\nthe outline:\n", "").replace("\n  ", "\n").strip()
+
+
+# Why a receiver did not run
+
+
+@pytest.mark.django_db
+def test_a_bulk_operation_that_left_the_receiver_out_is_named(signals: SignalTrace) -> None:
+    post_save.connect(never, sender=Group)
+    try:
+        Group.objects.bulk_create([Group(name="potters"), Group(name="glaziers")])
+    finally:
+        post_save.disconnect(never, sender=Group)
+    bypassed = """
+bypassed:
+  test_assertions.never of django.db.models.signals.post_save: skipped by \
+auth.Group.bulk_create()  2 rows
+
+the outline:
+  no dispatches"""
+    assert (
+        failure(signals.assert_received, never)
+        == """\
+test_assertions.never was never called.
+
+asked for:
+  test_assertions.never  (once or more)
+
+called:
+  nothing
+"""
+        + bypassed
+    )
+    assert failure(signals.assert_sent, post_save, sender=Group).endswith(bypassed)
+
+
+def test_a_receiver_that_waits_for_a_sender_close_to_this_one_is_named(
+    signals: SignalTrace,
+) -> None:
+    refunded.connect(never, sender=User)
+    try:
+        refunded.send(User(pk=7))
+        said = failure(signals.assert_received, never)
+    finally:
+        refunded.disconnect(never, sender=User)
+    assert said.split("\n\n")[3] == (
+        "near misses:\n"
+        "  test_assertions.never of test_assertions.refunded: connected to class (auth.User)"
+    )
