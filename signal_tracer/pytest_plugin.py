@@ -36,7 +36,7 @@ MARKERS = (
 SECTION = "Signal trace"
 NOT_SEEN = "Signals not looked at"
 NOT_SEEN_TEXT = (
-    "%s dispatches were only counted, and exceptions that were swallowed there are not seen. "
+    "only counted: %s of its dispatches. Exceptions that were swallowed there are not seen. "
     "Raise SIGNAL_TRACER['MAX_DISPATCHES'] for the tests."
 )
 WORKER_OUTPUT = "signal_tracer_coverage"
@@ -87,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if wants_trace:
         config.pluginmanager.register(_Tracing(config), "signal_tracer_tracing")
-    if wants_coverage:
+    if wants_coverage and not config.option.collectonly:
         config.pluginmanager.register(
             _Coverage(config, reports or [("term", None)], fail_under), "signal_tracer_coverage"
         )
@@ -287,21 +287,28 @@ class _Coverage:
         self.reports = reports
         self.fail_under = fail_under
         self.measuring: Any = None
+        self.test_files: set[str] = set()
         self.results: list[SignalCoverage] = []
         self.merged: SignalCoverage | None = None
         self.written: list[str] = []
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.test_files.add(str(item.path))
+
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    def pytest_collection_finish(self) -> None:
         from signal_tracer.coverage.measuring import Measuring
 
         self.measuring = Measuring()
-        self.test_files = {str(item.path) for item in session.items}
         self.test_files |= {
             each.__file__
             for each in self.config.pluginmanager.get_plugins()
             if getattr(each, "__file__", None) and Path(each.__file__).name == "conftest.py"
         }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self.measuring.go_on()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -313,6 +320,8 @@ class _Coverage:
         if worker is not None:
             worker[WORKER_OUTPUT] = [each.to_dict() for each in self.results]
             return
+        if not self.results:
+            return  # The tests could not be collected.
         self.merged = merge(self.results)
         self._write_files(self.merged)
         if self._is_under(self.merged) and session.exitstatus == pytest.ExitCode.OK:

@@ -195,7 +195,8 @@ def test_the_example_sites_own_tests_leave_one_receiver_uncovered(tmp_path: Path
     file = tmp_path / "coverage.json"
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "tests/example_site"),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly"),
+            "tests/example_site/test_scenario_pages.py",
             f"--signal-coverage=json:{file}",
         ],
         cwd=ROOT,
