@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from django.dispatch import dispatcher
 
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import name_of_signal
-from signal_tracer.collecting.recording import DispatchRecord, Infos, ReceiverInfo
+from signal_tracer.collecting.recording import DispatchRecord, ReceiverInfo
 from signal_tracer.trace import Location, Value
 
 _DISPATCHER_FILE = dispatcher.__file__
+
+# Of the synchronous and of the asynchronous receivers.
+Both: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo]]"
 
 
 class Ran(NamedTuple):
@@ -37,7 +40,7 @@ class Counting:
         self.ran: set[Ran] = set()
         self.handed_over: set[Ran] = set()
 
-    def knows(self, infos: Infos) -> bool:
+    def knows(self, infos: Both) -> bool:
         return all(each.counted_by is self for both in infos for each in both)
 
     def note(self, signal: str, sender: str, info: ReceiverInfo) -> None:
@@ -97,7 +100,7 @@ def _counted(counted: CountedReceivers, receivers: Iterator[Any]) -> Iterator[An
 
 
 def count(
-    counting: Counting, signal: Any, sender: Any, found: Any, infos: Infos
+    counting: Counting, signal: Any, sender: Any, found: Any, infos: Both
 ) -> tuple[list[Any], list[Any]]:
     """The receivers in lists that note who runs; ``infos`` are in their order."""
     if counting.knows(infos):

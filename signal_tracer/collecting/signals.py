@@ -437,10 +437,10 @@ def _count_receivers(
 ) -> Any:
     kept = found if split is None else split.kept
     try:
-        infos = infos_of(signal, sender, *found, is_ordered=_order_is_djangos)
+        both = infos_of(signal, sender, *found, is_ordered=_order_is_djangos)[:2]
         if split is not None:
-            infos = split.keep(infos)
-        return counting.count(running, signal, sender, kept, infos)
+            both = split.keep(both)
+        return counting.count(running, signal, sender, kept, both)
     except Exception:
         recording.report_fault(current.get(), "to count the receivers that ran")
         return kept

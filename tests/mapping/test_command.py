@@ -192,13 +192,13 @@ def test_unheard_names_the_signals_that_nobody_listens_to() -> None:
     [
         (
             ("--signal", "post_svae"),
-            "--signal: nothing goes by 'post_svae'. Did you mean 'post_save'",
+            "nothing goes by 'post_svae'. Did you mean 'django.db.models.signals.post_save'",
         ),
         (
             ("--sender", "shop.Oder"),
             "--sender: nothing goes by 'shop.Oder'. Did you mean 'shop.Order'",
         ),
-        (("--receiver", "forget_rateing"), "Did you mean 'forget_rating'"),
+        (("--receiver", "forget_rateing"), "Did you mean 'shop.receivers.forget_rating'"),
         (("--app", "shopp"), "--app: nothing goes by 'shopp'. Did you mean 'shop'"),
         (("--app", "xyz"), "--app: nothing goes by 'xyz'. There is, for example: "),
     ],

@@ -18,7 +18,7 @@ from django.dispatch import Signal
 from shop.models import Order, Product
 from signal_tracer import trace_signals
 
-rung = Signal()
+chime = Signal()
 
 
 def first(**kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class Doorbell(Bell):
 @pytest.fixture(autouse=True)
 def nobody_hears_it() -> Iterator[None]:
     yield
-    rung.receivers = []
+    chime.receivers = []
     apps._pending_operations.clear()  # type: ignore[attr-defined]  # private
 
 
@@ -67,17 +67,17 @@ def refusal(signal: str, sender: str) -> str:
 
 
 def test_who_would_run_stands_in_calling_order_the_async_ones_last() -> None:
-    rung.connect(later)
-    rung.connect(first)
-    rung.connect(second, sender=Order)
-    rung.connect(third, sender=Product)
-    lines = explained("rung", "shop.Order")
+    chime.connect(later)
+    chime.connect(first)
+    chime.connect(second, sender=Order)
+    chime.connect(third, sender=Product)
+    lines = explained("chime", "shop.Order")
     with trace_signals() as trace:
-        rung.send(Order)
+        chime.send(Order)
     [dispatch] = trace.dispatches
 
     assert lines[:5] == [
-        "rung  sent by shop.Order",
+        "chime  sent by shop.Order",
         "",
         "3 receivers would run:",
         "  1  first  any sender",
@@ -106,9 +106,9 @@ def test_who_would_run_stands_in_calling_order_the_async_ones_last() -> None:
     ids=["parent", "child", "other", "none"],
 )
 def test_why_a_receiver_would_not_run(connected: Any, sent: str, why: str) -> None:
-    rung.connect(first, sender=connected)
+    chime.connect(first, sender=connected)
 
-    assert explained("rung", sent)[-2:] == ["  -  first", f"     {why}"]
+    assert explained("chime", sent)[-2:] == ["  -  first", f"     {why}"]
 
 
 def test_a_proxy_and_its_concrete_model_are_told_apart() -> None:
@@ -118,13 +118,13 @@ def test_a_proxy_and_its_concrete_model_are_told_apart() -> None:
             proxy = True
 
     try:
-        rung.connect(first, sender=Order)
-        rung.connect(second, sender=EagerOrder)
+        chime.connect(first, sender=Order)
+        chime.connect(second, sender=EagerOrder)
 
-        assert explained("rung", "shop.EagerOrder")[-1] == (
+        assert explained("chime", "shop.EagerOrder")[-1] == (
             "     it is connected to shop.Order, and the sender is a proxy of that"
         )
-        assert explained("rung", "shop.Order")[-1] == (
+        assert explained("chime", "shop.Order")[-1] == (
             "     it is connected to shop.EagerOrder, a proxy of the sender"
         )
     finally:
@@ -167,17 +167,17 @@ def test_an_abstract_sender_is_said_never_to_send() -> None:
     assert AbstractUser._meta.abstract
 
 
-class OwnSend(Signal):
+class SelfWilled(Signal):
     def send(self, sender: Any, **named: Any) -> list[Any]:
         return []
 
 
-own = OwnSend()
+self_willed = SelfWilled()
 
 
 def test_a_signal_with_a_send_of_its_own_is_said_to_decide_itself() -> None:
-    assert explained("own", "None")[1] == (
-        "  OwnSend has its own send and decides itself whom it calls; this is what Django's own "
+    assert explained("self_willed", "None")[1] == (
+        "  SelfWilled has its own send and decides itself whom it calls; this is what Django's own "
         "send() would do."
     )
 
@@ -195,9 +195,9 @@ def test_a_sender_goes_by_its_label_or_path_or_the_last_parts(name: str) -> None
 
 
 def test_an_instance_goes_by_what_the_map_calls_it() -> None:
-    rung.connect(first, sender=apps.get_app_config("shop"))
+    chime.connect(first, sender=apps.get_app_config("shop"))
 
-    assert explained("rung", "<shop.apps.ShopConfig>")[2:4] == [
+    assert explained("chime", "<shop.apps.ShopConfig>")[2:4] == [
         "1 receiver would run:",
         "  1  first  <shop.apps.ShopConfig>",
     ]
@@ -224,11 +224,11 @@ def test_a_typo_is_answered_with_what_was_meant(signal: str, sender: str, messag
 
 def test_a_name_that_several_go_by_is_refused() -> None:
     assert refusal("signals.nothing_like_it_at_all", "None").startswith("No signal goes by ")
-    rung.connect(first, sender=Group)
+    chime.connect(first, sender=Group)
 
     class Order:
         """Another one."""
 
-    rung.connect(first, sender=Order)
-    assert refusal("rung", "Order").startswith("More than one sender goes by 'Order': ")
+    chime.connect(first, sender=Order)
+    assert refusal("chime", "Order").startswith("More than one sender goes by 'Order': ")
     assert issubclass(Group, Model)

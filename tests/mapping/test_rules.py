@@ -23,13 +23,13 @@ from signal_tracer.mapping import read_map
 from signal_tracer.signal_map import Connection, MappedApp, MappedSignal, SignalMap
 from signal_tracer.trace import Location
 
-rung = Signal()
+struck = Signal()
 
 
 @pytest.fixture(autouse=True)
 def nobody_hears_it() -> Iterator[None]:
     yield
-    rung.receivers = []
+    struck.receivers = []
 
 
 def findings(slug: str, *, about: str = __name__) -> list[Finding]:
@@ -72,15 +72,15 @@ class Callable_:  # noqa: N801  # as a receiver
 
 def test_fragile_receiver(settings: Any) -> None:
     settings.DEBUG = True
-    rung.connect(make())
+    struck.connect(make())
     kept = make()
-    rung.connect(kept)
-    rung.connect(make(), weak=False)
+    struck.connect(kept)
+    struck.connect(make(), weak=False)
     [found] = findings("fragile-receiver")
 
     assert found.level == "error"
     assert found.message == (
-        f"{__name__}.make.<locals>.inner is connected to {__name__}.rung weakly, and nothing "
+        f"{__name__}.make.<locals>.inner is connected to {__name__}.struck weakly, and nothing "
         "keeps it alive but a cache that Django fills with DEBUG = True."
     )
     assert "weak=False" in found.advice
@@ -91,15 +91,15 @@ def test_fragile_receiver(settings: Any) -> None:
 def test_dead_receiver(settings: Any) -> None:
     settings.DEBUG = False
     owner = Callable_()
-    rung.connect(documented)
-    rung.connect(owner.method, sender=Order, dispatch_uid="bell")
+    struck.connect(documented)
+    struck.connect(owner.method, sender=Order, dispatch_uid="bell")
     assert messages("dead-receiver") == []
     del owner
     gc.collect()
 
     assert messages("dead-receiver") == [
         (
-            f"What was connected to {__name__}.rung for shop.Order (dispatch_uid bell) was "
+            f"What was connected to {__name__}.struck for shop.Order (dispatch_uid bell) was "
             f"collected as garbage: {__name__}.Callable_.method (of an object that is gone)."
         )
     ]
@@ -119,7 +119,7 @@ def test_never_called_for_an_abstract_model() -> None:
 
 
 def test_an_abstract_model_may_send_a_signal_of_ones_own() -> None:
-    rung.connect(documented, sender=AbstractUser)
+    struck.connect(documented, sender=AbstractUser)
 
     assert messages("never-called") == []
 
@@ -150,12 +150,12 @@ def test_never_called_for_a_model_and_m2m_changed() -> None:
 
 
 def test_duplicate_receiver_for_any_sender_and_for_one() -> None:
-    rung.connect(documented)
-    rung.connect(documented, sender=Order)
+    struck.connect(documented)
+    struck.connect(documented, sender=Order)
 
     assert messages("duplicate-receiver") == [
         (
-            f"{__name__}.documented is connected to {__name__}.rung twice, and runs twice for "
+            f"{__name__}.documented is connected to {__name__}.struck twice, and runs twice for "
             "shop.Order."
         )
     ]
@@ -168,26 +168,26 @@ def test_duplicate_receiver_imported_under_two_names(tmp_path: Path) -> None:
     twice: dict[str, Any] = {"__name__": "project.doubled"}
     for namespace in (once, twice):
         exec(compile(file.read_text(), file, "exec"), namespace)
-        rung.connect(namespace["hear"], sender=Order)
+        struck.connect(namespace["hear"], sender=Order)
 
     assert messages("duplicate-receiver") == [
         (
-            f"project.doubled.hear is connected to {__name__}.rung twice, and runs twice for "
+            f"project.doubled.hear is connected to {__name__}.struck twice, and runs twice for "
             "shop.Order."
         )
     ]
 
 
 def test_duplicate_receiver_under_two_uids() -> None:
-    rung.connect(documented, dispatch_uid="one")
-    rung.connect(documented, dispatch_uid="two")
+    struck.connect(documented, dispatch_uid="one")
+    struck.connect(documented, dispatch_uid="two")
 
     assert len(findings("duplicate-receiver")) == 1
 
 
 def test_one_receiver_for_two_senders_is_no_duplicate() -> None:
-    rung.connect(documented, sender=Order)
-    rung.connect(documented, sender=Product)
+    struck.connect(documented, sender=Order)
+    struck.connect(documented, sender=Product)
 
     assert messages("duplicate-receiver") == []
 
@@ -195,8 +195,8 @@ def test_one_receiver_for_two_senders_is_no_duplicate() -> None:
 def test_closures_of_one_factory_and_methods_of_two_objects_are_no_duplicates() -> None:
     closures, owners = [make(), make()], [Callable_(), Callable_()]
     for closure, owner in zip(closures, owners, strict=True):
-        rung.connect(closure)
-        rung.connect(owner.method)
+        struck.connect(closure)
+        struck.connect(owner.method)
 
     assert messages("duplicate-receiver") == []
 
@@ -211,19 +211,19 @@ def test_closures_of_one_factory_and_methods_of_two_objects_are_no_duplicates() 
     ids=["partial", "instance", "mock"],
 )
 def test_robust_crash(receiver: Any, what: str) -> None:
-    rung.connect(receiver, weak=False)
+    struck.connect(receiver, weak=False)
 
-    [found] = [each for each in over_signal_map(read_map()).shown if each.slug == "robust-crash"]
+    [found] = findings("robust-crash", about=f"{__name__}.struck")
     assert found.values["what"] == what
-    assert f"while {__name__}.rung is sent with send_robust()" in found.message
+    assert f"while {__name__}.struck is sent with send_robust()" in found.message
 
 
 def test_what_has_a_qualname_does_not_crash_send_robust() -> None:
     named = update_wrapper(partial(documented), documented)
     for receiver in (documented, Callable_, Callable_().method, named, print):
-        rung.connect(receiver, weak=False)
+        struck.connect(receiver, weak=False)
 
-    assert [e for e in over_signal_map(read_map()).shown if e.slug == "robust-crash"] == []
+    assert findings("robust-crash", about=f"{__name__}.struck") == []
 
 
 # Information
@@ -232,7 +232,7 @@ def test_what_has_a_qualname_does_not_crash_send_robust() -> None:
 def test_catch_all_receiver() -> None:
     pre_delete.connect(documented)
     pre_delete.connect(undocumented, sender=Order)
-    rung.connect(documented)
+    struck.connect(documented)
 
     assert messages("catch-all-receiver") == [
         f"{__name__}.documented is connected to django.db.models.signals.pre_delete for any sender."
@@ -249,18 +249,18 @@ def test_hot_signal() -> None:
 
 
 def test_unheard_signal() -> None:
-    assert messages("unheard-signal") == [f"{__name__}.rung has no receivers."]
+    assert messages("unheard-signal") == [f"{__name__}.struck has no receivers."]
 
-    rung.connect(documented)
+    struck.connect(documented)
     assert messages("unheard-signal") == []
 
 
 def test_undocumented_receiver() -> None:
-    rung.connect(documented)
-    rung.connect(undocumented)
+    struck.connect(documented)
+    struck.connect(undocumented)
 
     assert messages("undocumented-receiver") == [
-        f"{__name__}.undocumented, which hears {__name__}.rung, has no docstring."
+        f"{__name__}.undocumented, which hears {__name__}.struck, has no docstring."
     ]
 
 
@@ -457,7 +457,7 @@ def test_reading_source_runs_none_of_it(tmp_path: Path) -> None:
 
 
 def test_findings_can_be_ignored_by_slug_and_by_name() -> None:
-    rung.connect(undocumented)
+    struck.connect(undocumented)
 
     def shown(*ignored: str) -> int:
         found = over_signal_map(read_map(), ignored)
@@ -470,8 +470,8 @@ def test_findings_can_be_ignored_by_slug_and_by_name() -> None:
 
 
 def test_only_rules_of_the_level_asked_for_run() -> None:
-    rung.connect(partial(undocumented), weak=False)
-    rung.connect(undocumented)
+    struck.connect(partial(undocumented), weak=False)
+    struck.connect(undocumented)
 
     def levels(level: Any) -> set[str]:
         found = over_signal_map(read_map().select(apps=[__name__]), at_least=level).shown
