@@ -18,6 +18,7 @@ nox.options.sessions = [
     "types",
     "tests",
     "toolbars",
+    "toolbar_suite",
     "django_suite",
     "packages",
 ]
@@ -52,9 +53,35 @@ def tests(session: nox.Session, django: str) -> None:
 @nox.session
 @nox.parametrize("python,django,toolbar", TOOLBARS)
 def toolbars(session: nox.Session, django: str, toolbar: str) -> None:
-    """The whole suite with each major version of the debug toolbar."""
+    """The tests of the panel with each major version of the debug toolbar."""
     install(session, "test", f"django~={django}.0", f"django-debug-toolbar~={toolbar}.0")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/panel", "tests/browser", *session.posargs)
+
+
+@nox.session(python="3.13")
+def toolbar_suite(session: nox.Session) -> None:
+    """The toolbar's own tests, with our panel among its panels."""
+    session.install("--editable", ".", "django-debug-toolbar~=8.0", "django~=6.1.0", "pip")
+    session.install(
+        *("django-csp", "django-template-partials", "html5lib", "jinja2", "pygments", "selenium")
+    )
+    version = session.run(
+        *("python", "-c", "import debug_toolbar; print(debug_toolbar.VERSION)"), silent=True
+    ).strip()
+    sources = Path(session.cache_dir, f"django_debug_toolbar-{version}")
+    if not sources.exists():
+        session.run(
+            *("python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:all:"),
+            *(f"--dest={session.cache_dir}", f"django-debug-toolbar=={version}"),
+        )
+        with tarfile.open(f"{sources}.tar.gz") as archive:
+            archive.extractall(session.cache_dir, filter="data")
+    ours = Path("tests/toolbar_suite").resolve()
+    with session.chdir(sources):
+        session.run(
+            *("python", "-m", "django", "test", "tests", "--settings=with_our_panel"),
+            env={"PYTHONPATH": f".:{ours}", "DB_BACKEND": "sqlite3", "DB_NAME": ":memory:"},
+        )
 
 
 @nox.session
