@@ -22,12 +22,12 @@ def ignore(**named: object) -> None: ...
 
 def run(name: str) -> unittest.TestResult:
     result = unittest.TestResult()
-    case: unittest.TestCase = Doorbell(name)
+    case: unittest.TestCase = Ringing(name)
     case.run(result)
     return result
 
 
-class Doorbell(SignalTestMixin, unittest.TestCase):
+class Ringing(SignalTestMixin, unittest.TestCase):
     __test__ = False  # Run below, by unittest itself.
 
     def setUp(self) -> None:
@@ -45,7 +45,7 @@ class Doorbell(SignalTestMixin, unittest.TestCase):
         self.assert_connected(rung, answer)
         self.assert_nothing_swallowed()
         self.assert_max(dispatches=1, receiver_calls=2, queries=0)
-        assert signals.trace.name == f"{__name__}.Doorbell.test_all_assertions_hold"
+        assert signals.trace.name == f"{__name__}.Ringing.test_all_assertions_hold"
 
     def test_a_mute_until_the_end(self) -> None:
         self.mute(answer)
@@ -63,7 +63,7 @@ class Doorbell(SignalTestMixin, unittest.TestCase):
         self.assert_sent(rung)
 
 
-class AsyncDoorbell(SignalTestMixin, unittest.IsolatedAsyncioTestCase):
+class AsyncRinging(SignalTestMixin, unittest.IsolatedAsyncioTestCase):
     async def test_a_trace_and_a_mute(self) -> None:
         rung.connect(answer)
         self.addCleanup(rung.disconnect, answer)
