@@ -18,6 +18,7 @@ nox.options.sessions = [
     "types",
     "tests",
     "toolbars",
+    "toolbar_suite",
     "django_suite",
     "packages",
 ]
@@ -52,9 +53,35 @@ def tests(session: nox.Session, django: str) -> None:
 @nox.session
 @nox.parametrize("python,django,toolbar", TOOLBARS)
 def toolbars(session: nox.Session, django: str, toolbar: str) -> None:
-    """The whole suite with each major version of the debug toolbar."""
+    """The tests of the panel with each major version of the debug toolbar."""
     install(session, "test", f"django~={django}.0", f"django-debug-toolbar~={toolbar}.0")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/panel", "tests/browser", *session.posargs)
+
+
+@nox.session(python="3.13")
+def toolbar_suite(session: nox.Session) -> None:
+    """The toolbar's own tests, with our panel among its panels."""
+    session.install("--editable", ".", "django-debug-toolbar~=8.0", "django~=6.1.0", "pip")
+    session.install(
+        *("django-csp", "django-template-partials", "html5lib", "jinja2", "pygments", "selenium")
+    )
+    version = session.run(
+        *("python", "-c", "import debug_toolbar; print(debug_toolbar.VERSION)"), silent=True
+    ).strip()
+    sources = Path(session.cache_dir, f"django_debug_toolbar-{version}")
+    if not sources.exists():
+        session.run(
+            *("python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:all:"),
+            *(f"--dest={session.cache_dir}", f"django-debug-toolbar=={version}"),
+        )
+        with tarfile.open(f"{sources}.tar.gz") as archive:
+            archive.extractall(session.cache_dir, filter="data")
+    ours = Path("tests/toolbar_suite").resolve()
+    with session.chdir(sources):
+        session.run(
+            *("python", "-m", "django", "test", "tests", "--settings=with_our_panel"),
+            env={"PYTHONPATH": f".:{ours}", "DB_BACKEND": "sqlite3", "DB_NAME": ":memory:"},
+        )
 
 
 @nox.session
@@ -75,6 +102,43 @@ def django_suite(session: nox.Session, django: str) -> None:
             archive.extractall(session.cache_dir, filter="data")
     for option in ([], ["--all-threads"]):
         session.run("python", "tests/django_suite/run.py", str(sources / "tests"), *option)
+
+
+@nox.session(python=["3.11"])
+def suite_of_a_package(session: nox.Session) -> None:
+    """The tests of django-auditlog, which lives on signals: the same results with our options."""
+    name = "django_auditlog-3.4.1"
+    sources = Path(session.cache_dir, name)
+    session.install("--editable", ".", "django~=5.2.0", "pip", "pytest>=9", "pytest-django")
+    session.install("pytest-xdist", "freezegun", "psycopg2-binary", "python-dateutil")
+    if not sources.exists():
+        session.run(
+            *("python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:all:"),
+            *(f"--dest={session.cache_dir}", name.replace("_", "-").replace("-3", "==3")),
+        )
+        with tarfile.open(f"{sources}.tar.gz") as archive:
+            archive.extractall(session.cache_dir, filter="data")
+        # A link that became an empty file when the archive was made.
+        Path(sources, "auditlog_tests", "auditlog").unlink()
+    session.install("--no-deps", "--editable", str(sources))
+    session.chdir(sources / "auditlog_tests")
+    ours = ("--signal-trace=all", "--fail-on-swallowed", "--signal-coverage")
+    outcomes = set()
+    for options in (("-p", "no:signal_tracer"), ours, (*ours, "-n", "2")):
+        said = session.run(
+            *("python", "-m", "pytest", "-q", "--ds=test_settings", "-p", "no:cacheprovider"),
+            # Not this project's configuration, which lies above.
+            *("--config-file=/dev/null", "--rootdir=.", "-W", "ignore"),
+            *("--override-ini=python_files=tests.py test_*.py", "--ignore=test_postgresql.py"),
+            *options,
+            silent=True,
+        )
+        session.log(said.partition(" signal coverage ")[2].partition("- Signal trace")[0])
+        outcome = said.strip().rpartition("\n")[2].rpartition(" in ")[0]
+        session.log(f"{' '.join(options)}: {outcome}")
+        outcomes.add(outcome)
+    if len(outcomes) != 1:
+        session.error(f"the results differ: {outcomes}")
 
 
 @nox.session

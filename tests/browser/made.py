@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 
+import django
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -227,6 +228,11 @@ TRACES: dict[str, Callable[[], Trace]] = {
 
 
 def page(request: HttpRequest, name: str) -> HttpResponse:
+    if django.VERSION >= (6, 0):
+        from django.middleware.csp import get_nonce
+
+        # Django's policy names a nonce, and the toolbar writes it, once a page has made use of it.
+        str(get_nonce(request))
     return HttpResponse(
         '<!doctype html><html lang="en"><head><title>made</title>'
         '<link rel="icon" href="data:,"></head><body><h1>made</h1></body></html>'

@@ -143,7 +143,7 @@ async def test_without_the_script_all_but_the_filter_works(page: Page, address: 
 
     async def opens(link: Locator, text: str) -> None:
         await link.click()
-        await expect(window).to_contain_text(text)
+        await expect(window).to_contain_text(text, timeout=10_000)
         await window.locator(".djDebugClose").click()
         await expect(window).to_be_hidden()
 
@@ -163,7 +163,7 @@ async def test_without_the_script_all_but_the_filter_works(page: Page, address: 
 
     panel = await open_made(page, address, "thousand")
     await opens(panel.locator(".sigtr-timeline > tbody").last.get_by_title("Details"), "Sender")
-    await opens(panel.locator(".sigtr-more a"), "more rows")
+    await opens(panel.locator(".sigtr-more a"), "More rows")
     # The policy was in force, or this test shows nothing.
     policy = (await page.request.get(f"{address}/made/run/")).headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
