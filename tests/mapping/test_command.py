@@ -156,12 +156,15 @@ def receivers(*arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--signal", "rung"), ["hear", "hear_later"]),
+        (("--signal", f"{__name__}.rung"), ["hear", "hear_later"]),
         (("--signal", f"{__name__}.*"), ["hear", "hear_later"]),
         (("--signal", "rung", "--sender", "shop.Order"), ["hear_later"]),
         (("--signal", "rung", "--sender", "Order"), ["hear_later"]),
         (("--signal", "rung", "--sender", "any"), ["hear"]),
-        (("--receiver", "hear", "--receiver", "hear_later"), ["hear", "hear_later"]),
+        (
+            ("--receiver", f"{__name__}.hear", "--receiver", f"{__name__}.hear_later"),
+            ["hear", "hear_later"],
+        ),
         (("--app", "search"), ["forget_product", "index_product"]),
         (("--app", "search", "--signal", "post_save"), ["index_product"]),
         (("--app", "contenttypes", "--project-only"), []),
