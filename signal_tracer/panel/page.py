@@ -169,11 +169,7 @@ class Page:
                 (visible(f"{each.signal}.{each.method}"), each.count) for each in trace.unwatched
             ],
             "has_notes": bool(
-                counts.omitted
-                or counts.too_deep
-                or counts.faults
-                or trace.unwatched
-                or counts.excluded
+                counts.omitted or counts.too_deep or counts.faults or trace.unwatched
             ),
         }
 
