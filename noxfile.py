@@ -104,6 +104,43 @@ def django_suite(session: nox.Session, django: str) -> None:
         session.run("python", "tests/django_suite/run.py", str(sources / "tests"), *option)
 
 
+@nox.session(python=["3.11"])
+def suite_of_a_package(session: nox.Session) -> None:
+    """The tests of django-auditlog, which lives on signals: the same results with our options."""
+    name = "django_auditlog-3.4.1"
+    sources = Path(session.cache_dir, name)
+    session.install("--editable", ".", "django~=5.2.0", "pip", "pytest>=9", "pytest-django")
+    session.install("pytest-xdist", "freezegun", "psycopg2-binary", "python-dateutil")
+    if not sources.exists():
+        session.run(
+            *("python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:all:"),
+            *(f"--dest={session.cache_dir}", name.replace("_", "-").replace("-3", "==3")),
+        )
+        with tarfile.open(f"{sources}.tar.gz") as archive:
+            archive.extractall(session.cache_dir, filter="data")
+        # A link that became an empty file when the archive was made.
+        Path(sources, "auditlog_tests", "auditlog").unlink()
+    session.install("--no-deps", "--editable", str(sources))
+    session.chdir(sources / "auditlog_tests")
+    ours = ("--signal-trace=all", "--fail-on-swallowed", "--signal-coverage")
+    outcomes = set()
+    for options in (("-p", "no:signal_tracer"), ours, (*ours, "-n", "2")):
+        said = session.run(
+            *("python", "-m", "pytest", "-q", "--ds=test_settings", "-p", "no:cacheprovider"),
+            # Not this project's configuration, which lies above.
+            *("--config-file=/dev/null", "--rootdir=.", "-W", "ignore"),
+            *("--override-ini=python_files=tests.py test_*.py", "--ignore=test_postgresql.py"),
+            *options,
+            silent=True,
+        )
+        session.log(said.partition(" signal coverage ")[2].partition("- Signal trace")[0])
+        outcome = said.strip().rpartition("\n")[2].rpartition(" in ")[0]
+        session.log(f"{' '.join(options)}: {outcome}")
+        outcomes.add(outcome)
+    if len(outcomes) != 1:
+        session.error(f"the results differ: {outcomes}")
+
+
 @nox.session
 @nox.parametrize("python,django", [("3.11", "5.2"), ("3.12", "6.0"), ("3.13", "6.1")])
 def packages(session: nox.Session, django: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from signal_tracer.coverage.files import Report
     from signal_tracer.coverage.result import SignalCoverage
     from signal_tracer.testing import SignalTrace
     from signal_tracer.trace import Trace
@@ -36,11 +37,10 @@ MARKERS = (
 SECTION = "Signal trace"
 NOT_SEEN = "Signals not looked at"
 NOT_SEEN_TEXT = (
-    "%s dispatches were only counted, and exceptions that were swallowed there are not seen. "
+    "only counted: %s of its dispatches. Exceptions that were swallowed there are not seen. "
     "Raise SIGNAL_TRACER['MAX_DISPATCHES'] for the tests."
 )
 WORKER_OUTPUT = "signal_tracer_coverage"
-COVERAGE_KINDS = ("term", "json", "html")
 NO_DJANGO = "signal_tracer: Django is not installed, and so there are no signals to look at."
 
 
@@ -76,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    reports = [_coverage_report(each) for each in config.getoption("signal_coverage") or ()]
+    reports = _reports(config.getoption("signal_coverage") or [])
     fail_under = config.getoption("signal_coverage_fail_under")
     wants_trace = config.getoption("signal_trace") or config.getoption("fail_on_swallowed")
     wants_coverage = reports or fail_under is not None
@@ -87,20 +87,21 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if wants_trace:
         config.pluginmanager.register(_Tracing(config), "signal_tracer_tracing")
-    if wants_coverage:
+    if wants_coverage and not config.option.collectonly:
         config.pluginmanager.register(
-            _Coverage(config, reports or [("term", None)], fail_under), "signal_tracer_coverage"
+            _Coverage(config, reports or _reports(["term"]), fail_under), "signal_tracer_coverage"
         )
 
 
-def _coverage_report(given: str) -> tuple[str, str | None]:
-    kind, colon, file = given.partition(":")
-    if kind not in COVERAGE_KINDS or (kind == "term" and colon) or (colon and not file):
-        raise pytest.UsageError(
-            f"--signal-coverage={given!r} is none of term, json, html, json:FILE and html:FILE. "
-            "Before the path of a test write --signal-coverage=term."
-        )
-    return kind, file or None
+def _reports(given: list[str]) -> list[Report]:
+    if not given:
+        return []
+    from signal_tracer.coverage.files import parse
+
+    try:
+        return [parse(each) for each in given]
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 class _Note:
@@ -281,22 +282,25 @@ class _Coverage:
     """Measures signal coverage in this process, or collects what the workers of xdist measured."""
 
     def __init__(
-        self, config: pytest.Config, reports: list[tuple[str, str | None]], fail_under: float | None
+        self, config: pytest.Config, reports: list[Report], fail_under: float | None
     ) -> None:
         self.config = config
         self.reports = reports
         self.fail_under = fail_under
         self.measuring: Any = None
+        self.test_files: set[str] = set()
         self.results: list[SignalCoverage] = []
         self.merged: SignalCoverage | None = None
-        self.written: list[str] = []
+        self.written: list[Path] = []
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.test_files.add(str(item.path))
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    def pytest_collection_finish(self) -> None:
         from signal_tracer.coverage.measuring import Measuring
 
         self.measuring = Measuring()
-        self.test_files = {str(item.path) for item in session.items}
         self.test_files |= {
             each.__file__
             for each in self.config.pluginmanager.get_plugins()
@@ -304,7 +308,12 @@ class _Coverage:
         }
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self.measuring.go_on()
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        from signal_tracer.coverage.files import write
         from signal_tracer.coverage.result import merge
 
         if self.measuring is not None:
@@ -313,8 +322,10 @@ class _Coverage:
         if worker is not None:
             worker[WORKER_OUTPUT] = [each.to_dict() for each in self.results]
             return
+        if not self.results:
+            return  # The tests could not be collected.
         self.merged = merge(self.results)
-        self._write_files(self.merged)
+        self.written = write(self.merged, self.reports, self.config.invocation_params.dir)
         if self._is_under(self.merged) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -331,17 +342,6 @@ class _Coverage:
         else:
             self.results += map(SignalCoverage.from_dict, given)
 
-    def _write_files(self, coverage: SignalCoverage) -> None:
-        from signal_tracer.coverage.page import page
-
-        for kind, file in self.reports:
-            if kind != "term":
-                path = self.config.invocation_params.dir / (file or f"signal-coverage.{kind}")
-                text = page(coverage) if kind == "html" else coverage.to_json()
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text + "\n" * (kind == "json"), encoding="utf-8")
-                self.written.append(f"Written: {path}")
-
     def _is_under(self, coverage: SignalCoverage) -> bool:
         return self.fail_under is not None and coverage.percent < self.fail_under
 
@@ -351,9 +351,11 @@ class _Coverage:
         if self.merged is None:
             return
         terminalreporter.section("signal coverage")
-        shows_all = any(kind == "term" for kind, _ in self.reports)
-        for line in [*(lines if shows_all else summary)(self.merged), *self.written]:
+        shows_all = any(each.kind == "term" for each in self.reports)
+        for line in (lines if shows_all else summary)(self.merged):
             terminalreporter.write_line(line)
+        for path in self.written:
+            terminalreporter.write_line(f"Written: {path}")
         if self._is_under(self.merged):
             terminalreporter.write_line(
                 f"FAILED: {self.merged.percent:g}% is less than the {self.fail_under:g}% of "

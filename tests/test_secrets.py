@@ -360,11 +360,11 @@ def test_a_secret_is_kept_by_nothing_that_outlives_its_trace() -> None:
 
 def test_many_secrets_are_masked() -> None:
     with trace_signals() as trace:
-        for number in range(1500):
+        for number in range(900):
             paid.send(None, session_key=f"secret-{number:05}", text=f"it was secret-{number:05}.")
 
     assert "secret-0" not in trace.to_json()
-    assert len(trace.dispatches) == 1500
+    assert len(trace.dispatches) == 900
 
 
 def test_html_in_what_was_sent_arrives_escaped(settings: Any) -> None:

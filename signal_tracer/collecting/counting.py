@@ -7,11 +7,12 @@ left alone. Of those that a trace records as well, the trace's own records are r
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from django.dispatch import dispatcher
 
+from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import name_of_signal
 from signal_tracer.collecting.recording import DispatchRecord, ReceiverInfo
@@ -46,6 +47,9 @@ class Counting:
     def note(self, signal: str, sender: str, info: ReceiverInfo) -> None:
         info.counted_by = self
         self.ran.add(_key(signal, sender, info))
+
+    def note_handed_over(self, signal: str, sender: str, info: ReceiverInfo) -> None:
+        self.handed_over.add(_key(signal, sender, info))
 
 
 def _key(signal: str, sender: str, info: ReceiverInfo) -> Ran:
@@ -87,16 +91,24 @@ class CountedReceivers(list[Any]):
             return super().__iter__()
         if sys._getframe(1).f_code.co_filename == _DISPATCHER_FILE:
             return _counted(self, super().__iter__())
-        self.counting.handed_over.update(
-            _key(self.signal, self.sender, each) for each in self.infos
-        )
+        for info in self.infos:
+            _note(self, info, self.counting.note_handed_over)
         return super().__iter__()
 
 
 def _counted(counted: CountedReceivers, receivers: Iterator[Any]) -> Iterator[Any]:
     for receiver, info in zip(receivers, counted.infos, strict=True):
-        counted.counting.note(counted.signal, counted.sender, info)
+        _note(counted, info, counted.counting.note)
         yield receiver
+
+
+def _note(
+    counted: CountedReceivers, info: ReceiverInfo, note: Callable[[str, str, ReceiverInfo], None]
+) -> None:
+    try:
+        note(counted.signal, counted.sender, info)
+    except Exception:
+        recording.report_fault(recording.current.get(), "to count a receiver that ran")
 
 
 def count(

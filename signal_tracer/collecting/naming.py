@@ -254,10 +254,17 @@ def _note_binding(signal: Any, module_name: str, name: str) -> None:
     names.append((module_name, name))
 
 
-def signals_in_modules() -> list[Signal]:
-    """Every signal that a module, or a class of one, holds; looked for when modules have come."""
-    if _scanned_modules != _modules_now():
+def signals_in_modules(*, again: bool = False) -> list[Signal]:
+    """Every signal that a module, or a class of one, holds.
+
+    Looked for when modules have come, or ``again``: one may have been assigned since.
+    """
+    if again or _scanned_modules != _modules_now():
         _scan_modules()
+        for reference in _bound:
+            signal = reference()
+            if signal is not None and signal_name.known.get(id(signal), "").startswith("<"):
+                signal_name.forget(signal)
     return [signal for signal in (reference() for reference in _bound) if signal is not None]
 
 

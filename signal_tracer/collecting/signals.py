@@ -319,7 +319,7 @@ def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: 
     try:
         if type(record) is DispatchRecord:
             if counting.running is not None:
-                counting.note_calls(counting.running, record)
+                _count_calls(counting.running, record)
             if is_django:
                 _note_responses(record, responses, 0)
             else:
@@ -345,7 +345,7 @@ def _close_failed(record: Any, error: BaseException) -> None:
     try:
         if type(record) is DispatchRecord:
             if counting.running is not None:
-                counting.note_calls(counting.running, record)
+                _count_calls(counting.running, record)
             recording.close_failed_dispatch(record, error)
         elif type(record) is Unkept:
             recording.close_unkept(record, was_heard=True, signal=None, sender=None)
@@ -444,6 +444,13 @@ def _count_receivers(
     except Exception:
         recording.report_fault(current.get(), "to count the receivers that ran")
         return kept
+
+
+def _count_calls(running: counting.Counting, record: DispatchRecord) -> None:
+    try:
+        counting.note_calls(running, record)
+    except Exception:
+        recording.report_fault(record, "to count the receivers that ran")
 
 
 def _watch_list(

@@ -25,6 +25,10 @@ class Measuring:
         self._counting = counting.start()
         self._before = _connected()
 
+    def go_on(self) -> None:
+        """To be called before each test: the one before may have uninstalled what watches."""
+        signals.install()
+
     def end(self, test_files: Collection[str]) -> SignalCoverage:
         """What was found. Receivers in ``test_files`` are not the project's."""
         counting.stop()

@@ -31,7 +31,7 @@ def find_signals(*, thorough: bool) -> tuple[list[Signal], list[Waiting]]:
 
     ``thorough``: also those that no module holds, which takes a walk over every object.
     """
-    found = {id(signal): signal for signal in signals_in_modules()}
+    found = {id(signal): signal for signal in signals_in_modules(again=thorough)}
     if thorough:
         # By id, because hashing a class would run the __hash__ of its metaclass; and never
         # isinstance(), which reads __class__ and so sets up lazy objects.

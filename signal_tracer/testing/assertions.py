@@ -17,6 +17,11 @@ from signal_tracer.testing.lookup import find_receiver_name, find_sender, find_s
 from signal_tracer.testing.matching import ANYTHING, Wanted
 from signal_tracer.trace import Trace
 from signal_tracer.tracer import trace_signals
+from signal_tracer.wording import plural
+
+# unittest leaves the frames of such modules out of a traceback, as pytest does after a
+# __tracebackhide__, so that it ends in the test.
+__unittest = True
 
 
 class SignalTrace:
@@ -162,14 +167,14 @@ class SignalTrace:
         __tracebackhide__ = True
         trace = self.trace
         not_kept = trace.omitted + trace.too_deep
-        counted = {
-            "dispatches": (dispatches, sum(1 for _ in trace.walk()) + not_kept),
-            "receiver calls": (receiver_calls, len(trace.receiver_calls())),
-            "queries": (queries, trace.query_count()),
-        }
+        counted = (
+            (dispatches, sum(1 for _ in trace.walk()) + not_kept, "dispatch", "dispatches"),
+            (receiver_calls, len(trace.receiver_calls()), "receiver call", "receiver calls"),
+            (queries, trace.query_count(), "query", "queries"),
+        )
         over = [
-            f"{found:,} {what}, and at most {limit:,} were allowed"
-            for what, (limit, found) in counted.items()
+            f"{plural(found, one, many)} (at most {limit})"
+            for limit, found, one, many in counted
             if limit is not None and found > limit
         ]
         if over:

@@ -11,7 +11,8 @@ from signal_tracer.records import goes_by
 from signal_tracer.showing.outline import count
 from signal_tracer.testing.connected import Connected
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
-from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Trace
+from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Skipped, Trace
+from signal_tracer.wording import plural
 
 _MOST_LINES = 20
 _MOST_OUTLINE_LINES = 100
@@ -53,23 +54,16 @@ def _outline(trace: Trace) -> tuple[str, list[str]]:
 def outline_of(trace: Trace) -> str:
     """The outline below a line of counts; nothing for a trace in which nothing was sent."""
     found = count(trace)
-    unheard = sum(each.count for each in trace.unheard)
-    counted = {
-        "dispatches": found.dispatches,
-        "receiver calls": found.receiver_calls,
-        "swallowed": found.swallowed,
-        "unheard": unheard,
-        "not kept": trace.omitted + trace.too_deep,
-        "excluded": trace.excluded,
-    }
-    if not any(counted.values()):
-        return ""
-    return "\n".join(
-        [
-            " · ".join(f"{number:,} {what}" for what, number in counted.items() if number),
-            *_outline(trace)[1],
-        ]
+    counted = (
+        (found.dispatches, "dispatch", "dispatches"),
+        (found.receiver_calls, "receiver call", "receiver calls"),
+        (found.swallowed, "swallowed", "swallowed"),
+        (sum(each.count for each in trace.unheard), "unheard", "unheard"),
+        (trace.omitted + trace.too_deep, "not kept", "not kept"),
+        (trace.excluded, "excluded", "excluded"),
     )
+    parts = [plural(number, one, many) for number, one, many in counted if number]
+    return "\n".join([" · ".join(parts), *_outline(trace)[1]]) if parts else ""
 
 
 def _near_misses(trace: Trace, of_signal: Callable[[str], bool]) -> tuple[str, list[str]]:
@@ -81,6 +75,16 @@ def _near_misses(trace: Trace, of_signal: Callable[[str], bool]) -> tuple[str, l
         if of_signal(unheard.signal):
             found.update(_near_miss(each, unheard.signal) for each in unheard.near_misses)
     return "near misses", _cut([_counted(line, count) for line, count in found.items()])
+
+
+def _bypasses(trace: Trace, concerns: Callable[[Skipped], bool]) -> tuple[str, list[str]]:
+    found = Counter(
+        f"{skipped.receiver} of {skipped.signal}: skipped by {bypass}"
+        for bypass in trace.all_bypasses()
+        for skipped in bypass.skipped
+        if concerns(skipped)
+    )
+    return "bypassed", _cut([_counted(line, count) for line, count in found.items()])
 
 
 def _near_miss(miss: NearMiss, signal: str) -> str:
@@ -131,6 +135,7 @@ def not_sent_so(
         ("asked for", [f"{wanted}  ({_asked(times)})"]),
         instead,
         _near_misses(trace, wanted.is_signal),
+        _bypasses(trace, lambda skipped: wanted.is_signal(skipped.signal)),
         _outline(trace),
     )
 
@@ -162,6 +167,7 @@ def not_received_so(name: str, times: int | None, found: int, trace: Trace) -> s
         ("asked for", [f"{name}  ({_asked(times)})"]),
         ("called", [_counted(*each) for each in calls.items()] or ["nothing"]),
         ("near misses", _cut([_counted(*each) for each in misses.items()])),
+        _bypasses(trace, lambda skipped: goes_by(skipped.receiver, name)),
         _outline(trace),
     )
 
@@ -216,21 +222,29 @@ def _where(dispatch: Dispatch, call: ReceiverCall) -> Iterator[str]:
 
 
 def too_many(over: list[str], trace: Trace) -> str:
-    return _text(f"There were {'; '.join(over)}.", _outline(trace))
+    return _text(f"Too much happened: {', '.join(over)}.", _outline(trace))
 
 
 def not_kept(wanted: Wanted, left_out: int, trace: Trace) -> str:
     return _text(
-        f"{wanted.signal_name} was sent so often that {left_out:,} dispatches were only counted, "
-        "and nobody can say whether they are as asked for. Trace a shorter part of the test, or "
-        "raise SIGNAL_TRACER['MAX_DISPATCHES'].",
+        f"{wanted.signal_name} was sent so often that {_counted_only(left_out)}, and nobody can "
+        f"say whether they are as asked for. {_WHAT_TO_DO}",
         ("asked for", [str(wanted)]),
+        _outline(trace),
     )
 
 
 def incomplete(trace: Trace) -> str:
-    return (
-        f"{trace.omitted + trace.too_deep:,} dispatches were only counted, because there were too "
-        "many of them or they were nested too deep, and nobody can say which receivers ran. "
-        "Trace a shorter part of the test, or raise SIGNAL_TRACER['MAX_DISPATCHES']."
+    return _text(
+        f"There were too many dispatches, or they were nested too deep: "
+        f"{_counted_only(trace.omitted + trace.too_deep)}, and nobody can say which receivers "
+        f"ran. {_WHAT_TO_DO}",
+        _outline(trace),
     )
+
+
+def _counted_only(number: int) -> str:
+    return f"{plural(number, 'dispatch was', 'dispatches were')} only counted"
+
+
+_WHAT_TO_DO = "Trace a shorter part of the test, or raise SIGNAL_TRACER['MAX_DISPATCHES']."

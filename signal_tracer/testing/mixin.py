@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
+__unittest = True  # See assertions.
+
 
 class SignalTestMixin(_Base):
     """Mix it into a test case::

@@ -28,6 +28,7 @@ from signal_tracer.collecting import (
     capture,
     connecting,
     connections,
+    counting,
     deeds,
     entries,
     muting,
@@ -46,6 +47,7 @@ MODULES = (
     capture,
     connecting,
     connections,
+    counting,
     deeds,
     entries,
     muting,
@@ -61,6 +63,8 @@ MODULES = (
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
 WRAPPERS = {
+    "counting.CountedReceivers.__iter__",
+    "counting._counted",
     "receivers.Closing.__del__",
     "receivers.Closing.__init__",
     "receivers.WatchedAsyncReceivers.__iter__",
@@ -84,6 +88,9 @@ MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.le
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
+    "counting._note",
+    "signals._count_calls",
+    "signals._count_receivers",
     "connecting._begin_change",
     "connecting._keep_change",
     "connecting._note_connections",
@@ -427,11 +434,21 @@ def forget_names() -> None:
         each.clear()
 
 
+@contextmanager
+def counted() -> Iterator[None]:
+    counting.start()
+    try:
+        yield
+    finally:
+        counting.stop()
+
+
 def run_traced(breaking: Any = None) -> tuple[list[Any], Any]:
     forget_names()
     with (
         trace_signals(all_threads=True) as trace,
         SignalTrace() as inner,
+        counted(),
         breaking or nullcontext(),
     ):
         answers = play()
@@ -459,7 +476,7 @@ def functions_that_run_inside_dispatches() -> set[str]:
             threading.setprofile(None)  # type: ignore[arg-type]
 
     forget_names()
-    with trace_signals(all_threads=True), SignalTrace():
+    with trace_signals(all_threads=True), SignalTrace(), counted():
         profiled()
     return found
 
@@ -500,6 +517,12 @@ connections.behind
 connections.forget_connections
 connections.infos_of
 connections.name_of_connected
+counting.Counting.knows
+counting.Counting.note
+counting.Counting.note_handed_over
+counting._key
+counting.count
+counting.note_calls
 deeds.ChangeRecord.__init__
 entries.identity
 entries.name_of_uid

@@ -310,6 +310,21 @@ def test_signals_that_no_module_holds_are_found() -> None:
     assert all(name.startswith("<unnamed Signal ") for name in found.values())
 
 
+def test_a_signal_that_was_assigned_after_a_look_is_named_all_the_same() -> None:
+    late = Signal()
+    late.connect(function, dispatch_uid="late")
+
+    def names() -> list[str]:
+        return [signal.name for signal, each in read_map().walk() if each.dispatch_uid == "late"]
+
+    assert names()[0].startswith("<unnamed Signal ")
+    sys.modules[__name__].assigned_late = late  # type: ignore[attr-defined]  # not before
+    try:
+        assert names() == [f"{__name__}.assigned_late"]
+    finally:
+        del sys.modules[__name__].assigned_late  # type: ignore[attr-defined]  # as above
+
+
 def test_signals_hidden_from_the_collector_are_found_in_their_modules() -> None:
     held.connect(function)
     gc.freeze()

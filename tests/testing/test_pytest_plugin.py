@@ -307,7 +307,7 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
         "Signal trace call",
     ]
     assert block(text, "Signal trace call") == [
-        "1 dispatches · 2 receiver calls · 1 swallowed",
+        "1 dispatch · 2 receiver calls · 1 swallowed",
         "shop.signals.paid.send_robust  sender='till'",
         "  shop.receivers.send_receipt",
         "  shop.receivers.text_customer  SWALLOWED ConnectionError: the gateway is down",
@@ -353,7 +353,7 @@ def test_the_outlines_of_all_tests_are_shown_if_asked_for(
     project.tests(test_it=TRACED)
     result = project.run("--signal-trace=all", *processes)
     assert block(result.stdout.str(), "Signal trace call of test_it.py::test_passes") == [
-        "1 dispatches · 2 receiver calls",
+        "1 dispatch · 2 receiver calls",
         "shop.signals.paid.send  sender='till'",
         "  shop.receivers.send_receipt",
         "  shop.receivers.text_customer",
@@ -464,7 +464,7 @@ def test_what_was_not_looked_at_for_want_of_room_is_said(project: Project) -> No
     result.stdout.fnmatch_lines(
         [
             (
-                "*test_it.py::test_sends_much: 1 dispatches were only counted, and exceptions that "
+                "*test_it.py::test_sends_much: only counted: 1 of its dispatches. Exceptions that "
                 "were swallowed there are not seen. Raise SIGNAL_TRACER*'MAX_DISPATCHES'*"
             )
         ]
@@ -537,7 +537,7 @@ def test_without_settings_everything_works_that_needs_none(
     result.stdout.fnmatch_lines(
         [
             "*Signal trace call*",
-            "1 dispatches * 2 receiver calls * 1 swallowed",
+            "1 dispatch * 2 receiver calls * 1 swallowed",
             "*signal coverage*",
             "No receivers of the project were found.",
             "Django has no settings here: nothing is connected, and nothing was looked for.",

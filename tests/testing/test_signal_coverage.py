@@ -16,10 +16,10 @@ from django.dispatch import Signal
 from signal_tracer import trace_signals
 from signal_tracer.collecting import counting, signals
 from signal_tracer.collecting.counting import Counting
+from signal_tracer.coverage.files import Report, parse
 from signal_tracer.coverage.page import page
 from signal_tracer.coverage.result import CoveredReceiver, SignalCoverage, merge
 from signal_tracer.coverage.terminal import lines
-from signal_tracer.pytest_plugin import _coverage_report
 from signal_tracer.testing import mute
 
 if TYPE_CHECKING:
@@ -167,18 +167,18 @@ def test_a_kind_that_there_is_not_is_a_usage_error(project: Project) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("term", ("term", None)),
-        ("json", ("json", None)),
-        ("html:a/b.html", ("html", "a/b.html")),
+        ("term", Report("term")),
+        ("json", Report("json")),
+        ("html:a/b.html", Report("html", "a/b.html")),
         *((wrong, None) for wrong in ("term:file", "json:", "xml", "")),
     ],
 )
-def test_kinds_and_files(given: str, expected: tuple[str, str | None] | None) -> None:
+def test_kinds_and_files(given: str, expected: Report | None) -> None:
     if expected is None:
-        with pytest.raises(pytest.UsageError, match=f"--signal-coverage='{given}' is none of"):
-            _coverage_report(given)
+        with pytest.raises(ValueError, match=f"--signal-coverage='{given}' is none of"):
+            parse(given)
     else:
-        assert _coverage_report(given) == expected
+        assert parse(given) == expected
 
 
 def test_a_receiver_connected_during_the_run_is_found_at_its_end(project: Project) -> None:
@@ -195,7 +195,8 @@ def test_the_example_sites_own_tests_leave_one_receiver_uncovered(tmp_path: Path
     file = tmp_path / "coverage.json"
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "tests/example_site"),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly"),
+            "tests/example_site/test_scenario_pages.py",
             f"--signal-coverage=json:{file}",
         ],
         cwd=ROOT,
