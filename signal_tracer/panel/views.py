@@ -25,6 +25,7 @@ from signal_tracer.panel.connections import map_context
 from signal_tracer.panel.language import counted, gettext
 from signal_tracer.panel.lines import Line, select
 from signal_tracer.panel.page import Page, latest_page, page_of
+from signal_tracer.panel.runs import occurrences
 from signal_tracer.panel.words import MARKS, visible
 from signal_tracer.showing.export.perfetto import to_perfetto
 from signal_tracer.trace import Trace, TraceFormatError
@@ -152,7 +153,7 @@ def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]
     if start:
         if start >= line.row.count:
             raise MissingError(gettext("There is no such row. Reload the page and try again."))
-        inner = page.details.occurrences(line, start)
+        inner = occurrences(line, start, page.parts)
         return _heading(line), inner, {}
     return _heading(line), page.details.show(line), {}
 
