@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from signal_tracer.findings import Finding, Level
 from signal_tracer.panel.language import gettext, gettext_noop
 from signal_tracer.panel.places import Places
-from signal_tracer.panel.words import Tone, badge, visible
+from signal_tracer.panel.words import Tone, badge, isolated, visible
 
 LEVELS: dict[Level, tuple[Tone, str, str]] = {
     "error": ("trouble", "✖", gettext_noop("Error")),
@@ -43,7 +43,7 @@ class Advice:
 def advise(finding: Finding, places: Places, row: int | None) -> Advice:
     kind = finding.kind
     values = {
-        name: visible(given) if isinstance(given, str) else given
+        name: isolated(visible(given)) if isinstance(given, str) else given
         for name, given in finding.values.items()
     }
     tone, shape, word = LEVELS[finding.level]

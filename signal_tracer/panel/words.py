@@ -9,6 +9,7 @@ from typing import Literal
 from django.utils.formats import get_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language_bidi
 
 from signal_tracer.panel.language import counted, gettext, gettext_noop
 from signal_tracer.records import Value, show_value
@@ -86,9 +87,18 @@ def code(given: str) -> SafeString:
     return mark_safe(f"<bdi>{text(given)}</bdi>")
 
 
+def isolated(given: str) -> str:
+    """``given`` so that its parts keep their order in a text that runs from right to left."""
+    return (
+        f"\N{LEFT-TO-RIGHT ISOLATE}{given}\N{POP DIRECTIONAL ISOLATE}"
+        if get_language_bidi()
+        else given
+    )
+
+
 def duration(seconds: float) -> str:
     """``12.3 ms``, with the decimal sign of the page's language."""
-    return format_duration(seconds).replace(".", get_format("DECIMAL_SEPARATOR"))
+    return isolated(format_duration(seconds).replace(".", get_format("DECIMAL_SEPARATOR")))
 
 
 def mark(word: str) -> SafeString:

@@ -211,3 +211,5 @@ def test_a_right_to_left_language_turns_the_page_and_not_the_names(stored):
 
     assert '<div id="sigtr" class="sigtr" dir="rtl">' in html
     assert "<bdi><small>shop.receivers.</small>pack</bdi>" in html
+    assert "\u206631.0 ms\u2069" in html
+    assert "\u2066shop.receivers.pack\u2069" in html
