@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
@@ -47,6 +48,16 @@ def django_is_put_back() -> Iterator[None]:
             delattr(cls, name)
     changed = sorted(f"{cls.__name__}.{name}" for cls, name in left)
     assert not changed, f"this test left these changed: {changed}"
+
+
+@pytest.fixture(autouse=True)
+def the_toolbars_cursors_are_gone() -> Iterator[None]:
+    """After each test no cursor is the SQL panel's, which stays around those of a connection."""
+    yield
+    for connection in connections.all(initialized_only=True):
+        if "_djdt_cursor" in vars(connection):
+            for name in ("cursor", "chunked_cursor", "_djdt_cursor", "_djdt_chunked_cursor"):
+                vars(connection).pop(name, None)
 
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

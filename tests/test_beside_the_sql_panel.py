@@ -77,6 +77,7 @@ def a_site_with_the_toolbar(settings: Any) -> Iterator[None]:
     settings.DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
     for receiver in (write, read, quote):
         paid.connect(receiver)
+    MemoryStore.clear()
     yield
     for receiver in (write, read, quote):
         paid.disconnect(receiver)

@@ -125,7 +125,8 @@ def test_a_check_is_silenced_as_usual(settings: Any) -> None:
 
     with pytest.raises(SystemCheckError, match=r"signal_tracer\.E101"):
         call_command("check", tags=["signals"])
-    settings.SILENCED_SYSTEM_CHECKS = ["signal_tracer.E101"]
+    # E102: once Django's cache has let go of it, the fragile receiver of the example site is dead.
+    settings.SILENCED_SYSTEM_CHECKS = ["signal_tracer.E101", "signal_tracer.E102"]
     call_command("check", tags=["signals"])
 
 
