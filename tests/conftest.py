@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,6 +18,12 @@ from django.dispatch import Signal
 
 from signal_tracer import tracer
 from signal_tracer.collecting import recording
+
+# No time is a test's business, nor is a machine that is busy with something else.
+hypothesis.settings.register_profile(
+    "no time", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no time")
 
 CLASSES = (Signal, CursorWrapper, QuerySet, Atomic, BaseDatabaseWrapper)
 # pytest-django changes this itself, so that only tests that ask for a database have one.

@@ -179,8 +179,6 @@ def seen_outline(trace: Any) -> list[str]:
 # The guard around each test is a fixture of a function; it need not run for each example.
 many = settings(
     max_examples=150,
-    deadline=None,
-    # Nor is a machine that is busy with something else a fault of the trees.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
