@@ -18,12 +18,14 @@ from django.dispatch import Signal, dispatcher
 from signal_tracer.collecting import counting, muting, recording, witnessing
 from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.connections import forget_connections, infos_of
+from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.naming import (
     describe_receiver,
     find_sender_frame,
     name_of_signal,
     signal_name,
 )
+from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unkept
 from signal_tracer.collecting.patching import Patches
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
@@ -33,15 +35,8 @@ from signal_tracer.collecting.receivers import (
     WatchedReceivers,
     held,
     name_like,
-    pass_over,
 )
-from signal_tracer.collecting.recording import (
-    CallRecord,
-    DispatchRecord,
-    Root,
-    Unkept,
-    current,
-)
+from signal_tracer.collecting.recording import current
 from signal_tracer.trace import Method
 
 # Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
@@ -52,7 +47,7 @@ _object_eq: object = object.__eq__
 
 _METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
 
-recording.hide_file(__file__)
+hide_file(__file__)
 
 
 # The four send methods

@@ -19,14 +19,16 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import clock, recording, spans
 from signal_tracer.collecting.deeds import CallbackRecord
+from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.naming import describe_receiver
+from signal_tracer.collecting.nodes import CallRecord
 from signal_tracer.collecting.patching import Patches
-from signal_tracer.collecting.receivers import pass_over
-from signal_tracer.collecting.recording import CallRecord, Here, Span, current
+from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.spans import Here, Span
 
-recording.hide_file(__file__)
+hide_file(__file__)
 
 
 class _Stack:
@@ -59,11 +61,11 @@ class _Stack:
 
 def _is_idle() -> bool:
     """Nobody traces here, and no span is known that would have to be closed."""
-    return current.get() is None and not recording.everywhere and not recording.place.stacks
+    return current.get() is None and not recording.everywhere and not spans.place.stacks
 
 
 def _stack_of(connection: Any) -> _Stack | None:
-    stack: _Stack | None = recording.place.stacks.get(id(connection))
+    stack: _Stack | None = spans.place.stacks.get(id(connection))
     return stack if stack is not None and stack.connection() is connection else None
 
 
@@ -74,23 +76,23 @@ def _first_span(connection: Any) -> _Stack | None:
         if not block._from_testcase:
             stack = _Stack(connection)
             stack.push(None, depth)
-            recording.place.stacks[id(connection)] = stack
+            spans.place.stacks[id(connection)] = stack
             return stack
         depth += 1
     return None
 
 
 def _forget(connection: Any) -> None:
-    recording.place.stacks.pop(id(connection), None)
+    spans.place.stacks.pop(id(connection), None)
 
 
 def _note_place() -> None:
     """What the dispatches of this thread are to remember from now on."""
-    place = recording.place
-    spans = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
-    here = Here(spans) if spans else None
+    place = spans.place
+    innermost = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
+    here = Here(innermost) if innermost else None
     if place.callback is not None:
-        here = Here(spans, place.callback, place.node, here)
+        here = Here(innermost, place.callback, place.node, here)
     place.here = here
 
 
@@ -133,7 +135,7 @@ def _watch_exit(original: Any) -> Any:
         try:
             return original(self, *error)
         finally:
-            if recording.place.stacks:
+            if spans.place.stacks:
                 _follow(_note_exit, self)
 
     return pass_over(functools.wraps(original)(__exit__), "__exit__")
@@ -181,7 +183,7 @@ def _note_savepoint(connection: Any, sid: Any) -> None:
         return
     stack = _stack_of(connection) or _first_span(connection)
     if stack is None:
-        stack = recording.place.stacks[id(connection)] = _Stack(connection)
+        stack = spans.place.stacks[id(connection)] = _Stack(connection)
     stack.push(sid, len(connection.atomic_blocks))
 
 
@@ -192,7 +194,7 @@ def _watch_savepoint_end(original: Any) -> Any:
     def end(self: Any, sid: Any) -> Any:
         __traceback_hide__ = True
         answer = original(self, sid)
-        if recording.place.stacks:
+        if spans.place.stacks:
             _follow(note, self, sid)
         return answer
 
@@ -221,7 +223,7 @@ def _watch_rollback(original: Any) -> Any:
 
     def end(self: Any) -> Any:
         __traceback_hide__ = True
-        if not recording.place.stacks:
+        if not spans.place.stacks:
             return original(self)
         is_refused = original.__name__ == "rollback" and self.in_atomic_block
         try:
@@ -278,9 +280,7 @@ def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | Non
     """The record of a callback, kept by the receiver call that registers it."""
     try:
         described = describe_receiver(func)
-        record = CallbackRecord(
-            described.name, described.defined_at, connection.alias, recording.now()
-        )
+        record = CallbackRecord(described.name, described.defined_at, connection.alias, clock.now())
         if type(node) is CallRecord and callable(func):
             recorders = node.recorders.running()
             if [each for each in recorders if each.keep_other()]:
@@ -316,7 +316,7 @@ def _watch_run(original: Any) -> Any:
         entries = self.run_on_commit
         if not entries or type(entries) is not list or (_is_idle() and not _waiting):
             return original(self)
-        if not self.in_atomic_block and recording.place.stacks:
+        if not self.in_atomic_block and spans.place.stacks:
             _follow(_forget, self)  # The transaction is over; its block ends after the callbacks.
         running = _Running()
         self.run_on_commit = _Callbacks(entries)
@@ -378,7 +378,7 @@ class _Running:
         if record is None:
             return
         try:
-            place = recording.place
+            place = spans.place
             self.outer = place.callback, place.node, place.running
             place.callback, place.node, place.running = record.name, current.get(), self
             _note_place()
@@ -387,16 +387,12 @@ class _Running:
                 # Django catches what it raises, and logs it: nowhere else can that be seen.
                 _logger.addFilter(self.note_log)
             self.record = record
-            record.started = recording.now()
+            record.started = clock.now()
         except Exception:
             recording.report_fault(current.get(), "to see an on_commit() callback begin")
 
     def note_log(self, log: logging.LogRecord) -> bool:
-        if (
-            log.exc_info
-            and threading.get_ident() == self.thread
-            and recording.place.running is self
-        ):
+        if log.exc_info and threading.get_ident() == self.thread and spans.place.running is self:
             self.has_failed = True
         return True
 
@@ -408,11 +404,11 @@ class _Running:
         if record is None:
             return
         try:
-            record.stopped = recording.now()
+            record.stopped = clock.now()
             record.outcome = "raised" if self.has_failed else "ran"
             if self.is_robust:
                 _logger.removeFilter(self.note_log)
-            place = recording.place
+            place = spans.place
             place.callback, place.node, place.running = self.outer
             _note_place()
         except Exception:
@@ -446,5 +442,5 @@ def install() -> None:
 def uninstall() -> None:
     """Put back what is still ours; see ``Patches.restore``."""
     _patches.restore()
-    recording.leave_places()
+    spans.leave_places()
     _waiting.clear()

@@ -31,14 +31,19 @@ from signal_tracer.collecting import (
     counting,
     deeds,
     entries,
+    hiding,
+    infos,
     muting,
     naming,
     near_misses,
+    nodes,
     patching,
     queries,
     receivers,
+    recorder,
     recording,
     signals,
+    spans,
     witnessing,
 )
 from signal_tracer.testing import SignalTrace
@@ -50,14 +55,19 @@ MODULES = (
     counting,
     deeds,
     entries,
+    hiding,
+    infos,
     muting,
     naming,
     near_misses,
+    nodes,
     patching,
     queries,
     receivers,
+    recorder,
     recording,
     signals,
+    spans,
     witnessing,
 )
 
@@ -523,10 +533,16 @@ counting.Counting.note_handed_over
 counting._key
 counting.count
 counting.note_calls
+deeds.Activity.__init__
 deeds.ChangeRecord.__init__
 entries.identity
 entries.name_of_uid
 entries.read_entry
+hiding.hide_file
+hiding.is_hidden_file
+hiding.pass_over
+infos.MissInfo.__init__
+infos.ReceiverInfo.__init__
 muting.Chosen.is_it
 muting.Selection.mutes
 muting.Split.keep
@@ -566,6 +582,17 @@ near_misses._is_below
 near_misses._with_subclasses
 near_misses.family
 near_misses.reason_to_expect
+nodes.CallRecord.__init__
+nodes.CallRecord.add
+nodes.CallRecord.fail
+nodes.DispatchRecord.__init__
+nodes.DispatchRecord.link
+nodes.Failure.__init__
+nodes.Root.__init__
+nodes.Root.add
+nodes.Unkept.__init__
+nodes.Unkept.add
+nodes.capture_error
 patching.Patches._put
 patching.Patches.replace
 patching._Patch.__init__
@@ -573,40 +600,22 @@ patching._is_ours
 queries._is_write
 queries._statement_of
 receivers.WatchedReceivers.follow_changes
-receivers.pass_over
-recording.Activity.__init__
-recording.CallRecord.__init__
-recording.CallRecord.add
-recording.CallRecord.fail
-recording.Counter.__init__
-recording.DispatchRecord.__init__
-recording.DispatchRecord.link
-recording.Failure.__init__
-recording.MissInfo.__init__
-recording.ReceiverInfo.__init__
-recording.Recorder._counter_of
-recording.Recorder.count_unheard
-recording.Recorder.count_unwatched
-recording.Recorder.excludes
-recording.Recorder.keep
-recording.Recorder.keep_other
-recording.Recorder.leave_out
-recording.Recorders.at
-recording.Recorders.go_below
-recording.Recorders.running
-recording.Root.__init__
-recording.Root.add
-recording.Unkept.__init__
-recording.Unkept.add
-recording._Place.__init__
-recording.capture_error
+recorder.Counter.__init__
+recorder.Recorder._counter_of
+recorder.Recorder.count_unheard
+recorder.Recorder.count_unwatched
+recorder.Recorder.excludes
+recorder.Recorder.keep
+recorder.Recorder.keep_other
+recorder.Recorder.leave_out
+recorder.Recorders.at
+recorder.Recorders.go_below
+recorder.Recorders.running
 recording.close_dispatch
 recording.close_failed_dispatch
 recording.close_unkept
 recording.count_unheard
-recording.hide_file
 recording.innermost_call
-recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
 signals._note_own_loop
@@ -615,6 +624,7 @@ signals._note_unwatched
 signals._watch_list
 signals._watch_own_send
 signals._watch_sends
+spans._Place.__init__
 witnessing.Witness.see
 witnessing.see
 """

@@ -16,16 +16,16 @@ from observing import is_ours
 from test_faults import Fault, broken, functions
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import bulk, connections, deeds, recording, transactions
+from signal_tracer.collecting import bulk, connections, deeds, recording, spans, transactions
 from signal_tracer.tracer import uninstall
 
 pytestmark = pytest.mark.usefixtures("committed_books")
 
-MODULES = (bulk, connections, deeds, recording, transactions)
+MODULES = (bulk, connections, deeds, spans, transactions)
 # What stands here runs inside the user's code only; of the others test_faults tells.
 OURS = (
     *("bulk.", "transactions.", "connections.listeners"),
-    *("deeds.BypassRecord", "deeds.CallbackRecord", "recording.Here", "recording.Span"),
+    *("deeds.BypassRecord", "deeds.CallbackRecord", "spans.Here", "spans.Span"),
 )
 
 # Hold the `try` that the rest runs in.
@@ -63,9 +63,9 @@ bulk._who_called
 connections.listeners
 deeds.BypassRecord.__init__
 deeds.CallbackRecord.__init__
-recording.Here.__init__
-recording.Here.of
-recording.Span.__init__
+spans.Here.__init__
+spans.Here.of
+spans.Span.__init__
 transactions._Stack.__init__
 transactions._Stack.index_of
 transactions._Stack.push
@@ -164,7 +164,7 @@ def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
-    recording.leave_places()
+    spans.leave_places()
 
 
 def untraced() -> list[Any]:
