@@ -10,6 +10,7 @@ from typing import Any
 
 from signal_tracer.collecting import (
     bulk,
+    callbacks,
     exceptions,
     queries,
     recording,
@@ -29,7 +30,7 @@ from signal_tracer.trace import Request, Role, Trace
 __all__ = ["trace_signals", "uninstall"]
 
 # What watches Django, together from the first trace on.
-_WATCHING = (signals, queries, bulk, transactions)
+_WATCHING = (signals, queries, bulk, transactions, callbacks)
 
 
 class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress
