@@ -6,6 +6,7 @@ the next one. Each asynchronous receiver gets a thin callable around it, which o
 
 from __future__ import annotations
 
+import functools
 import operator
 import sys
 import types
@@ -18,7 +19,7 @@ from signal_tracer.collecting import clock, recording
 from signal_tracer.collecting.connections import behind
 from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.infos import ReceiverInfo
-from signal_tracer.collecting.nodes import CallRecord, DispatchRecord
+from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root
 from signal_tracer.collecting.recording import current
 
 DISPATCHER_FILE = dispatcher.__file__
@@ -239,3 +240,37 @@ def _fail(call: CallRecord, error: BaseException) -> None:
         call.fail(error)
     except Exception:
         recording.report_fault(call, "to record the exception of a receiver")
+
+
+def watch_log_robust_failure(original: Any) -> Any:
+    # Private, and the same in Django 5.2, 6.0 and 6.1:
+    # _log_robust_failure(receiver, err) is called where send_robust caught an exception.
+    def _log_robust_failure(self: Any, receiver: Any, err: Any) -> Any:
+        if type(receiver) is WatchedReceiver:
+            _swallow(receiver.call, err)
+            receiver = receiver.receiver
+        else:
+            _swallow_of_sync_receiver(err, sys._getframe(1))
+        return original(self, receiver, err)
+
+    return functools.wraps(original)(_log_robust_failure)
+
+
+def _swallow_of_sync_receiver(error: BaseException, frame: types.FrameType | None) -> None:
+    node = current.get()
+    while type(node) is Root:  # A trace that the receiver started and did not end.
+        node = node.outer
+    if type(node) is CallRecord and not node.stopped:
+        # A subclass's own loop may report an exception while a receiver of another signal runs.
+        while frame is not None and frame.f_code.co_name == "_log_robust_failure":
+            frame = frame.f_back
+        if frame is not None and frame.f_code.co_filename == DISPATCHER_FILE:
+            _swallow(node, error)
+
+
+def _swallow(call: CallRecord | None, error: BaseException) -> None:
+    if call is not None:
+        try:
+            call.fail(error, "swallowed")
+        except Exception:
+            recording.report_fault(call, "to record a swallowed exception")

@@ -30,9 +30,11 @@ from signal_tracer.collecting import (
     connections,
     counting,
     deeds,
+    dispatches,
     entries,
     hiding,
     infos,
+    live_receivers,
     muting,
     naming,
     near_misses,
@@ -54,9 +56,11 @@ MODULES = (
     connections,
     counting,
     deeds,
+    dispatches,
     entries,
     hiding,
     infos,
+    live_receivers,
     muting,
     naming,
     near_misses,
@@ -75,6 +79,8 @@ MODULES = (
 WRAPPERS = {
     "counting.CountedReceivers.__iter__",
     "counting._counted",
+    "dispatches._unwatch",
+    "dispatches.note_unheard_by_all",
     "receivers.Closing.__del__",
     "receivers.Closing.__init__",
     "receivers.WatchedAsyncReceivers.__iter__",
@@ -87,9 +93,7 @@ WRAPPERS = {
     "receivers.name_like",
     "signals.Site.__init__",
     "signals._asend",
-    "signals._note_unheard_by_all",
     "signals._send_within",
-    "signals._unwatch",
     "signals._watch_new_subclass",
 }
 # Called where a test begins or ends a mute.
@@ -98,27 +102,27 @@ MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.le
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
-    "counting._note",
-    "signals._count_calls",
-    "signals._count_receivers",
     "connecting._begin_change",
     "connecting._keep_change",
     "connecting._note_connections",
+    "counting._note",
+    "dispatches._bear_witness",
+    "dispatches._count_calls",
+    "dispatches.begin_dispatch",
+    "dispatches.end_dispatch",
+    "dispatches.end_failed_dispatch",
+    "dispatches.note_responses",
+    "dispatches.note_unheard",
+    "dispatches.note_unheard_everywhere",
+    "live_receivers._count_receivers",
+    "live_receivers._split_muted",
     "queries._note",
-    "signals._bear_witness",
-    "signals._split_muted",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
+    "receivers._swallow",
+    "receivers._swallow_of_sync_receiver",
     "recording.report_fault",
-    "signals._close",
-    "signals._close_failed",
-    "signals._note_responses",
-    "signals._note_unheard",
-    "signals._note_unheard_everywhere",
-    "signals._open",
     "signals._site_of",
-    "signals._swallow",
-    "signals._swallow_of_sync_receiver",
 }
 
 
@@ -535,6 +539,8 @@ counting.count
 counting.note_calls
 deeds.Activity.__init__
 deeds.ChangeRecord.__init__
+dispatches._note_own_loop
+dispatches._note_unwatched
 entries.identity
 entries.name_of_uid
 entries.read_entry
@@ -543,6 +549,8 @@ hiding.is_hidden_file
 hiding.pass_over
 infos.MissInfo.__init__
 infos.ReceiverInfo.__init__
+live_receivers._note_own_method
+live_receivers._watch_list
 muting.Chosen.is_it
 muting.Selection.mutes
 muting.Split.keep
@@ -618,10 +626,6 @@ recording.count_unheard
 recording.innermost_call
 recording.node_with_everywhere
 recording.open_dispatch
-signals._note_own_loop
-signals._note_own_method
-signals._note_unwatched
-signals._watch_list
 signals._watch_own_send
 signals._watch_sends
 spans._Place.__init__
