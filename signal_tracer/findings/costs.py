@@ -69,11 +69,13 @@ def queries_in_loops(walk: Walk) -> Iterator[Finding]:
     for same in grouped(counted, lambda each: (*_who(each[0]), each[1].alias, each[1].sql)):
         in_a_call = [each for each in same if each[2] >= LOOP_IN_A_CALL]
         total = sum(times for _, _, times in same)
+        if not (in_a_call or total >= LOOP_OVER_CALLS) or not _is_of_data(same[0][1]):
+            continue
         if in_a_call:
             call, query, times = max(in_a_call, key=lambda each: each[2])
             kind = WRITE_IN_LOOP if query.is_write else QUERY_IN_LOOP
             loops.append(_Loop(kind, call, query, times, len(in_a_call)))
-        elif total >= LOOP_OVER_CALLS:
+        else:
             call, query, _ = same[0]
             loops.append(_Loop(QUERY_IN_EVERY_CALL, call, query, total, len(same)))
     for alike in grouped(loops, lambda each: (*_who(each.call), each.kind.advice)):
@@ -110,12 +112,15 @@ def _repeated(call: ReceiverCall) -> Iterator[tuple[Query, int]]:
     first: dict[tuple[str, str], Query] = {}
     times: Counter[tuple[str, str]] = Counter()
     for query in call.queries:
-        if query.sql.lstrip("( \n").upper().startswith(_OF_DATA):
-            key = query.alias, query.sql
-            first.setdefault(key, query)
-            times[key] += 1
+        key = query.alias, query.sql
+        first.setdefault(key, query)
+        times[key] += 1
     for key, query in first.items():
         yield query, times[key]
+
+
+def _is_of_data(query: Query) -> bool:
+    return query.sql.lstrip("( \n").upper().startswith(_OF_DATA)
 
 
 def short_sql(sql: str) -> str:

@@ -22,7 +22,7 @@ from django.utils.html import format_html
 
 from signal_tracer.panel.language import counted, gettext, gettext_lazy
 from signal_tracer.panel.lines import seconds_in_receivers
-from signal_tracer.panel.page import Page, parts_of
+from signal_tracer.panel.page import page_of
 from signal_tracer.panel.words import visible
 from signal_tracer.showing.outline import count
 from signal_tracer.trace import Request, Trace, TraceFormatError
@@ -153,7 +153,7 @@ class SignalTracerPanel(Panel):
                 )
             )
         try:
-            page = Page(Trace.from_dict(data), parts_of(self.toolbar.request_id))
+            page = page_of(self.toolbar.request_id, Trace.from_dict(data))
             return render_to_string(self.template, page.context())
         except TraceFormatError as error:  # a store that outlives an upgrade
             return _sentence(visible(str(error)))

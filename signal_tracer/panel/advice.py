@@ -35,6 +35,10 @@ class Advice:
     count: int
     docs: str
 
+    @property
+    def is_for_information(self) -> bool:
+        return self.level == "info"
+
 
 def advise(finding: Finding, places: Places, row: int | None) -> Advice:
     kind = finding.kind

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from signal_tracer.panel.language import counted, gettext
 from signal_tracer.panel.lines import Line
 from signal_tracer.panel.places import Places
-from signal_tracer.panel.words import code, duration, joined, value, visible
+from signal_tracer.panel.reasons import reason
+from signal_tracer.panel.runs import occurrences
+from signal_tracer.panel.words import NOTHING, code, duration, joined, value, visible
 from signal_tracer.records import (
     Bypass,
     Dispatch,
@@ -25,11 +27,9 @@ from signal_tracer.records import (
     Value,
 )
 
-NOTHING = SafeString("")
 Fact = tuple[str, SafeString]
 
-# How many of a long list are laid out at once; the rest is one click further.
-OCCURRENCES = 100
+# So many different queries are laid out; the download has them all.
 MAX_QUERIES = 50
 
 
@@ -44,26 +44,26 @@ class Details:
         record = line.row.record
         match record:
             case Dispatch():
-                about, facts = _dispatch_about(record), self._dispatch(record)
+                facts = self._dispatch(record)
             case ReceiverCall():
-                about, facts = _call_about(record), self._call(record, line.dispatch)
+                facts = self._call(record, line.dispatch)
             case NearMiss():
-                about, facts = _miss_about(record), self._miss(record)
+                facts = self._miss(record)
             case Bypass():
-                about, facts = _bypass_about(record), self._bypass(record)
+                facts = self._bypass(record)
             case Skipped():
-                about = gettext("Skipped: a bulk operation sends no signal that it waits for.")
                 facts = self._skipped(record)
             case OnCommit():
-                about, facts = _callback_about(record), self._callback(record)
+                facts = self._callback(record)
             case str():
-                about, facts = _not_watched(), [(gettext("Receiver"), code(record))]
+                facts = [(gettext("Receiver"), code(record))]
+        about = reason(record)
         return joined(
             (
                 format_html("<p>{}</p>", about) if about else NOTHING,
                 self._occurrences_heading(line),
                 _table(facts),
-                self.occurrences(line, 0),
+                occurrences(line, 0, self.parts),
             )
         )
 
@@ -77,53 +77,6 @@ class Details:
                 "queries are of all together; what stands here is of the first."
             )
             % {"number": line.row.count},
-        )
-
-    def occurrences(self, line: Line, start: int) -> SafeString:
-        """Those records of a folded row from ``start`` on: when, how long, and what differs."""
-        row = line.row
-        if row.count == 1:
-            return NOTHING
-        here = row.records[start : start + OCCURRENCES]
-        records = row.records
-        differing = _differing(records)
-        body = joined(
-            format_html(
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                index,
-                duration(_start(record)),
-                duration(getattr(record, "duration", 0.0)),
-                record.query_count if isinstance(record, ReceiverCall) else "",
-                code(_what_differs(record, differing)),
-            )
-            for index, record in enumerate(here, start + 1)
-        )
-        left = row.count - start - len(here)
-        more = (
-            format_html(
-                '<p><a class="remoteCall" href="{}?row={}&amp;from={}">{}</a></p>',
-                self.parts,
-                line.number,
-                start + len(here),
-                counted("%(number)s more of them", "%(number)s more of them", left),
-            )
-            if left
-            else NOTHING
-        )
-        return format_html(
-            "<details{}><summary>{}</summary><table><thead><tr>"
-            "<th>{}</th><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>"
-            "<tbody>{}</tbody></table>{}</details>",
-            mark_safe(" open") if start else "",
-            gettext("Unfold: %(first)d to %(last)d of %(number)s")
-            % {"first": start + 1, "last": start + len(here), "number": row.count},
-            gettext("Number"),
-            gettext("Started after"),
-            gettext("Time"),
-            gettext("Queries"),
-            gettext("What differs"),
-            body,
-            more,
         )
 
     def _dispatch(self, dispatch: Dispatch) -> list[Fact]:
@@ -349,105 +302,3 @@ def _about_query(alias: str, is_write: bool, batch_size: int | None) -> SafeStri
         else counted("%(number)s parameter set", "%(number)s parameter sets", batch_size),
     ]
     return format_html("{}", " · ".join(part for part in parts if part))
-
-
-def _differing(records: Sequence[object]) -> list[str]:
-    """The keyword arguments whose values are not the same in all of ``records``."""
-    dispatches = [each for each in records if isinstance(each, Dispatch)]
-    names = dict.fromkeys(name for each in dispatches for name in each.kwargs)
-    return [name for name in names if len({_kwarg(each, name) for each in dispatches}) > 1]
-
-
-def _kwarg(dispatch: Dispatch, name: str) -> str:
-    return value(dispatch.kwargs[name]) if name in dispatch.kwargs else "–"
-
-
-def _what_differs(record: object, differing: Iterable[str]) -> str:
-    if isinstance(record, Dispatch):
-        return ", ".join(f"{name} = {_kwarg(record, name)}" for name in differing) or "–"
-    if isinstance(record, ReceiverCall) and record.outcome == "returned":
-        return gettext("response %(value)s") % {"value": value(record.response)}
-    if isinstance(record, Bypass) and record.rows is not None:
-        return counted("%(number)s row", "%(number)s rows", record.rows)
-    return "–"
-
-
-def _start(record: object) -> float:
-    if isinstance(record, OnCommit):
-        return record.registered_at
-    return float(getattr(record, "started_at", 0.0))
-
-
-def _not_watched() -> str:
-    return gettext(
-        "Not watched: this signal's class calls its receivers in code of its own. Which ones were "
-        "called is known from what the dispatch returned."
-    )
-
-
-def _dispatch_about(dispatch: Dispatch) -> str:
-    if dispatch.unwatched is not None:
-        return _not_watched()
-    if dispatch.rolled_back:
-        return gettext(
-            "Rolled back: what the database was told is undone, but whatever else the receivers "
-            "did (mail, cache, other services) is not. transaction.on_commit() waits for the end."
-        )
-    return ""
-
-
-def _call_about(call: ReceiverCall) -> str:
-    return {
-        "returned": "",
-        "swallowed": gettext(
-            "Swallowed: the dispatch caught the exception and went on. Whoever sent the signal "
-            "knows of it only by looking through what the dispatch returned."
-        ),
-        "raised": gettext(
-            "Raised: the exception ended the dispatch and went on to whoever sent the signal."
-        ),
-        "cancelled": gettext("Cancelled: the task was cancelled while this receiver ran."),
-        "running": gettext("Running: this receiver had not ended when the response was sent."),
-    }[call.outcome]
-
-
-def _miss_about(miss: NearMiss) -> str:
-    """Why the receiver was not called, and what to do if it should have been."""
-    if miss.reason == "not_run":
-        return gettext("Not run: an earlier receiver raised, and that ended the dispatch.")
-    if miss.reason == "muted":
-        return gettext("Muted: it would have been called, but was muted for the time being.")
-    reasons = {
-        "connected_to_parent": gettext("it is connected to a parent of the class that sent"),
-        "connected_to_child": gettext("it is connected to a child of the class that sent"),
-        "connected_to_proxy": gettext("it is connected to a proxy of the model that sent"),
-        "connected_to_concrete": gettext("it is connected to the model, and a proxy of it sent"),
-        "connected_to_class": gettext("it is connected to the class, and an instance sent"),
-        "connected_to_instance": gettext("it is connected to an instance, and the class sent"),
-        "connected_to_model": gettext(
-            "it is connected to a model, and m2m_changed is sent by the relation's 'through' model"
-        ),
-    }
-    return gettext(
-        "Near miss: the signal was sent and this receiver waits for it, but %(reason)s. Django "
-        "compares senders by identity: connect it to the very sender, or to none."
-    ) % {"reason": reasons[miss.reason]}
-
-
-def _bypass_about(bypass: Bypass) -> str:
-    return gettext(
-        "Bypass: a bulk operation changes rows without sending the signals of each. The receivers "
-        "below wait for those signals and did not run. If they matter here, save one by one, or "
-        "call what they do for all rows at once."
-    )
-
-
-def _callback_about(callback: OnCommit) -> str:
-    return {
-        "waiting": gettext("Waiting: its transaction had not ended when the trace did."),
-        "ran": gettext("It ran after its transaction was committed."),
-        "raised": gettext("It ran after its transaction was committed, and raised."),
-        "discarded": gettext(
-            "Discarded: its transaction was rolled back, so it will never be called."
-        ),
-    }[callback.outcome]

@@ -34,6 +34,25 @@ def parts_of(request_id: str) -> str:
     return reverse("djdt:signal_tracer_part", args=[request_id])
 
 
+# The page looked at last, by the id of its request: whoever looks at it goes on to its parts, and
+# to read a full trace again takes longer than to open a row should.
+_latest: dict[str, Page] = {}
+
+
+def page_of(request_id: str, trace: Trace) -> Page:
+    """The page of a request's trace, which is kept until another one is looked at."""
+    page = Page(trace, parts_of(request_id))
+    _latest.clear()
+    _latest[request_id] = page
+    return page
+
+
+def latest_page(request_id: str) -> Page | None:
+    """The page of a request, if it was looked at last and would look the same now."""
+    page = _latest.get(request_id)
+    return page if page and page.places == Places(read_config().editor) else None
+
+
 class Page:
     """What the panel and its views show of one trace.
 
@@ -169,11 +188,7 @@ class Page:
                 (visible(f"{each.signal}.{each.method}"), each.count) for each in trace.unwatched
             ],
             "has_notes": bool(
-                counts.omitted
-                or counts.too_deep
-                or counts.faults
-                or trace.unwatched
-                or counts.excluded
+                counts.omitted or counts.too_deep or counts.faults or trace.unwatched
             ),
         }
 

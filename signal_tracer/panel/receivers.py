@@ -85,7 +85,7 @@ def table(
         _heading(parts, "name", gettext("Receiver")),
         joined(
             format_html(
-                '<th aria-sort="{}">{}</th>',
+                '<th class="sigtr-number" aria-sort="{}">{}</th>',
                 "descending" if each is column else "none",
                 _heading(parts, each.slug, gettext(each.title)),
             )

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from debug_toolbar.decorators import render_with_toolbar_language, require_show_toolbar
+from debug_toolbar.store import get_store
 from debug_toolbar.toolbar import DebugToolbar
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -23,7 +24,8 @@ from django.views.decorators.http import require_safe
 from signal_tracer.panel.connections import map_context
 from signal_tracer.panel.language import counted, gettext
 from signal_tracer.panel.lines import Line, select
-from signal_tracer.panel.page import Page, parts_of
+from signal_tracer.panel.page import Page, latest_page, page_of
+from signal_tracer.panel.runs import occurrences
 from signal_tracer.panel.words import MARKS, visible
 from signal_tracer.showing.export.perfetto import to_perfetto
 from signal_tracer.trace import Trace, TraceFormatError
@@ -54,6 +56,12 @@ def stored_trace(request_id: str) -> Trace:
         raise MissingError(visible(str(error))) from error
 
 
+def stored_page(request_id: str) -> Page:
+    """The page of a request that the toolbar still has."""
+    kept = latest_page(request_id) if get_store().exists(request_id) else None
+    return kept or page_of(request_id, stored_trace(request_id))
+
+
 @login_not_required
 @require_safe
 @require_show_toolbar
@@ -62,7 +70,7 @@ def part(request: HttpRequest, request_id: str) -> JsonResponse:
     """A part of a trace as JSON: ``content`` fills the toolbar's window, ``inner`` a place in the
     panel itself."""
     try:
-        page = Page(stored_trace(request_id), parts_of(request_id))
+        page = stored_page(request_id)
         title, inner, extra = _part(page, request)
     except MissingError as error:
         title, inner, extra = _missing(str(error))
@@ -145,7 +153,7 @@ def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]
     if start:
         if start >= line.row.count:
             raise MissingError(gettext("There is no such row. Reload the page and try again."))
-        inner = page.details.occurrences(line, start)
+        inner = occurrences(line, start, page.parts)
         return _heading(line), inner, {}
     return _heading(line), page.details.show(line), {}
 

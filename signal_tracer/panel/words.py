@@ -14,6 +14,7 @@ from signal_tracer.panel.language import counted, gettext, gettext_noop
 from signal_tracer.records import Value, show_value
 from signal_tracer.wording import format_duration
 
+NOTHING = SafeString("")
 # Nobody reads on, and a browser would lay all of it out. The download has the whole.
 MAX_CHARACTERS = 4_000
 

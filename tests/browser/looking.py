@@ -3,12 +3,12 @@
 from playwright.async_api import Locator, Page
 
 
-async def open_made(page: Page, address: str, name: str) -> Locator:
-    """The panel of one of the pages of made.py, opened."""
+async def open_made(page: Page, address: str, name: str, *, scripted: bool = True) -> Locator:
+    """The panel of one of the pages of made.py, opened, and its script loaded if it may."""
     await page.goto(f"{address}/made/{name}/")
     await page.locator("#djDebug a.SignalTracerPanel").click()
     panel = page.locator("#sigtr")
-    await panel.wait_for()
+    await panel.locator(".sigtr-controls").wait_for(state="visible" if scripted else "attached")
     return panel
 
 

@@ -138,7 +138,7 @@ async def test_all_of_it_works(page: Page, address: str) -> None:
 @pytest.mark.parametrize("foreseen", [SCRIPT])  # the toolbar gives no nonce to a panel's script
 @ways(WITHOUT_THE_SCRIPT)
 async def test_without_the_script_all_but_the_filter_works(page: Page, address: str) -> None:
-    panel = await open_made(page, address, "troubled")
+    panel = await open_made(page, address, "troubled", scripted=False)
     window = page.locator("#djDebugWindow")
 
     async def opens(link: Locator, text: str) -> None:
@@ -161,7 +161,7 @@ async def test_without_the_script_all_but_the_filter_works(page: Page, address: 
         await panel.get_by_role("link", name="Trace as JSON").click()
     assert (await download.value).suggested_filename == "signal-trace-get-made.json"
 
-    panel = await open_made(page, address, "thousand")
+    panel = await open_made(page, address, "thousand", scripted=False)
     await opens(panel.locator(".sigtr-timeline > tbody").last.get_by_title("Details"), "Sender")
     await opens(panel.locator(".sigtr-more a"), "More rows")
     # The policy was in force, or this test shows nothing.

@@ -183,6 +183,7 @@ async def test_the_signal_map_opens_in_place_with_who_ran(page, address):
     await page.locator("main form button").first.click()
     await page.locator("#djDebug a.SignalTracerPanel").click()
     panel = page.locator("#sigtr")
+    await panel.locator(".sigtr-controls").wait_for()
 
     await panel.get_by_role("link", name="Show who is connected to what").click()
     ran = panel.locator(".sigtr-map tr.djdt-highlighted")

@@ -162,4 +162,14 @@ async def test_an_async_page_is_traced_under_asgi(page, asgi_address):
 
 
 async def test_a_sync_page_is_traced_under_asgi(page, asgi_address):
-    await assert_whole(await open_panel(page, asgi_address))
+    panel = await open_panel(page, asgi_address)
+
+    await assert_whole(panel)
+    await panel.locator(".sigtr-controls").wait_for()
+    await panel.get_by_role("link", name="1 swallowed").click()
+    await expect(panel.locator(".sigtr-timeline > tbody:visible").last).to_contain_text("SWALLOWED")
+    await panel.get_by_role("link", name="Show who is connected to what").click()
+    await expect(panel.locator(".sigtr-map tr.djdt-highlighted").first).to_contain_text("ran")
+    async with page.expect_download() as download:
+        await panel.get_by_role("link", name="Trace for Perfetto").click()
+    assert (await download.value).suggested_filename == "signal-trace-post-checkout-perfetto.json"

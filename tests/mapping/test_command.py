@@ -17,6 +17,9 @@ from django.core.management import CommandError, call_command
 from django.dispatch import Signal
 
 from shop.models import Order, Product
+from signal_tracer.mapping import read_map
+from signal_tracer.showing.map_graph import dot, mermaid
+from signal_tracer.showing.map_text import markdown, tree
 from signal_tracer.signal_map import SignalMap
 
 SITE = Path(__file__).parents[2] / "example_site"
@@ -153,12 +156,15 @@ def receivers(*arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--signal", "rung"), ["hear", "hear_later"]),
+        (("--signal", f"{__name__}.rung"), ["hear", "hear_later"]),
         (("--signal", f"{__name__}.*"), ["hear", "hear_later"]),
         (("--signal", "rung", "--sender", "shop.Order"), ["hear_later"]),
         (("--signal", "rung", "--sender", "Order"), ["hear_later"]),
         (("--signal", "rung", "--sender", "any"), ["hear"]),
-        (("--receiver", "hear", "--receiver", "hear_later"), ["hear", "hear_later"]),
+        (
+            (*MINE, "--receiver", "hear", "--receiver", "hear_later"),
+            ["hear", "hear_later"],
+        ),
         (("--app", "search"), ["forget_product", "index_product"]),
         (("--app", "search", "--signal", "post_save"), ["index_product"]),
         (("--app", "contenttypes", "--project-only"), []),
@@ -235,6 +241,39 @@ def test_a_stream_that_knows_no_unicode_gets_none(tmp_path: Path) -> None:
 
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize(
+    ("form", "render"), [("markdown", markdown), ("mermaid", mermaid), ("dot", dot), ("tree", tree)]
+)
+def test_each_format_is_printed_as_its_renderer_gives_it(form: str, render: Any) -> None:
+    found = read_map().select(signals=MINE[1:])
+
+    assert signal_map(*MINE, "--format", form).rstrip() == render(found).rstrip()
+
+
+def test_a_large_flowchart_is_printed_with_a_warning() -> None:
+    many = [partial(hear) for _ in range(501)]
+    for number, receiver in enumerate(many):
+        rung.connect(receiver, dispatch_uid=number)
+    out, err = io.StringIO(), io.StringIO()
+    call_command("signal_map", *MINE, format="mermaid", stdout=out, stderr=err)
+
+    assert out.getvalue().startswith("flowchart LR\n")
+    assert err.getvalue().startswith("This flowchart has 503 edges and ")
+
+
+def test_a_name_longer_than_the_line_is_broken_below_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+
+    assert signal_map("--receiver", "forget_product").splitlines()[5:9] == [
+        "     3  search.receivers.forge",
+        "        t_product  from",
+        "        shop.Product",
+        "        example_site/search/re",
+    ]
 
 
 # Findings
@@ -334,6 +373,33 @@ def test_a_signal_that_is_no_more_is_told(kept: str) -> None:
             "(dispatch_uid later)"
         ),
     ]
+
+
+def test_a_receiver_that_has_become_sync_is_told(kept: str) -> None:
+    text = Path(kept).read_text()
+    Path(kept).write_text(text.replace('"is_async": false', '"is_async": true'))
+
+    assert drift(kept) == [
+        f"changed: {__name__}.rung calls {__name__}.hear for any sender: it is now sync"
+    ]
+
+
+def test_signals_without_receivers_and_without_names_are_kept_too(tmp_path: Path) -> None:
+    file = tmp_path / "kept.json"
+    unnamed = Signal()
+    unnamed.connect(hear, dispatch_uid="unnamed")
+    signal_map("--write", str(file))
+    unnamed.receivers.clear()
+    kept = json.loads(file.read_text())["signals"]
+
+    assert kept["django.db.models.signals.class_prepared"] == []
+    assert [
+        connection["dispatch_uid"]
+        for name, connections in kept.items()
+        if name.startswith("<unnamed signal ")
+        for connection in connections
+    ].count("unnamed") == 1
+    assert list(kept) == sorted(kept)
 
 
 def test_a_kept_map_has_a_line_a_connection_and_no_place(kept: str) -> None:

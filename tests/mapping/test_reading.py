@@ -196,6 +196,17 @@ def test_a_dead_receiver_says_dead(signal: Signal, map_of: MapOf, settings: Any)
     assert "DEAD" in str(method_of)
 
 
+def test_an_entry_of_an_unknown_shape_is_there_and_unknown(signal: Signal, map_of: MapOf) -> None:
+    signal.receivers.append("no tuple")
+    signal.receivers.append((1, 2, 3, 4, 5, 6))
+    found = map_of(signal).connections
+
+    assert [(each.receiver, each.kind, each.is_weak) for each in found] == [
+        ("an unknown receiver", "unknown", None),
+        ("an unknown receiver", "unknown", None),
+    ]
+
+
 def test_connections_stand_in_calling_order(signal: Signal, map_of: MapOf) -> None:
     for receiver in (closure, function, nameless):
         signal.connect(receiver)

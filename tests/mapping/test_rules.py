@@ -6,6 +6,7 @@ import gc
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,29 @@ def test_never_called_for_a_model_and_m2m_changed() -> None:
     assert found.values["sender"] == "auth.User"
     assert "m2m_changed is sent by the table between two models" in found.message
     assert "through" in found.advice
+
+
+def test_never_called_for_a_model_that_was_swapped_out(settings: Any) -> None:
+    post_save.connect(documented, sender=User)
+    assert messages("never-called") == []
+    found = read_map()
+    swapped = replace(
+        next(each for _, each in found.walk() if each.receiver == f"{__name__}.documented"),
+        sender_kind="swapped",
+    )
+    mapped = MappedSignal("django.db.models.signals.post_save", connections=(swapped,))
+    [finding] = over_signal_map(SignalMap((mapped,)), at_least="error").shown
+
+    assert finding.message.endswith("never sends it: another model was put in its place.")
+
+
+def test_never_called_for_a_sender_that_is_gone() -> None:
+    gone: Any = Connection("a.b", "function", 1, sender="a sender that is gone", sender_kind="gone")
+    [finding] = over_signal_map(
+        SignalMap((MappedSignal("a.signal", connections=(gone,)),)), at_least="error"
+    ).shown
+
+    assert finding.message.endswith("the sender itself was collected as garbage.")
 
 
 # Warnings

@@ -28,9 +28,10 @@ def findings(html):
     """The findings as text, one each."""
     if 'id="sigtr_findings"' not in html:
         return []
-    table = html[html.index('id="sigtr_findings"') :]
-    table = table[table.index("<tbody>") : table.index("</table>")]
-    return [said(row) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)]
+    section = html[html.index('id="sigtr_findings"') :]
+    tables = re.findall(r'<table class="sigtr-findings">.*?</table>', section, re.DOTALL)
+    bodies = [table[table.index("<tbody>") :] for table in tables]
+    return [said(row) for body in bodies for row in re.findall(r"<tr>.*?</tr>", body, re.DOTALL)]
 
 
 def test_findings_stand_first_the_worst_above_with_advice_place_and_row(stored):

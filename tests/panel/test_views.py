@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
+from debug_toolbar.store import MemoryStore
 from debug_toolbar.toolbar import DebugToolbar
 from django.test import Client
 from django.utils import translation
 from pages import CHECKOUT, paid, said, trace_of
 
-from signal_tracer.panel import details as details_module
-from signal_tracer.panel import timeline, views
+from signal_tracer.panel import runs, timeline, views
 from signal_tracer.trace import Bypass, Dispatch, ReceiverCall, Skipped, Trace, Unheard
 
 
@@ -60,7 +60,7 @@ def test_rows_that_were_too_many_for_the_panel_come_in_steps_until_none_is_left(
 
 
 def test_a_long_run_of_equal_dispatches_unfolds_in_steps(ask, monkeypatch):
-    monkeypatch.setattr(details_module, "OCCURRENCES", 2)
+    monkeypatch.setattr(runs, "OCCURRENCES", 2)
     get = ask(trace_of(*(Dispatch("a.b", kwargs={"n": number}) for number in range(5))))
 
     first = get("?row=0").json()["inner"]
@@ -141,8 +141,19 @@ def test_a_part_that_fails_says_where_to_read_why(ask, monkeypatch, caplog):
     assert "broken on purpose" in caplog.text
 
 
+def test_the_parts_of_the_page_looked_at_last_need_not_read_it_again(ask, monkeypatch):
+    get = ask(trace_of(CHECKOUT))
+    first = get("?row=1").json()
+    monkeypatch.setattr(views, "stored_trace", None)
+
+    assert get("?row=1").json() == first
+
+
 def test_a_request_that_the_toolbar_forgot_says_so(ask):
-    answer = Client().get("/__debug__/signal_tracer/0123456789abcdef/?row=1")
+    get = ask(trace_of(CHECKOUT))
+    get("?row=1")
+    MemoryStore.clear()
+    answer = get("?row=1")
 
     assert answer.status_code == 200  # or the toolbar would show a bare status
     assert "The trace of this request is not available any more" in said(answer.json()["content"])

@@ -19,6 +19,9 @@ const STYLES = `
 }
 #djDebug .sigtr.sigtr :is(h4, p, th, td, div, span, small, summary, details, dt, dd) { text-align: start; }
 #djDebug .sigtr.sigtr td.djdt-time { text-align: end; white-space: nowrap; }
+#djDebug .sigtr.sigtr th.sigtr-number { text-align: end; }
+#djDebug .sigtr.sigtr table > tbody > tr > td { padding: 4px 10px; }
+#djDebug .sigtr.sigtr .djdt-codeContext > tbody > tr > td { padding: 2px 3px; border-bottom: 0; }
 #djDebug .sigtr.sigtr .sigtr-timeline > tbody > tr > td { padding: 2px 6px; }
 #djDebug .sigtr.sigtr .sigtr-timeline > tbody > tr > td.djdt-toggle { padding-inline-end: 0; }
 #djDebug .sigtr.sigtr .djToggleSwitch:not([hidden]), #djDebug .sigtr .djdt-toggle > a.remoteCall {
@@ -29,9 +32,9 @@ const STYLES = `
 #djDebug .sigtr.sigtr tbody td {
   border-bottom-color: color-mix(in srgb, var(--djdt-table-border-color) 30%, transparent);
 }
+#djDebug .sigtr.sigtr table > tbody:last-child > tr:last-child > td { border-bottom: 0; }
 #djDebug .sigtr.sigtr tbody > tr:nth-child(odd):not(.djdt-highlighted) { background: transparent; }
 #djDebug .sigtr.sigtr tbody > tr:not(.djdt-highlighted):hover { background: var(--djdt-panel-content-table-strip-background-color); }
-#djDebug .sigtr.sigtr .sigtr-findings > tbody > tr > td { padding: 4px 10px; }
 #djDebug .sigtr small { opacity: 0.8; }
 #djDebug .sigtr a { text-decoration: underline; }
 #djDebug .sigtr .sigtr-mark {
