@@ -59,7 +59,7 @@ def extract(folder: Path) -> Path:
 def texts_of_findings() -> Iterator[str]:
     """The texts of the kinds that a rule over a trace may find, each once."""
     from signal_tracer.findings import absences, costs, failures, repeats
-    from signal_tracer.findings.catalogue import Kind
+    from signal_tracer.findings.kinds import Kind
 
     rules = (failures, absences, repeats, costs)
     kinds = [each for rule in rules for each in vars(rule).values() if isinstance(each, Kind)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from signal_tracer.collecting import (
     bulk,
+    callbacks,
     exceptions,
     queries,
     recording,
@@ -19,15 +20,17 @@ from signal_tracer.collecting import (
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
+from signal_tracer.collecting.nodes import Node, Root
 from signal_tracer.collecting.reading import read
-from signal_tracer.collecting.recording import Node, Recorder, Root, current
+from signal_tracer.collecting.recorder import Recorder
+from signal_tracer.collecting.recording import current
 from signal_tracer.conf import read_config
 from signal_tracer.trace import Request, Role, Trace
 
 __all__ = ["trace_signals", "uninstall"]
 
 # What watches Django, together from the first trace on.
-_WATCHING = (signals, queries, bulk, transactions)
+_WATCHING = (signals, queries, bulk, transactions, callbacks)
 
 
 class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress

@@ -24,9 +24,10 @@ import django
 from django.db.models import Model, QuerySet, deletion, signals
 from django.db.models.fields import related_descriptors
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import clock, recording
 from signal_tracer.collecting.connections import listeners
 from signal_tracer.collecting.deeds import BypassRecord
+from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.naming import (
     class_name,
     find_all_in_class,
@@ -36,11 +37,11 @@ from signal_tracer.collecting.naming import (
     name_of_signal,
     unwrapped,
 )
+from signal_tracer.collecting.nodes import Node
 from signal_tracer.collecting.patching import Patches
-from signal_tracer.collecting.receivers import pass_over
-from signal_tracer.collecting.recording import Node, current
+from signal_tracer.collecting.recording import current
 
-recording.hide_file(__file__)
+hide_file(__file__)
 
 _SAVED = (signals.pre_save, signals.post_save)
 _DELETED = (signals.pre_delete, signals.post_delete)
@@ -66,7 +67,7 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
         token = _begin(node, self, sys._getframe(1))
         if token is None:
             return original(self, *args, **kwargs)
-        started = recording.now()
+        started = clock.now()
         try:
             answer = original(self, *args, **kwargs)
         finally:
@@ -103,7 +104,7 @@ def _end(
     started: int,
 ) -> None:
     try:
-        stopped = recording.now()
+        stopped = clock.now()
         node = recording.node_with_everywhere(node)
         recorders = node.recorders.running() if node is not None else ()
         rows = _rows(answer)

@@ -13,16 +13,17 @@ from typing import Any
 from django.apps import registry
 from django.db.models import signals as model_signals
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import clock, recording
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.connections import forget_connections, name_of_connected
 from signal_tracer.collecting.deeds import ChangeRecord
 from signal_tracer.collecting.entries import name_of_uid
+from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.naming import find_sender_frame, is_machinery, name_of_signal
-from signal_tracer.collecting.receivers import DISPATCHER_FILE, pass_over
+from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.recording import current
 
-recording.hide_file(__file__)
+hide_file(__file__)
 
 # Where Django connects on behalf of whoever called it.
 _CONNECT_FOR_OTHERS = (DISPATCHER_FILE, model_signals.__file__, registry.__file__)
@@ -80,7 +81,7 @@ def _begin_change(
             None if uid is None else name_of_uid(uid),
             site.f_code,
             site.f_lasti,
-            recording.now(),
+            clock.now(),
         )
     except Exception:
         recording.report_fault(node, "to see a connection change")

@@ -10,9 +10,10 @@ from django.db.models.signals import m2m_changed
 
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.entries import Entry, identity, name_of_uid, read_entry
+from signal_tracer.collecting.infos import Infos, MissInfo, ReceiverInfo
 from signal_tracer.collecting.naming import IdentityCache, describe_receiver, is_a
 from signal_tracer.collecting.near_misses import family, reason_to_expect
-from signal_tracer.collecting.recording import Infos, MissInfo, ReceiverInfo, Recorder
+from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.trace import Summary, Value
 
 

@@ -14,8 +14,9 @@ from django.dispatch import dispatcher
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.infos import ReceiverInfo
 from signal_tracer.collecting.naming import name_of_signal
-from signal_tracer.collecting.recording import DispatchRecord, ReceiverInfo
+from signal_tracer.collecting.nodes import DispatchRecord
 from signal_tracer.trace import Location, Value
 
 _DISPATCHER_FILE = dispatcher.__file__

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from types import CodeType
+from typing import Any
 
-from signal_tracer.collecting.recording import ReceiverInfo
+from signal_tracer.collecting.infos import ReceiverInfo
 from signal_tracer.records import CallbackOutcome
 from signal_tracer.trace import Change, Location, Value
 
@@ -97,3 +98,28 @@ class CallbackRecord:
         self.outcome: CallbackOutcome = "waiting"
         self.started = 0
         self.stopped = 0
+
+
+class Activity:
+    """What a receiver call did besides sending signals; a trace has one for all outside of them.
+
+    ``queries`` are kept up to a limit, and the rest counted in ``omitted_queries``; outside of
+    receiver calls all of them are only counted.
+    """
+
+    __slots__ = (
+        "bypasses",
+        "callbacks",
+        "handled",
+        "omitted_handled",
+        "omitted_queries",
+        "queries",
+    )
+
+    def __init__(self) -> None:
+        self.queries: list[Any] = []
+        self.omitted_queries = 0
+        self.bypasses: list[BypassRecord] = []
+        self.callbacks: list[CallbackRecord] = []
+        self.handled: list[Any] = []
+        self.omitted_handled = 0

@@ -22,8 +22,11 @@ import django
 
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import CapturedError
+from signal_tracer.collecting.deeds import Activity
 from signal_tracer.collecting.naming import find_in_class, is_a, locate
-from signal_tracer.collecting.recording import Activity, CallRecord, Recorder, current
+from signal_tracer.collecting.nodes import CallRecord
+from signal_tracer.collecting.recorder import Recorder
+from signal_tracer.collecting.recording import current
 from signal_tracer.trace import Location
 
 # Python 3.12 and newer have it.

@@ -13,11 +13,14 @@ from typing import Any, TypeAlias
 
 from django.db.backends.utils import CursorWrapper
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import clock, recording
+from signal_tracer.collecting.deeds import Activity
+from signal_tracer.collecting.hiding import pass_over
 from signal_tracer.collecting.naming import class_name
+from signal_tracer.collecting.nodes import CallRecord
 from signal_tracer.collecting.patching import Patches
-from signal_tracer.collecting.receivers import pass_over
-from signal_tracer.collecting.recording import Activity, CallRecord, Statement, current
+from signal_tracer.collecting.recorder import Statement
+from signal_tracer.collecting.recording import current
 
 # What is kept of a statement, in characters.
 _LONGEST = 2_000
@@ -29,11 +32,11 @@ def _watch_execute(original: Any) -> Any:
         node = current.get()
         if node is None and not recording.everywhere:
             return original(self, sql, params, *ignored_wrapper_args)
-        started = recording.now()
+        started = clock.now()
         try:
             return original(self, sql, params, *ignored_wrapper_args)
         finally:
-            _note(node, self, sql, started, recording.now(), None)
+            _note(node, self, sql, started, clock.now(), None)
 
     return pass_over(functools.wraps(original)(_execute), "_execute")
 
@@ -47,11 +50,11 @@ def _watch_executemany(original: Any) -> Any:
         # Before the driver goes over it; len() of anything else might be the user's code.
         is_sized = type(param_list) is list or type(param_list) is tuple
         batch_size = len(param_list) if is_sized else None
-        started = recording.now()
+        started = clock.now()
         try:
             return original(self, sql, param_list, *ignored_wrapper_args)
         finally:
-            _note(node, self, sql, started, recording.now(), batch_size)
+            _note(node, self, sql, started, clock.now(), batch_size)
 
     return pass_over(functools.wraps(original)(_executemany), "_executemany")
 
@@ -62,12 +65,12 @@ def _watch_callproc(original: Any) -> Any:
         node = current.get()
         if node is None and not recording.everywhere:
             return original(self, procname, *args, **kwargs)
-        started = recording.now()
+        started = clock.now()
         try:
             return original(self, procname, *args, **kwargs)
         finally:
             name = f"callproc {procname}" if type(procname) is str else procname
-            _note(node, self, name, started, recording.now(), None)
+            _note(node, self, name, started, clock.now(), None)
 
     return pass_over(functools.wraps(original)(callproc), "callproc")
 

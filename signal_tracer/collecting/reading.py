@@ -8,21 +8,16 @@ from collections.abc import Callable, Iterable
 from types import CodeType
 from typing import Any
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import clock
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
 from signal_tracer.collecting.connections import near_misses_of_unheard
-from signal_tracer.collecting.deeds import BypassRecord, ChangeRecord
+from signal_tracer.collecting.deeds import Activity, BypassRecord, ChangeRecord
+from signal_tracer.collecting.infos import MissInfo, ReceiverInfo
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
-from signal_tracer.collecting.recording import (
-    Activity,
-    CallRecord,
-    DispatchRecord,
-    MissInfo,
-    ReceiverInfo,
-    Recorder,
-    Span,
-)
+from signal_tracer.collecting.nodes import CallRecord, DispatchRecord
+from signal_tracer.collecting.recorder import Recorder
+from signal_tracer.collecting.spans import Span
 from signal_tracer.trace import (
     Bypass,
     ConnectionChange,
@@ -77,7 +72,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
         faults=recorder.faults,
-        duration=((recorder.stopped or recording.now()) - recorder.started) / 1e9,
+        duration=((recorder.stopped or clock.now()) - recorder.started) / 1e9,
     )
     contents.omitted_others = recorder.omitted_others + reading.omitted_near_misses
     return contents, is_final
@@ -88,7 +83,7 @@ class _Reading:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._until = recorder.stopped or recording.now()
+        self._until = recorder.stopped or clock.now()
         self._mask = recorder.capture.secrets.mask
         self.omitted_near_misses = 0
         self._masked_sql: dict[str, str] = {}

@@ -6,6 +6,7 @@ the next one. Each asynchronous receiver gets a thin callable around it, which o
 
 from __future__ import annotations
 
+import functools
 import operator
 import sys
 import types
@@ -14,26 +15,17 @@ from typing import Any
 
 from django.dispatch import dispatcher
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import clock, recording
 from signal_tracer.collecting.connections import behind
-from signal_tracer.collecting.recording import CallRecord, DispatchRecord, ReceiverInfo, current
+from signal_tracer.collecting.hiding import hide_file, pass_over
+from signal_tracer.collecting.infos import ReceiverInfo
+from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root
+from signal_tracer.collecting.recording import current
 
 DISPATCHER_FILE = dispatcher.__file__
 
-recording.hide_file(DISPATCHER_FILE)
-recording.hide_file(__file__)
-
-
-def pass_over(function: Any, name: str) -> Any:
-    """Keep ``function`` out of what ``warnings.warn(stacklevel=...)`` counts.
-
-    CPython does not count frames of the import system, which it tells by two words in their
-    file name; there is no other way to be passed over by a caller's ``stacklevel``.
-    """
-    file = f"<signal_tracer {name}, passed over like importlib._bootstrap>"
-    recording.hide_file(file)
-    function.__code__ = function.__code__.replace(co_filename=file)
-    return function
+hide_file(DISPATCHER_FILE)
+hide_file(__file__)
 
 
 def name_like(coroutine: Any, model: Any) -> None:
@@ -157,7 +149,7 @@ def _calls(
     for receiver, info in zip(receivers, infos, strict=True):
         call = None
         try:
-            call = CallRecord(info, recorders, recording.now())
+            call = CallRecord(info, recorders, clock.now())
             add_call(call)
             set_current(call)
         except Exception:
@@ -165,7 +157,7 @@ def _calls(
         yield receiver
         # A receiver that raised does not come back here, unless send_robust caught it.
         if call is not None and not call.stopped:
-            call.stopped = recording.now()
+            call.stopped = clock.now()
     current.set(record)
 
 
@@ -195,7 +187,7 @@ class WatchedReceiver:
             current.reset(token)
         if type(awaitable) is not types.CoroutineType:
             # Not ours to drive: a future runs elsewhere, and anything else Django refuses.
-            call.stopped = recording.now()
+            call.stopped = clock.now()
             return awaitable
         call.started = 0
         coroutine = _run(Closing(awaitable), call)
@@ -204,7 +196,7 @@ class WatchedReceiver:
 
     def _begin(self) -> CallRecord | None:
         try:
-            self.call = CallRecord(self.info, self.record.recorders, recording.now())
+            self.call = CallRecord(self.info, self.record.recorders, clock.now())
             self.record.calls.append(self.call)
         except Exception:
             recording.report_fault(self.record, "to begin the record of an async receiver call")
@@ -229,13 +221,13 @@ class Closing:
 
 async def _run(closing: Closing, call: CallRecord) -> Any:
     __traceback_hide__ = True
-    call.started = recording.now()
+    call.started = clock.now()
     try:
         response = await held(closing.coroutine, call)
     except BaseException as error:
         _fail(call, error)
         raise
-    call.stopped = recording.now()
+    call.stopped = clock.now()
     return response
 
 
@@ -248,3 +240,37 @@ def _fail(call: CallRecord, error: BaseException) -> None:
         call.fail(error)
     except Exception:
         recording.report_fault(call, "to record the exception of a receiver")
+
+
+def watch_log_robust_failure(original: Any) -> Any:
+    # Private, and the same in Django 5.2, 6.0 and 6.1:
+    # _log_robust_failure(receiver, err) is called where send_robust caught an exception.
+    def _log_robust_failure(self: Any, receiver: Any, err: Any) -> Any:
+        if type(receiver) is WatchedReceiver:
+            _swallow(receiver.call, err)
+            receiver = receiver.receiver
+        else:
+            _swallow_of_sync_receiver(err, sys._getframe(1))
+        return original(self, receiver, err)
+
+    return functools.wraps(original)(_log_robust_failure)
+
+
+def _swallow_of_sync_receiver(error: BaseException, frame: types.FrameType | None) -> None:
+    node = current.get()
+    while type(node) is Root:  # A trace that the receiver started and did not end.
+        node = node.outer
+    if type(node) is CallRecord and not node.stopped:
+        # A subclass's own loop may report an exception while a receiver of another signal runs.
+        while frame is not None and frame.f_code.co_name == "_log_robust_failure":
+            frame = frame.f_back
+        if frame is not None and frame.f_code.co_filename == DISPATCHER_FILE:
+            _swallow(node, error)
+
+
+def _swallow(call: CallRecord | None, error: BaseException) -> None:
+    if call is not None:
+        try:
+            call.fail(error, "swallowed")
+        except Exception:
+            recording.report_fault(call, "to record a swallowed exception")

@@ -1,6 +1,7 @@
 """The place where ``Signal.send`` and its siblings are watched, and put back.
 
-Django's own loop always runs the receivers; ``receivers`` says how it is watched.
+Django's own loop always runs the receivers: ``live_receivers`` watches what it takes, and
+``receivers`` each call.
 """
 
 from __future__ import annotations
@@ -12,36 +13,32 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.db.models.signals import m2m_changed
 from django.dispatch import Signal, dispatcher
 
-from signal_tracer.collecting import counting, muting, recording, witnessing
+from signal_tracer.collecting import live_receivers, recording
 from signal_tracer.collecting.connecting import watch_connections
-from signal_tracer.collecting.connections import forget_connections, infos_of
-from signal_tracer.collecting.naming import (
-    describe_receiver,
-    find_sender_frame,
-    name_of_signal,
-    signal_name,
+from signal_tracer.collecting.connections import forget_connections
+from signal_tracer.collecting.dispatches import (
+    begin_dispatch,
+    end_dispatch,
+    end_failed_dispatch,
+    note_responses,
+    note_unheard_by_all,
+    note_unheard_everywhere,
 )
+from signal_tracer.collecting.hiding import hide_file, pass_over
+from signal_tracer.collecting.live_receivers import watch_live_receivers
+from signal_tracer.collecting.naming import find_sender_frame
+from signal_tracer.collecting.nodes import DispatchRecord
 from signal_tracer.collecting.patching import Patches
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     Closing,
-    WatchedAsyncReceivers,
-    WatchedReceiver,
-    WatchedReceivers,
     held,
     name_like,
-    pass_over,
+    watch_log_robust_failure,
 )
-from signal_tracer.collecting.recording import (
-    CallRecord,
-    DispatchRecord,
-    Root,
-    Unkept,
-    current,
-)
+from signal_tracer.collecting.recording import current
 from signal_tracer.trace import Method
 
 # Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
@@ -52,7 +49,7 @@ _object_eq: object = object.__eq__
 
 _METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
 
-recording.hide_file(__file__)
+hide_file(__file__)
 
 
 # The four send methods
@@ -74,26 +71,26 @@ def _watch_send(original: Any, method: Method) -> Any:
             if node is not None and not recording.everywhere:
                 counter = node.recorders.unheard_counters.get((id(self), id(sender)))
                 if counter is None or type(node) is DispatchRecord:
-                    _note_unheard_by_all(node, self, sender, method, named)
+                    note_unheard_by_all(node, self, sender, method, named)
                 else:
                     counter.count += 1
             elif recording.everywhere:
-                _note_unheard_everywhere(node, self, sender, method, named)
+                note_unheard_everywhere(node, self, sender, method, named)
             return []
         if node is None and not recording.everywhere:
             return original(self, sender, **named)
         if type(node) is DispatchRecord and node.signal_id == id(self) and not node.stopped:
             return _send_within(node, original, self, sender, named)
-        record = _open(node, self, sender, method, named, sys._getframe(1), is_django=True)
+        record = begin_dispatch(node, self, sender, method, named, sys._getframe(1), is_django=True)
         token = current.set(record)
         try:
             responses = original(self, sender, **named)
         except BaseException as error:
             current.reset(token)
-            _close_failed(record, error)
+            end_failed_dispatch(record, error)
             raise
         current.reset(token)
-        _close(record, self, sender, responses, is_django=True)
+        end_dispatch(record, self, sender, responses, is_django=True)
         return responses
 
     return pass_over(functools.wraps(original)(send), method)
@@ -110,7 +107,7 @@ def _send_within(
         responses = original(signal, sender, **named)
     finally:
         record.in_django = was_in_django
-    _note_responses(record, responses, first)
+    note_responses(record, responses, first)
     return responses
 
 
@@ -125,16 +122,18 @@ def _watch_own_send(original: Any, method: Method) -> Any:
         ):
             return original(self, *args, **named)
         sender = args[0] if args else named.get("sender")
-        record = _open(node, self, sender, method, named, sys._getframe(1), is_django=False)
+        record = begin_dispatch(
+            node, self, sender, method, named, sys._getframe(1), is_django=False
+        )
         token = current.set(record)
         try:
             responses = original(self, *args, **named)
         except BaseException as error:
             current.reset(token)
-            _close_failed(record, error)
+            end_failed_dispatch(record, error)
             raise
         current.reset(token)
-        _close(record, self, sender, responses, is_django=False)
+        end_dispatch(record, self, sender, responses, is_django=False)
         return responses
 
     return pass_over(functools.wraps(original)(send), method)
@@ -222,340 +221,24 @@ async def _asend(
         finally:
             node.in_django = was_in_django
         if is_django:
-            _note_responses(node, responses, first)
+            note_responses(node, responses, first)
         return responses
     caller: Any = site or sys._getframe(0)
-    record = _open(node, signal, sender, method, named, caller, is_django=is_django)
+    record = begin_dispatch(node, signal, sender, method, named, caller, is_django=is_django)
     del caller
     try:
         responses = await held(begin(), record)
     except BaseException as error:
-        _close_failed(record, error)
+        end_failed_dispatch(record, error)
         raise
-    _close(record, signal, sender, responses, is_django=is_django)
+    end_dispatch(record, signal, sender, responses, is_django=is_django)
     return responses
-
-
-# Around a dispatch. None of this may reach the traced code, so each part is fenced.
-
-
-def _open(
-    node: Any,
-    signal: Any,
-    sender: Any,
-    method: Method,
-    named: dict[str, Any],
-    caller: types.FrameType,
-    *,
-    is_django: bool,
-) -> Any:
-    try:
-        if recording.everywhere:
-            node = recording.node_with_everywhere(node)
-        if not node.recorders[-1].is_running:
-            is_root = type(node) is Root
-            node = recording.nearest_running(node)
-            if is_root:
-                current.set(node)  # Its trace was ended where this context could not be reached.
-            if node is None:
-                return None
-        if not is_django and "sender" in named:
-            named = {name: value for name, value in named.items() if name != "sender"}
-        record = recording.open_dispatch(node, signal, sender, method, named, caller)
-        if type(record) is DispatchRecord:
-            record.in_django = is_django
-        if recording.witnesses:
-            _bear_witness(record, signal, sender, method, named)
-        return record
-    except Exception:
-        recording.report_fault(node, "to begin the record of a dispatch")
-    # Not recorded, and so that nothing below is taken for what its sender sends.
-    try:
-        return None if node is None else Unkept(node.recorders, None, node)
-    except Exception:
-        return None
-
-
-def _note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
-    if recorder.is_running:
-        try:
-            recorder.count_unheard(signal, sender)
-        except Exception:
-            recording.report_fault(node, "to count an unheard dispatch")
-
-
-def _note_unheard_by_all(
-    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
-) -> None:
-    # Within a subclass's own send the dispatch is still open, and is counted when it ends.
-    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
-        return
-    for recorder in node.recorders:
-        _note_unheard(node, recorder, signal, sender)
-    if recording.witnesses:
-        _bear_witness(node, signal, sender, method, named)
-
-
-def _note_unheard_everywhere(
-    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
-) -> None:
-    try:
-        node = recording.node_with_everywhere(node)
-        _note_unheard_by_all(node, signal, sender, method, named)
-    except Exception:
-        recording.report_fault(node, "to count an unheard dispatch")
-
-
-def _bear_witness(
-    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
-) -> None:
-    try:
-        witnessing.see(node, signal, sender, method, named)
-    except Exception:
-        recording.report_fault(node, "to keep what was sent for a test")
-
-
-def _close(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: bool) -> None:
-    try:
-        if type(record) is DispatchRecord:
-            if counting.running is not None:
-                _count_calls(counting.running, record)
-            if is_django:
-                _note_responses(record, responses, 0)
-            else:
-                _note_own_loop(record, responses)
-            if (
-                record.calls
-                or record.keepers is not None
-                or type(responses) is not list
-                or responses
-            ):
-                recording.close_dispatch(record)
-            else:
-                recording.count_unheard(record, signal, sender)
-                record.parent = None
-        elif type(record) is Unkept:
-            was_heard = type(responses) is not list or len(responses) > 0
-            recording.close_unkept(record, was_heard=was_heard, signal=signal, sender=sender)
-    except Exception:
-        recording.report_fault(record, "to end the record of a dispatch")
-
-
-def _close_failed(record: Any, error: BaseException) -> None:
-    try:
-        if type(record) is DispatchRecord:
-            if counting.running is not None:
-                _count_calls(counting.running, record)
-            recording.close_failed_dispatch(record, error)
-        elif type(record) is Unkept:
-            recording.close_unkept(record, was_heard=True, signal=None, sender=None)
-    except Exception:
-        recording.report_fault(record, "to record the exception of a dispatch")
-
-
-def _note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
-    """Keep what the calls from ``first`` on returned, and take our callables out of the list."""
-    if record.infos[1]:
-        _unwatch(responses)
-    try:
-        calls = record.calls[first:] if first else record.calls
-        if record.infos[1]:
-            # Django 5.2's asend() may start them first; among the responses they are last.
-            calls = sorted(calls, key=lambda call: call.info.is_async)
-        if len(calls) != len(responses) and record.keepers:
-            # Another tool gave Django's loop a list of its own.
-            _note_unwatched(record, responses)
-            return
-        for call, pair in zip(calls, responses, strict=False):
-            if pair[1] is not None and call.failure is None:
-                call.response = record.recorders[-1].capture.value(pair[1])
-    except Exception:
-        recording.report_fault(record, "to record the responses of a dispatch")
-
-
-def _note_own_loop(record: DispatchRecord, responses: Any) -> None:
-    """A subclass's own send has ended: say what of it was not watched."""
-    if type(responses) is not list:
-        record.unwatched = None if record.calls else []
-    elif not record.calls and responses:
-        _note_unwatched(record, responses)
-    elif len(responses) <= len(record.calls):
-        record.unwatched = None  # It asked for the receivers, but let Django's loop run them.
-
-
-def _unwatch(responses: list[Any]) -> None:
-    """Give back the receivers themselves, in the list that Django made for its caller."""
-    for index, (receiver, response) in enumerate(responses):
-        if type(receiver) is WatchedReceiver:
-            responses[index] = (receiver.receiver, response)
-
-
-def _note_unwatched(record: DispatchRecord, responses: list[Any]) -> None:
-    """Keep the names of receivers that ran in a loop we could not watch."""
-    record.calls = []
-    record.unwatched = [
-        describe_receiver(each[0]).name
-        for each in responses
-        if type(each) is tuple and len(each) == 2
-    ]
-
-
-# Django's private methods, each the same in 5.2, 6.0 and 6.1
-
-
-def _watch_live_receivers(original: Any) -> Any:
-    # _live_receivers(sender) returns (synchronous receivers, asynchronous receivers).
-    def _live_receivers(self: Any, sender: Any) -> Any:
-        found = original(self, sender)
-        split = _split_muted(self, sender, found) if muting.in_force.get() else None
-        kept = watched = found if split is None else split.kept
-        node = current.get()
-        if node is not None:
-            try:
-                # Another tool may have put its own around ours, and get our list before Django.
-                is_djangos = _loops_are_djangos and type(self)._live_receivers is _live_receivers
-                watched = _watch_list(node, self, sender, found, split, is_djangos=is_djangos)
-            except Exception:
-                recording.report_fault(node, "to watch the receivers of a dispatch")
-        if counting.running is not None and watched is kept:
-            return _count_receivers(counting.running, self, sender, found, split)
-        return watched
-
-    return functools.wraps(original)(_live_receivers)
-
-
-def _split_muted(signal: Any, sender: Any, found: Any) -> muting.Split | None:
-    try:
-        return muting.split(signal, sender, found)
-    except Exception:
-        recording.report_fault(current.get(), "to mute the receivers of a dispatch")
-        return None
-
-
-def _count_receivers(
-    running: counting.Counting, signal: Any, sender: Any, found: Any, split: muting.Split | None
-) -> Any:
-    kept = found if split is None else split.kept
-    try:
-        both = infos_of(signal, sender, *found, is_ordered=_order_is_djangos)[:2]
-        if split is not None:
-            both = split.keep(both)
-        return counting.count(running, signal, sender, kept, both)
-    except Exception:
-        recording.report_fault(current.get(), "to count the receivers that ran")
-        return kept
-
-
-def _count_calls(running: counting.Counting, record: DispatchRecord) -> None:
-    try:
-        counting.note_calls(running, record)
-    except Exception:
-        recording.report_fault(record, "to count the receivers that ran")
-
-
-def _watch_list(
-    node: Any,
-    signal: Any,
-    sender: Any,
-    found: Any,
-    split: muting.Split | None,
-    *,
-    is_djangos: bool,
-) -> Any:
-    connected = found
-    if split is not None:
-        found = split.kept
-    if type(node) is not DispatchRecord or node.signal_id != id(signal):
-        if signal is m2m_changed and not (found[0] or found[1]):
-            # add() of a many-to-many field asks first, and sends nothing when nobody listens.
-            for recorder in node.recorders:
-                _note_unheard(node, recorder, signal, sender)
-        elif type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
-            _note_own_method(node, signal, sys._getframe(2))
-        return found
-    if split is not None:
-        # A dispatch that nobody was called for because of a mute is worth a record.
-        node.link()
-        infos = infos_of(signal, sender, *connected, is_ordered=_order_is_djangos)
-        node.muted = split.leave_out(infos)
-    synchronous, asynchronous = found
-    if not node.in_django and (synchronous or asynchronous):
-        node.unwatched = []  # Until its result says otherwise.
-    if (
-        not node.in_django
-        or type(synchronous) is WatchedReceivers
-        or not (synchronous or asynchronous)
-    ):
-        return found
-    node.link()
-    if not node.keepers:
-        return found
-    infos = infos_of(signal, sender, *connected, is_ordered=_order_is_djangos)
-    if split is not None:
-        infos = (*split.keep(infos), infos[2])
-    node.infos = infos
-    watched = WatchedReceivers(synchronous)
-    watched.found, watched.infos, watched.record = synchronous, infos[0], node
-    watched.is_djangos = is_djangos
-    if asynchronous:
-        found = asynchronous
-        asynchronous = WatchedAsyncReceivers(found)
-        asynchronous.found, asynchronous.infos, asynchronous.record = found, infos[1], node
-        asynchronous.is_djangos = is_djangos
-    return watched, asynchronous
-
-
-def _note_own_method(node: Any, signal: Any, frame: types.FrameType | None) -> None:
-    """Count a method of a ``Signal`` subclass, such as ``send_chained``, that runs receivers."""
-    while frame is not None and frame.f_code.co_name.startswith("_"):
-        frame = frame.f_back
-    if frame is not None and frame.f_code.co_filename != DISPATCHER_FILE:
-        for recorder in node.recorders:
-            if recorder.is_running:
-                recorder.count_unwatched(name_of_signal(signal), frame.f_code.co_name)
-
-
-def _watch_log_robust_failure(original: Any) -> Any:
-    # _log_robust_failure(receiver, err) is called where send_robust caught an exception.
-    def _log_robust_failure(self: Any, receiver: Any, err: Any) -> Any:
-        if type(receiver) is WatchedReceiver:
-            _swallow(receiver.call, err)
-            receiver = receiver.receiver
-        else:
-            _swallow_of_sync_receiver(err, sys._getframe(1))
-        return original(self, receiver, err)
-
-    return functools.wraps(original)(_log_robust_failure)
-
-
-def _swallow_of_sync_receiver(error: BaseException, frame: types.FrameType | None) -> None:
-    node = current.get()
-    while type(node) is Root:  # A trace that the receiver started and did not end.
-        node = node.outer
-    if type(node) is CallRecord and not node.stopped:
-        # A subclass's own loop may report an exception while a receiver of another signal runs.
-        while frame is not None and frame.f_code.co_name == "_log_robust_failure":
-            frame = frame.f_back
-        if frame is not None and frame.f_code.co_filename == DISPATCHER_FILE:
-            _swallow(node, error)
-
-
-def _swallow(call: CallRecord | None, error: BaseException) -> None:
-    if call is not None:
-        try:
-            call.fail(error, "swallowed")
-        except Exception:
-            recording.report_fault(call, "to record a swallowed exception")
 
 
 # Install and uninstall
 
 
 _patches = Patches()
-# Whether the lists that we are given are in the order of the connections.
-_order_is_djangos = True
-# Whether the loops that take those lists from us are Django's own.
-_loops_are_djangos = True
 
 
 def _is_djangos(function: Any) -> bool:
@@ -568,13 +251,12 @@ def install() -> None:
     It stays: a class has a fixed number of version tags for life, and a process that installs
     and removes for every trace ends with every look-up on ``Signal`` uncached.
     """
-    global _order_is_djangos, _loops_are_djangos
     for name, watch in _DJANGOS_OWN.items():
         _patches.replace(Signal, name, watch)
     _watch_sends(Signal)
-    _order_is_djangos = _is_djangos(_patches.original(Signal, "_live_receivers"))
+    live_receivers.order_is_djangos = _is_djangos(_patches.original(Signal, "_live_receivers"))
     sends = [_patches.original(Signal, name) for name in _METHODS if (Signal, name) in _patches]
-    _loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
+    live_receivers.loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
     if "__init_subclass__" not in vars(Signal):
         _patches.add(Signal, "__init_subclass__", classmethod(_watch_new_subclass))
     for subclass in _subclasses(Signal):
@@ -616,8 +298,8 @@ def _watch_sends(cls: type) -> None:
 
 
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {
-    "_live_receivers": _watch_live_receivers,
-    "_log_robust_failure": _watch_log_robust_failure,
+    "_live_receivers": watch_live_receivers,
+    "_log_robust_failure": watch_log_robust_failure,
     "connect": watch_connections,
     "disconnect": watch_connections,
 }

@@ -1,32 +1,27 @@
-"""The place where transactions are watched: what ran inside one, what was undone, what came after.
+"""The place where transactions are watched: what ran inside one, and what was undone.
 
 Followed is what the database is told, not what the code of a block meant to do: a *span* is a
 stretch of work that is undone together, from a ``BEGIN`` or a ``SAVEPOINT`` on. A dispatch keeps
 the spans that it was sent in. The atomic blocks that Django's ``TestCase`` puts around each test
 do not count: to the code under test they are not there.
-
-The callbacks of ``on_commit()`` stay the user's own, in Django's own list, until they run.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
-import threading
 import weakref
 from typing import Any
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signal_tracer.collecting import recording
-from signal_tracer.collecting.deeds import CallbackRecord
-from signal_tracer.collecting.naming import describe_receiver
+from signal_tracer.collecting import recording, spans
+from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.patching import Patches
-from signal_tracer.collecting.receivers import pass_over
-from signal_tracer.collecting.recording import CallRecord, Here, Span, current
+from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.spans import Here, Span
 
-recording.hide_file(__file__)
+hide_file(__file__)
 
 
 class _Stack:
@@ -57,13 +52,13 @@ class _Stack:
         self.push(undone.sid, undone.depth)
 
 
-def _is_idle() -> bool:
+def is_idle() -> bool:
     """Nobody traces here, and no span is known that would have to be closed."""
-    return current.get() is None and not recording.everywhere and not recording.place.stacks
+    return current.get() is None and not recording.everywhere and not spans.place.stacks
 
 
 def _stack_of(connection: Any) -> _Stack | None:
-    stack: _Stack | None = recording.place.stacks.get(id(connection))
+    stack: _Stack | None = spans.place.stacks.get(id(connection))
     return stack if stack is not None and stack.connection() is connection else None
 
 
@@ -74,23 +69,23 @@ def _first_span(connection: Any) -> _Stack | None:
         if not block._from_testcase:
             stack = _Stack(connection)
             stack.push(None, depth)
-            recording.place.stacks[id(connection)] = stack
+            spans.place.stacks[id(connection)] = stack
             return stack
         depth += 1
     return None
 
 
-def _forget(connection: Any) -> None:
-    recording.place.stacks.pop(id(connection), None)
+def forget(connection: Any) -> None:
+    spans.place.stacks.pop(id(connection), None)
 
 
-def _note_place() -> None:
+def note_place() -> None:
     """What the dispatches of this thread are to remember from now on."""
-    place = recording.place
-    spans = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
-    here = Here(spans) if spans else None
+    place = spans.place
+    innermost = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
+    here = Here(innermost) if innermost else None
     if place.callback is not None:
-        here = Here(spans, place.callback, place.node, here)
+        here = Here(innermost, place.callback, place.node, here)
     place.here = here
 
 
@@ -100,15 +95,15 @@ def look_around() -> None:
         for connection in connections.all(initialized_only=True):
             if connection.in_atomic_block and _stack_of(connection) is None:
                 _first_span(connection)
-        _note_place()
+        note_place()
     except Exception:
         recording.report_fault(current.get(), "to see the open transactions")
 
 
-def _follow(note: Any, *args: Any) -> None:
+def follow(note: Any, *args: Any) -> None:
     try:
         note(*args)
-        _note_place()
+        note_place()
     except Exception:
         recording.report_fault(current.get(), "to follow a transaction")
 
@@ -120,8 +115,8 @@ def _watch_enter(original: Any) -> Any:
     def __enter__(self: Any) -> Any:  # noqa: N807  # stands for Django's
         __traceback_hide__ = True
         entered = original(self)
-        if not _is_idle():
-            _follow(_note_enter, self)
+        if not is_idle():
+            follow(_note_enter, self)
         return entered
 
     return pass_over(functools.wraps(original)(__enter__), "__enter__")
@@ -133,8 +128,8 @@ def _watch_exit(original: Any) -> Any:
         try:
             return original(self, *error)
         finally:
-            if recording.place.stacks:
-                _follow(_note_exit, self)
+            if spans.place.stacks:
+                follow(_note_exit, self)
 
     return pass_over(functools.wraps(original)(__exit__), "__exit__")
 
@@ -159,7 +154,7 @@ def _note_exit(block: Any) -> None:
     if not stack.spans:
         if connection.in_atomic_block and connection.needs_rollback:
             last.is_rolled_back = True  # Inside a test's own block, which can now only roll back.
-        _forget(connection)
+        forget(connection)
 
 
 # Savepoints, rollbacks, lost connections
@@ -169,8 +164,8 @@ def _watch_savepoint(original: Any) -> Any:
     def savepoint(self: Any) -> Any:
         __traceback_hide__ = True
         sid = original(self)
-        if not _is_idle():
-            _follow(_note_savepoint, self, sid)
+        if not is_idle():
+            follow(_note_savepoint, self, sid)
         return sid
 
     return pass_over(functools.wraps(original)(savepoint), "savepoint")
@@ -181,7 +176,7 @@ def _note_savepoint(connection: Any, sid: Any) -> None:
         return
     stack = _stack_of(connection) or _first_span(connection)
     if stack is None:
-        stack = recording.place.stacks[id(connection)] = _Stack(connection)
+        stack = spans.place.stacks[id(connection)] = _Stack(connection)
     stack.push(sid, len(connection.atomic_blocks))
 
 
@@ -192,8 +187,8 @@ def _watch_savepoint_end(original: Any) -> Any:
     def end(self: Any, sid: Any) -> Any:
         __traceback_hide__ = True
         answer = original(self, sid)
-        if recording.place.stacks:
-            _follow(note, self, sid)
+        if spans.place.stacks:
+            follow(note, self, sid)
         return answer
 
     return pass_over(functools.wraps(original)(end), original.__name__)
@@ -205,7 +200,7 @@ def _note_release(connection: Any, sid: Any) -> None:
     if stack is not None and index is not None:
         del stack.spans[index:]
         if not stack.spans:
-            _forget(connection)
+            forget(connection)
 
 
 def _note_savepoint_rollback(connection: Any, sid: Any) -> None:
@@ -221,14 +216,14 @@ def _watch_rollback(original: Any) -> Any:
 
     def end(self: Any) -> Any:
         __traceback_hide__ = True
-        if not recording.place.stacks:
+        if not spans.place.stacks:
             return original(self)
         is_refused = original.__name__ == "rollback" and self.in_atomic_block
         try:
             return original(self)
         finally:
             if not is_refused:
-                _follow(_note_rollback, self)
+                follow(_note_rollback, self)
 
     return pass_over(functools.wraps(original)(end), original.__name__)
 
@@ -241,189 +236,11 @@ def _note_rollback(connection: Any) -> None:
         stack.undo(0)
 
 
-# Callbacks
-
-# Django keeps one set of savepoints with each callback, which dies with it: run or thrown away.
-_waiting: dict[int, tuple[weakref.ref[Any], CallbackRecord]] = {}
-_logger = logging.getLogger("django.db.backends.base")
-
-
-def _watch_on_commit(original: Any) -> Any:
-    def on_commit(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        node = current.get()
-        if node is None and not recording.everywhere:
-            return original(self, func, *args, **kwargs)
-        if self.in_atomic_block:
-            answer = original(self, func, *args, **kwargs)
-            _note_registered(self, node, func)
-            return answer
-        # Run at once, or refused.
-        is_robust = (args[0] if args else kwargs.get("robust")) is True
-        running = _Running()
-        running.begin(_new_callback(self, node, func), is_robust=is_robust)
-        try:
-            answer = original(self, func, *args, **kwargs)
-        except BaseException:
-            running.fail()
-            raise
-        finally:
-            running.end()
-        return answer
-
-    return pass_over(functools.wraps(original)(on_commit), "on_commit")
-
-
-def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | None:
-    """The record of a callback, kept by the receiver call that registers it."""
-    try:
-        described = describe_receiver(func)
-        record = CallbackRecord(
-            described.name, described.defined_at, connection.alias, recording.now()
-        )
-        if type(node) is CallRecord and callable(func):
-            recorders = node.recorders.running()
-            if [each for each in recorders if each.keep_other()]:
-                for activity in recording.activities_at(node):
-                    activity.callbacks.append(record)
-        return record
-    except Exception:
-        recording.report_fault(node, "to record an on_commit() callback")
-        return None
-
-
-def _note_registered(connection: Any, node: Any, func: Any) -> None:
-    record = _new_callback(connection, node, func)
-    try:
-        savepoints, registered, *_ = connection.run_on_commit[-1]
-        if record is None or registered is not func:
-            return
-        key = id(savepoints)
-
-        def gone(_: object) -> None:
-            _waiting.pop(key, None)
-            if record.outcome == "waiting" and not record.started:
-                record.outcome = "discarded"
-
-        _waiting[key] = weakref.ref(savepoints, gone), record
-    except Exception:
-        recording.report_fault(node, "to record an on_commit() callback")
-
-
-def _watch_run(original: Any) -> Any:
-    def run_and_clear_commit_hooks(self: Any) -> Any:
-        __traceback_hide__ = True
-        entries = self.run_on_commit
-        if not entries or type(entries) is not list or (_is_idle() and not _waiting):
-            return original(self)
-        if not self.in_atomic_block and recording.place.stacks:
-            _follow(_forget, self)  # The transaction is over; its block ends after the callbacks.
-        running = _Running()
-        self.run_on_commit = _Callbacks(entries)
-        self.run_on_commit.entries, self.run_on_commit.running = entries, running
-        try:
-            return original(self)
-        except BaseException:
-            running.fail()
-            raise
-        finally:
-            running.end()
-            if type(self.run_on_commit) is _Callbacks:
-                self.run_on_commit = entries
-
-    return pass_over(functools.wraps(original)(run_and_clear_commit_hooks), original.__name__)
-
-
-class _Callbacks(list[Any]):
-    """Django's list of callbacks while its own loop takes one after the other from it."""
-
-    __slots__ = ("entries", "running")
-
-    entries: list[Any]
-    running: _Running
-
-    def pop(self, index: Any = -1) -> Any:
-        entry = super().pop(index)
-        self.running.end()
-        self.running.begin_next(entry, self.entries)
-        return entry
-
-
-class _Running:
-    """The callback of a connection that runs, and how it ends."""
-
-    __slots__ = ("has_failed", "is_robust", "outer", "record", "thread")
-
-    def __init__(self) -> None:
-        self.record: CallbackRecord | None = None
-        self.is_robust = False
-        self.has_failed = False
-        self.outer: Any = None
-        self.thread = threading.get_ident()
-
-    def begin_next(self, entry: Any, entries: list[Any]) -> None:
-        """``entry`` was taken; ``entries`` is the list that others may know it from."""
-        try:
-            del entries[0]
-            savepoints, func, is_robust, *_ = entry
-            reference, record = _waiting.get(id(savepoints), (None, None))
-            if record is None or reference is None or reference() is not savepoints:
-                # Registered before anybody looked: only what it sends is of interest.
-                record = CallbackRecord(describe_receiver(func).name, None, "", 0)
-            self.begin(record, is_robust=is_robust is True)
-        except Exception:
-            recording.report_fault(current.get(), "to see an on_commit() callback begin")
-
-    def begin(self, record: CallbackRecord | None, *, is_robust: bool) -> None:
-        if record is None:
-            return
-        try:
-            place = recording.place
-            self.outer = place.callback, place.node, place.running
-            place.callback, place.node, place.running = record.name, current.get(), self
-            _note_place()
-            self.has_failed, self.is_robust = False, is_robust
-            if is_robust:
-                # Django catches what it raises, and logs it: nowhere else can that be seen.
-                _logger.addFilter(self.note_log)
-            self.record = record
-            record.started = recording.now()
-        except Exception:
-            recording.report_fault(current.get(), "to see an on_commit() callback begin")
-
-    def note_log(self, log: logging.LogRecord) -> bool:
-        if (
-            log.exc_info
-            and threading.get_ident() == self.thread
-            and recording.place.running is self
-        ):
-            self.has_failed = True
-        return True
-
-    def fail(self) -> None:
-        self.has_failed = True
-
-    def end(self) -> None:
-        record, self.record = self.record, None
-        if record is None:
-            return
-        try:
-            record.stopped = recording.now()
-            record.outcome = "raised" if self.has_failed else "ran"
-            if self.is_robust:
-                _logger.removeFilter(self.note_log)
-            place = recording.place
-            place.callback, place.node, place.running = self.outer
-            _note_place()
-        except Exception:
-            recording.report_fault(current.get(), "to see an on_commit() callback end")
-
-
 # Install and uninstall
 
 _patches = Patches()
 
-# Atomic and run_and_clear_commit_hooks() are private, and the same in Django 5.2, 6.0 and 6.1.
+# Atomic is private, and the same in Django 5.2, 6.0 and 6.1.
 _DJANGOS_OWN: tuple[tuple[type, str, Any], ...] = (
     (transaction.Atomic, "__enter__", _watch_enter),
     (transaction.Atomic, "__exit__", _watch_exit),
@@ -432,8 +249,6 @@ _DJANGOS_OWN: tuple[tuple[type, str, Any], ...] = (
     (BaseDatabaseWrapper, "savepoint_rollback", _watch_savepoint_end),
     (BaseDatabaseWrapper, "rollback", _watch_rollback),
     (BaseDatabaseWrapper, "close", _watch_rollback),
-    (BaseDatabaseWrapper, "on_commit", _watch_on_commit),
-    (BaseDatabaseWrapper, "run_and_clear_commit_hooks", _watch_run),
 )
 
 
@@ -446,5 +261,4 @@ def install() -> None:
 def uninstall() -> None:
     """Put back what is still ours; see ``Patches.restore``."""
     _patches.restore()
-    recording.leave_places()
-    _waiting.clear()
+    spans.leave_places()

@@ -12,7 +12,8 @@ from typing import Any
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import name_of_sender, render
 from signal_tracer.collecting.naming import name_of_signal
-from signal_tracer.collecting.recording import DispatchRecord, Recorder
+from signal_tracer.collecting.nodes import DispatchRecord
+from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.trace import Method, show_value
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from signal_tracer.findings import absences, costs, failures, over_map, repeats
-from signal_tracer.findings.catalogue import LEVELS, Finding, Kind, Level, slugs
+from signal_tracer.findings.catalogue import slugs
+from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import Walk
 from signal_tracer.signal_map import SignalMap

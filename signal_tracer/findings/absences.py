@@ -15,9 +15,8 @@ from signal_tracer.findings.catalogue import (
     CONNECTED_TO_PARENT,
     CONNECTED_TO_PROXY,
     NOT_DISCONNECTED,
-    Finding,
-    Kind,
 )
+from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name
 from signal_tracer.trace import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
 from signal_tracer.wording import arguments_of, listed, place_of, rows_of

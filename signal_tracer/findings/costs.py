@@ -15,9 +15,8 @@ from signal_tracer.findings.catalogue import (
     SLOW_RECEIVER,
     WRITE_IN_LOOP,
     WRITES_IN_RECEIVER,
-    Finding,
-    Kind,
 )
+from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import Walk, grouped, is_djangos
 from signal_tracer.trace import Query, ReceiverCall
 from signal_tracer.wording import format_duration, listed, place_of, plural

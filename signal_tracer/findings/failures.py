@@ -8,8 +8,8 @@ from signal_tracer.findings.catalogue import (
     HANDLED_EXCEPTION,
     LOST_ON_ROLLBACK,
     SWALLOWED_EXCEPTION,
-    Finding,
 )
+from signal_tracer.findings.kinds import Finding
 from signal_tracer.findings.walk import Step, Walk, grouped
 from signal_tracer.trace import Dispatch, Error, Location, ReceiverCall
 from signal_tracer.wording import innermost_of_project, listed, place_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from signal_tracer.findings import catalogue
-from signal_tracer.findings.catalogue import Finding, Kind, Level
+from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 from signal_tracer.wording import place_of

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signal_tracer.findings.catalogue import (
-    CALLED_TWICE,
-    DEEP_NESTING,
-    RECURSION,
-    REPEATED_SAVE,
-    Finding,
-)
+from signal_tracer.findings.catalogue import CALLED_TWICE, DEEP_NESTING, RECURSION, REPEATED_SAVE
+from signal_tracer.findings.kinds import Finding
 from signal_tracer.findings.walk import Step, Walk, grouped, last_name
 from signal_tracer.trace import Dispatch, ReceiverCall, Summary
 from signal_tracer.wording import listed, place_of

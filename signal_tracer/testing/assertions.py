@@ -9,6 +9,7 @@ from django.dispatch import Signal
 
 from signal_tracer.collecting import recording, witnessing
 from signal_tracer.collecting.naming import describe_receiver, is_a, name_of_signal
+from signal_tracer.collecting.nodes import Root
 from signal_tracer.collecting.witnessing import Sent, Witness
 from signal_tracer.records import goes_by
 from signal_tracer.testing import messages
@@ -48,7 +49,7 @@ class SignalTrace:
     def __enter__(self) -> Self:
         self._trace = self._tracing.__enter__()
         node = recording.current.get()
-        assert type(node) is recording.Root
+        assert type(node) is Root
         self._witness = witnessing.start(node.recorder)
         return self
 

@@ -30,15 +30,22 @@ from signal_tracer.collecting import (
     connections,
     counting,
     deeds,
+    dispatches,
     entries,
+    hiding,
+    infos,
+    live_receivers,
     muting,
     naming,
     near_misses,
+    nodes,
     patching,
     queries,
     receivers,
+    recorder,
     recording,
     signals,
+    spans,
     witnessing,
 )
 from signal_tracer.testing import SignalTrace
@@ -49,15 +56,22 @@ MODULES = (
     connections,
     counting,
     deeds,
+    dispatches,
     entries,
+    hiding,
+    infos,
+    live_receivers,
     muting,
     naming,
     near_misses,
+    nodes,
     patching,
     queries,
     receivers,
+    recorder,
     recording,
     signals,
+    spans,
     witnessing,
 )
 
@@ -65,6 +79,8 @@ MODULES = (
 WRAPPERS = {
     "counting.CountedReceivers.__iter__",
     "counting._counted",
+    "dispatches._unwatch",
+    "dispatches.note_unheard_by_all",
     "receivers.Closing.__del__",
     "receivers.Closing.__init__",
     "receivers.WatchedAsyncReceivers.__iter__",
@@ -77,9 +93,7 @@ WRAPPERS = {
     "receivers.name_like",
     "signals.Site.__init__",
     "signals._asend",
-    "signals._note_unheard_by_all",
     "signals._send_within",
-    "signals._unwatch",
     "signals._watch_new_subclass",
 }
 # Called where a test begins or ends a mute.
@@ -88,27 +102,27 @@ MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.le
 CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
-    "counting._note",
-    "signals._count_calls",
-    "signals._count_receivers",
     "connecting._begin_change",
     "connecting._keep_change",
     "connecting._note_connections",
+    "counting._note",
+    "dispatches._bear_witness",
+    "dispatches._count_calls",
+    "dispatches.begin_dispatch",
+    "dispatches.end_dispatch",
+    "dispatches.end_failed_dispatch",
+    "dispatches.note_responses",
+    "dispatches.note_unheard",
+    "dispatches.note_unheard_everywhere",
+    "live_receivers._count_receivers",
+    "live_receivers._split_muted",
     "queries._note",
-    "signals._bear_witness",
-    "signals._split_muted",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
+    "receivers._swallow",
+    "receivers._swallow_of_sync_receiver",
     "recording.report_fault",
-    "signals._close",
-    "signals._close_failed",
-    "signals._note_responses",
-    "signals._note_unheard",
-    "signals._note_unheard_everywhere",
-    "signals._open",
     "signals._site_of",
-    "signals._swallow",
-    "signals._swallow_of_sync_receiver",
 }
 
 
@@ -523,10 +537,20 @@ counting.Counting.note_handed_over
 counting._key
 counting.count
 counting.note_calls
+deeds.Activity.__init__
 deeds.ChangeRecord.__init__
+dispatches._note_own_loop
+dispatches._note_unwatched
 entries.identity
 entries.name_of_uid
 entries.read_entry
+hiding.hide_file
+hiding.is_hidden_file
+hiding.pass_over
+infos.MissInfo.__init__
+infos.ReceiverInfo.__init__
+live_receivers._note_own_method
+live_receivers._watch_list
 muting.Chosen.is_it
 muting.Selection.mutes
 muting.Split.keep
@@ -566,6 +590,17 @@ near_misses._is_below
 near_misses._with_subclasses
 near_misses.family
 near_misses.reason_to_expect
+nodes.CallRecord.__init__
+nodes.CallRecord.add
+nodes.CallRecord.fail
+nodes.DispatchRecord.__init__
+nodes.DispatchRecord.link
+nodes.Failure.__init__
+nodes.Root.__init__
+nodes.Root.add
+nodes.Unkept.__init__
+nodes.Unkept.add
+nodes.capture_error
 patching.Patches._put
 patching.Patches.replace
 patching._Patch.__init__
@@ -573,48 +608,27 @@ patching._is_ours
 queries._is_write
 queries._statement_of
 receivers.WatchedReceivers.follow_changes
-receivers.pass_over
-recording.Activity.__init__
-recording.CallRecord.__init__
-recording.CallRecord.add
-recording.CallRecord.fail
-recording.Counter.__init__
-recording.DispatchRecord.__init__
-recording.DispatchRecord.link
-recording.Failure.__init__
-recording.MissInfo.__init__
-recording.ReceiverInfo.__init__
-recording.Recorder._counter_of
-recording.Recorder.count_unheard
-recording.Recorder.count_unwatched
-recording.Recorder.excludes
-recording.Recorder.keep
-recording.Recorder.keep_other
-recording.Recorder.leave_out
-recording.Recorders.at
-recording.Recorders.go_below
-recording.Recorders.running
-recording.Root.__init__
-recording.Root.add
-recording.Unkept.__init__
-recording.Unkept.add
-recording._Place.__init__
-recording.capture_error
+recorder.Counter.__init__
+recorder.Recorder._counter_of
+recorder.Recorder.count_unheard
+recorder.Recorder.count_unwatched
+recorder.Recorder.excludes
+recorder.Recorder.keep
+recorder.Recorder.keep_other
+recorder.Recorder.leave_out
+recorder.Recorders.at
+recorder.Recorders.go_below
+recorder.Recorders.running
 recording.close_dispatch
 recording.close_failed_dispatch
 recording.close_unkept
 recording.count_unheard
-recording.hide_file
 recording.innermost_call
-recording.is_hidden_file
 recording.node_with_everywhere
 recording.open_dispatch
-signals._note_own_loop
-signals._note_own_method
-signals._note_unwatched
-signals._watch_list
 signals._watch_own_send
 signals._watch_sends
+spans._Place.__init__
 witnessing.Witness.see
 witnessing.see
 """

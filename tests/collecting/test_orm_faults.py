@@ -16,41 +16,49 @@ from observing import is_ours
 from test_faults import Fault, broken, functions
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import bulk, connections, deeds, recording, transactions
+from signal_tracer.collecting import (
+    bulk,
+    callbacks,
+    connections,
+    deeds,
+    recording,
+    spans,
+    transactions,
+)
 from signal_tracer.tracer import uninstall
 
 pytestmark = pytest.mark.usefixtures("committed_books")
 
-MODULES = (bulk, connections, deeds, recording, transactions)
+MODULES = (bulk, callbacks, connections, deeds, spans, transactions)
 # What stands here runs inside the user's code only; of the others test_faults tells.
 OURS = (
-    *("bulk.", "transactions.", "connections.listeners"),
-    *("deeds.BypassRecord", "deeds.CallbackRecord", "recording.Here", "recording.Span"),
+    *("bulk.", "callbacks.", "transactions.", "connections.listeners"),
+    *("deeds.BypassRecord", "deeds.CallbackRecord", "spans.Here", "spans.Span"),
 )
 
 # Hold the `try` that the rest runs in.
 FENCES = {
     "bulk._begin",
     "bulk._end",
-    "transactions._Running.begin",
-    "transactions._Running.begin_next",
-    "transactions._Running.end",
-    "transactions._follow",
-    "transactions._new_callback",
-    "transactions._note_registered",
+    "callbacks._Running.begin",
+    "callbacks._Running.begin_next",
+    "callbacks._Running.end",
+    "callbacks._new_callback",
+    "callbacks._note_registered",
+    "transactions.follow",
     "transactions.look_around",
 }
 # Stand around what is fenced, and do nothing of their own.
 WRAPPERS = {
-    "transactions._Callbacks.pop",
-    "transactions._Running.__init__",
-    "transactions._Running.fail",
-    "transactions._Running.note_log",
-    "transactions._is_idle",
+    "callbacks._Callbacks.pop",
+    "callbacks._Running.__init__",
+    "callbacks._Running.fail",
+    "callbacks._Running.note_log",
+    "transactions.is_idle",
 }
 
 # Run when a trace starts, before anybody's code.
-AT_THE_START = {"bulk.install", "transactions.install"}
+AT_THE_START = {"bulk.install", "callbacks.install", "transactions.install"}
 
 FUNCTIONS = """
 bulk._concrete
@@ -63,23 +71,23 @@ bulk._who_called
 connections.listeners
 deeds.BypassRecord.__init__
 deeds.CallbackRecord.__init__
-recording.Here.__init__
-recording.Here.of
-recording.Span.__init__
+spans.Here.__init__
+spans.Here.of
+spans.Span.__init__
 transactions._Stack.__init__
 transactions._Stack.index_of
 transactions._Stack.push
 transactions._Stack.undo
 transactions._first_span
-transactions._forget
 transactions._note_enter
 transactions._note_exit
-transactions._note_place
 transactions._note_release
 transactions._note_rollback
 transactions._note_savepoint
 transactions._note_savepoint_rollback
 transactions._stack_of
+transactions.forget
+transactions.note_place
 """
 
 sent = Signal()
@@ -164,7 +172,7 @@ def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
-    recording.leave_places()
+    spans.leave_places()
 
 
 def untraced() -> list[Any]:

@@ -138,7 +138,7 @@ def test_it_has_its_text_with_placeholders_its_alias_and_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ticks = iter(range(1, 100))
-    monkeypatch.setattr("signal_tracer.collecting.recording.now", lambda: next(ticks) * 10**9)
+    monkeypatch.setattr("signal_tracer.collecting.clock.now", lambda: next(ticks) * 10**9)
     [query] = queries_in(lambda: run("SELECT %s", "a-parameter"))
 
     # 1 the trace, 2 the dispatch, 3 the call.

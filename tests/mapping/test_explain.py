@@ -98,7 +98,11 @@ def test_who_would_run_stands_in_calling_order_the_async_ones_last() -> None:
 @pytest.mark.parametrize(
     ("connected", "sent", "why"),
     [
-        (Bell, "Doorbell", "it is connected to Bell, a parent: Django compares the class itself"),
+        (
+            Bell,
+            "test_explain.Doorbell",
+            "it is connected to Bell, a parent: Django compares the class itself",
+        ),
         (Doorbell, "Bell", "it is connected to Doorbell, a child of the sender"),
         (Product, "shop.Order", "it is connected to shop.Product"),
         (Product, "None", "it is connected to shop.Product"),

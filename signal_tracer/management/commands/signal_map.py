@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 
 from signal_tracer import conf, drift
 from signal_tracer.findings import Finding, Level, over_signal_map
-from signal_tracer.findings.catalogue import LEVELS
+from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
 from signal_tracer.mapping.reading import connected_now, read_map
 from signal_tracer.mapping.urls import load_urls

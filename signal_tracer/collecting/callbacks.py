@@ -1,0 +1,217 @@
+"""The place where the callbacks of ``on_commit()`` are watched: registered, run or thrown away.
+
+They stay the user's own, in Django's own list, until they run.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import weakref
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from signal_tracer.collecting import clock, recording, spans
+from signal_tracer.collecting.deeds import CallbackRecord
+from signal_tracer.collecting.hiding import hide_file, pass_over
+from signal_tracer.collecting.naming import describe_receiver
+from signal_tracer.collecting.nodes import CallRecord
+from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.transactions import follow, forget, is_idle, note_place
+
+hide_file(__file__)
+
+# Django keeps one set of savepoints with each callback, which dies with it: run or thrown away.
+_waiting: dict[int, tuple[weakref.ref[Any], CallbackRecord]] = {}
+_logger = logging.getLogger("django.db.backends.base")
+
+
+def _watch_on_commit(original: Any) -> Any:
+    def on_commit(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        node = current.get()
+        if node is None and not recording.everywhere:
+            return original(self, func, *args, **kwargs)
+        if self.in_atomic_block:
+            answer = original(self, func, *args, **kwargs)
+            _note_registered(self, node, func)
+            return answer
+        # Run at once, or refused.
+        is_robust = (args[0] if args else kwargs.get("robust")) is True
+        running = _Running()
+        running.begin(_new_callback(self, node, func), is_robust=is_robust)
+        try:
+            answer = original(self, func, *args, **kwargs)
+        except BaseException:
+            running.fail()
+            raise
+        finally:
+            running.end()
+        return answer
+
+    return pass_over(functools.wraps(original)(on_commit), "on_commit")
+
+
+def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | None:
+    """The record of a callback, kept by the receiver call that registers it."""
+    try:
+        described = describe_receiver(func)
+        record = CallbackRecord(described.name, described.defined_at, connection.alias, clock.now())
+        if type(node) is CallRecord and callable(func):
+            recorders = node.recorders.running()
+            if [each for each in recorders if each.keep_other()]:
+                for activity in recording.activities_at(node):
+                    activity.callbacks.append(record)
+        return record
+    except Exception:
+        recording.report_fault(node, "to record an on_commit() callback")
+        return None
+
+
+def _note_registered(connection: Any, node: Any, func: Any) -> None:
+    record = _new_callback(connection, node, func)
+    try:
+        savepoints, registered, *_ = connection.run_on_commit[-1]
+        if record is None or registered is not func:
+            return
+        key = id(savepoints)
+
+        def gone(_: object) -> None:
+            _waiting.pop(key, None)
+            if record.outcome == "waiting" and not record.started:
+                record.outcome = "discarded"
+
+        _waiting[key] = weakref.ref(savepoints, gone), record
+    except Exception:
+        recording.report_fault(node, "to record an on_commit() callback")
+
+
+def _watch_run(original: Any) -> Any:
+    def run_and_clear_commit_hooks(self: Any) -> Any:
+        __traceback_hide__ = True
+        entries = self.run_on_commit
+        if not entries or type(entries) is not list or (is_idle() and not _waiting):
+            return original(self)
+        if not self.in_atomic_block and spans.place.stacks:
+            follow(forget, self)  # The transaction is over; its block ends after the callbacks.
+        running = _Running()
+        self.run_on_commit = _Callbacks(entries)
+        self.run_on_commit.entries, self.run_on_commit.running = entries, running
+        try:
+            return original(self)
+        except BaseException:
+            running.fail()
+            raise
+        finally:
+            running.end()
+            if type(self.run_on_commit) is _Callbacks:
+                self.run_on_commit = entries
+
+    return pass_over(functools.wraps(original)(run_and_clear_commit_hooks), original.__name__)
+
+
+class _Callbacks(list[Any]):
+    """Django's list of callbacks while its own loop takes one after the other from it."""
+
+    __slots__ = ("entries", "running")
+
+    entries: list[Any]
+    running: _Running
+
+    def pop(self, index: Any = -1) -> Any:
+        entry = super().pop(index)
+        self.running.end()
+        self.running.begin_next(entry, self.entries)
+        return entry
+
+
+class _Running:
+    """The callback of a connection that runs, and how it ends."""
+
+    __slots__ = ("has_failed", "is_robust", "outer", "record", "thread")
+
+    def __init__(self) -> None:
+        self.record: CallbackRecord | None = None
+        self.is_robust = False
+        self.has_failed = False
+        self.outer: Any = None
+        self.thread = threading.get_ident()
+
+    def begin_next(self, entry: Any, entries: list[Any]) -> None:
+        """``entry`` was taken; ``entries`` is the list that others may know it from."""
+        try:
+            del entries[0]
+            savepoints, func, is_robust, *_ = entry
+            reference, record = _waiting.get(id(savepoints), (None, None))
+            if record is None or reference is None or reference() is not savepoints:
+                # Registered before anybody looked: only what it sends is of interest.
+                record = CallbackRecord(describe_receiver(func).name, None, "", 0)
+            self.begin(record, is_robust=is_robust is True)
+        except Exception:
+            recording.report_fault(current.get(), "to see an on_commit() callback begin")
+
+    def begin(self, record: CallbackRecord | None, *, is_robust: bool) -> None:
+        if record is None:
+            return
+        try:
+            place = spans.place
+            self.outer = place.callback, place.node, place.running
+            place.callback, place.node, place.running = record.name, current.get(), self
+            note_place()
+            self.has_failed, self.is_robust = False, is_robust
+            if is_robust:
+                # Django catches what it raises, and logs it: nowhere else can that be seen.
+                _logger.addFilter(self.note_log)
+            self.record = record
+            record.started = clock.now()
+        except Exception:
+            recording.report_fault(current.get(), "to see an on_commit() callback begin")
+
+    def note_log(self, log: logging.LogRecord) -> bool:
+        if log.exc_info and threading.get_ident() == self.thread and spans.place.running is self:
+            self.has_failed = True
+        return True
+
+    def fail(self) -> None:
+        self.has_failed = True
+
+    def end(self) -> None:
+        record, self.record = self.record, None
+        if record is None:
+            return
+        try:
+            record.stopped = clock.now()
+            record.outcome = "raised" if self.has_failed else "ran"
+            if self.is_robust:
+                _logger.removeFilter(self.note_log)
+            place = spans.place
+            place.callback, place.node, place.running = self.outer
+            note_place()
+        except Exception:
+            recording.report_fault(current.get(), "to see an on_commit() callback end")
+
+
+# Install and uninstall
+
+_patches = Patches()
+
+_DJANGOS_OWN = {
+    "on_commit": _watch_on_commit,
+    # Private, and the same in Django 5.2, 6.0 and 6.1.
+    "run_and_clear_commit_hooks": _watch_run,
+}
+
+
+def install() -> None:
+    """Watch the callbacks of all connections, from now until ``uninstall()``. Idempotent."""
+    for name, watch in _DJANGOS_OWN.items():
+        _patches.replace(BaseDatabaseWrapper, name, watch)
+
+
+def uninstall() -> None:
+    """Put back what is still ours; see ``Patches.restore``."""
+    _patches.restore()
+    _waiting.clear()

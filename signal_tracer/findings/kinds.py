@@ -1,0 +1,76 @@
+"""The place for what a finding is: its kind, which many share, and what it fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from signal_tracer.records import Bypass, ConnectionChange, Dispatch, Location, ReceiverCall
+
+Level = Literal["error", "warning", "info"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One entry of the catalogue. ``message`` and ``advice`` are templates for ``%``."""
+
+    slug: str
+    level: Level
+    title: str
+    message: str
+    why: str
+    advice: str
+
+    @property
+    def docs(self) -> str:
+        """Where the documentation says more."""
+        return f"docs/findings.md#{self.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing worth a person's attention, with a place and an advice.
+
+    ``values`` fill the templates of ``kind``. ``names`` are the dotted names it is about, which
+    ``IGNORE_FINDINGS`` may name. ``record`` is the first record of the trace that shows it, and
+    ``count`` how many show the same.
+    """
+
+    kind: Kind
+    values: Mapping[str, object]
+    names: tuple[str, ...] = ()
+    location: Location | None = None
+    record: Dispatch | ReceiverCall | Bypass | ConnectionChange | None = field(
+        default=None, compare=False
+    )
+    count: int = 1
+
+    @property
+    def slug(self) -> str:
+        return self.kind.slug
+
+    @property
+    def level(self) -> Level:
+        return self.kind.level
+
+    @property
+    def title(self) -> str:
+        return self.kind.title
+
+    @property
+    def message(self) -> str:
+        return self.kind.message % self.values
+
+    @property
+    def advice(self) -> str:
+        return self.kind.advice % self.values
+
+    @property
+    def docs(self) -> str:
+        return self.kind.docs
+
+    def __str__(self) -> str:
+        """One line: ``error swallowed-exception: …``."""
+        return f"{self.level} {self.slug}: {self.message}"
