@@ -145,7 +145,7 @@ traces = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(traces)
 def test_any_trace_can_be_read_by_every_rule_and_shown(trace: Trace) -> None:
     found = over_trace(trace)
@@ -161,7 +161,7 @@ def test_any_trace_can_be_read_by_every_rule_and_shown(trace: Trace) -> None:
     assert over_trace(again) == found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(traces)
 def test_the_rows_of_any_trace_stand_for_all_its_records_and_queries(trace: Trace) -> None:
     rows = outline(trace)
