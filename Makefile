@@ -14,7 +14,7 @@ MANAGE := $(BIN)/python example_site/manage.py
 
 help:
 	@echo "make demo         set up, show one checkout in the console, serve the example site (PORT=8000)"
-	@echo "make test         set up, run the whole test suite (ARGS='-k name' for a part of it)"
+	@echo "make test         set up, run the whole test suite (ARGS='-k name' for a part, ARGS='-n 0' in one process)"
 	@echo "make test-postgres  what a database matters to, on a PostgreSQL server of its own"
 	@echo "make coverage     the test suite with branch coverage"
 	@echo "make lint         ruff and the import contracts"
@@ -30,7 +30,7 @@ demo: check-python check-port $(VENV)/demo.installed
 	@$(MANAGE) serve_demo --port $(PORT)
 
 test: $(VENV)/test.installed
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-postgres: $(VENV)/test.installed
 	@tests/postgres/serve.sh $(BIN)/python -m pytest $(shell cat tests/postgres/runs_here.txt) $(ARGS)

@@ -30,6 +30,7 @@ DJANGOS = {
     "6.1": ["3.12", "3.13", "3.14"],
 }
 PAIRS = [(python, django) for django, pythons in DJANGOS.items() for python in pythons]
+IN_PARALLEL = ("-n", "auto", "--dist", "worksteal")
 TOOLBARS = [("3.11", "5.2", "6"), ("3.12", "6.0", "7"), ("3.13", "6.1", "8")]
 
 
@@ -47,7 +48,7 @@ def install(session: nox.Session, group: str, *requirements: str) -> None:
 def tests(session: nox.Session, django: str) -> None:
     """The whole suite."""
     install(session, "test", f"django~={django}.0")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -55,7 +56,7 @@ def tests(session: nox.Session, django: str) -> None:
 def toolbars(session: nox.Session, django: str, toolbar: str) -> None:
     """The whole suite with each major version of the debug toolbar."""
     install(session, "test", f"django~={django}.0", f"django-debug-toolbar~={toolbar}.0")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *IN_PARALLEL, *session.posargs)
 
 
 @nox.session(python="3.13")
