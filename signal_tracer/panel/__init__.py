@@ -23,7 +23,7 @@ from django.utils.html import format_html
 from signal_tracer.panel.language import counted, gettext, gettext_lazy
 from signal_tracer.panel.lines import seconds_in_receivers
 from signal_tracer.panel.page import page_of
-from signal_tracer.panel.words import visible
+from signal_tracer.panel.words import aside, visible
 from signal_tracer.showing.outline import count
 from signal_tracer.trace import Request, Trace, TraceFormatError
 from signal_tracer.tracer import trace_signals
@@ -105,6 +105,8 @@ class SignalTracerPanel(Panel):
                         "dispatches": counts.dispatches,
                         "receiver_calls": counts.receiver_calls,
                         "swallowed": counts.swallowed,
+                        "raised": counts.raised,
+                        "rolled_back": counts.rolled_back,
                         "queries": counts.queries,
                         "bypasses": counts.bypasses,
                     }
@@ -130,17 +132,20 @@ class SignalTracerPanel(Panel):
         stats = self.get_stats()
         if not stats.get("trace"):
             return gettext("No trace: see the log of 'signal_tracer'")
-        return " · ".join(
-            counted(singular, plural, stats[name])
+        subtitle = " · ".join(
+            counted(singular, plural, stats.get(name, 0))
             for name, singular, plural in (
                 ("dispatches", "%(number)s dispatch", "%(number)s dispatches"),
                 ("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls"),
                 ("queries", "%(number)s query", "%(number)s queries"),
                 ("swallowed", "%(number)s swallowed", "%(number)s swallowed"),
+                ("raised", "%(number)s raised", "%(number)s raised"),
+                ("rolled_back", "%(number)s rolled back", "%(number)s rolled back"),
                 ("bypasses", "%(number)s bypass", "%(number)s bypasses"),
             )
-            if stats[name] or name in ("dispatches", "receiver_calls")
+            if stats.get(name) or name in ("dispatches", "receiver_calls")
         )
+        return aside(subtitle)
 
     @property
     def content(self) -> str:

@@ -170,6 +170,9 @@ class Page:
             "parts": self.parts,
             "direction": "rtl" if get_language_bidi() else "ltr",
             "counts": asdict(counts),
+            # Only what has a row is a link to its rows.
+            "kinds": {kind for line in self.lines for kind in line.kinds},
+            "queries_in_receivers": sum(call.query_count for call in trace.receiver_calls()),
             "request": trace.request,
             "path": visible(trace.request.path if trace.request else trace.name),
             "duration": duration(trace.duration),

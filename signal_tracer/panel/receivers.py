@@ -51,6 +51,7 @@ COLUMNS = (
 )
 BY_SLUG = {column.slug: column for column in COLUMNS}
 SORTED_BY = "own"
+BY_NAME = "name"
 
 
 def add_up(calls: Iterable[ReceiverCall]) -> list[Receiver]:
@@ -69,7 +70,9 @@ def add_up(calls: Iterable[ReceiverCall]) -> list[Receiver]:
 
 
 def rank(receivers: Iterable[Receiver], sort: str) -> list[Receiver]:
-    """Sorted by one column, the greatest first."""
+    """Sorted by one column, the greatest first; names from A to Z."""
+    if sort == BY_NAME:
+        return sorted(receivers, key=lambda each: each.name)
     column = BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
     return sorted(receivers, key=lambda each: (-column.value(each), each.name))
 
@@ -78,11 +81,12 @@ def table(
     receivers: Iterable[Receiver], places: Places, parts: str, sort: str, *, is_whole: bool
 ) -> SafeString:
     """The headings sort: in place what is whole, and else in a window."""
-    column = BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
+    column = None if sort == BY_NAME else BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
     return format_html(
-        '<table{}><thead><tr><th aria-sort="none">{}</th>{}</tr></thead><tbody>{}</tbody></table>',
+        '<table{}><thead><tr><th aria-sort="{}">{}</th>{}</tr></thead><tbody>{}</tbody></table>',
         mark_safe(" data-whole") if is_whole else "",
-        _heading(parts, "name", gettext("Receiver")),
+        "none" if column else "ascending",
+        _heading(parts, BY_NAME, gettext("Receiver")),
         joined(
             format_html(
                 '<th class="sigtr-number" aria-sort="{}">{}</th>',

@@ -93,7 +93,7 @@ class Timeline:
             "</td>",
             f'<td colspan="{depth}"></td>' if depth else "",
             f'<td class="djDebugSql"{_attribute("colspan", span if span > 1 else "")}>',
-            self._button("f", number, "-", self.nested) + " " if folds else "",
+            self._button("f", number, "-", self.nested) + "&nbsp;" if folds else "",
             _name(row),
             f"{_error(record)}</td>",
             f"<td>{_bars(row, self.axis) if is_timed else ''}</td>",
@@ -160,7 +160,7 @@ def _name(row: Row) -> str:
     is_loud = isinstance(record, Dispatch | Bypass)
     return "".join(
         (
-            f"<bdi>{f'<small>{path}{dot}</small>' if path else ''}",
+            f"<bdi>{f'<small>{path}{dot}</small><wbr>' if path else ''}",
             f"<strong>{name}</strong>" if is_loud else name,
             f"{text(method)}</bdi>",
             f" <strong>×&nbsp;{row.count}</strong>" if row.count > 1 else "",
@@ -187,7 +187,7 @@ def _bars(row: Row, axis: float) -> str:
         return ""
     start, end = row.started_at, row.started_at + row.duration
     own: list[tuple[float, float]] = []
-    if isinstance(row.record, ReceiverCall | Bypass):
+    if isinstance(row.record, ReceiverCall):
         since = start
         for nested in sorted(row.rows, key=lambda each: each.started_at):
             if nested.duration:

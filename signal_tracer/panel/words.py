@@ -96,6 +96,15 @@ def isolated(given: str) -> str:
     )
 
 
+def aside(given: str) -> str:
+    """``given`` so that it reads in the page's direction where the toolbar's own is another."""
+    return (
+        f"\N{RIGHT-TO-LEFT ISOLATE}{given}\N{POP DIRECTIONAL ISOLATE}"
+        if get_language_bidi()
+        else given
+    )
+
+
 def duration(seconds: float) -> str:
     """``12.3 ms``, with the decimal sign of the page's language."""
     return isolated(format_duration(seconds).replace(".", get_format("DECIMAL_SEPARATOR")))

@@ -38,11 +38,11 @@ def receivers():
 def stored(monkeypatch):
     """Has the panel record a trace made by hand; returns the panel as it comes from the store."""
 
-    def store(trace):
+    def store(trace, method="GET"):
         monkeypatch.setattr(
             panel_module, "trace_signals", lambda name, *, request: nullcontext(trace)
         )
-        request = RequestFactory().get("/pay/")
+        request = RequestFactory().generic(method, "/pay/")
         toolbar = DebugToolbar(request, quiet_view)
         panel = toolbar.get_panel_by_id("SignalTracerPanel")
         panel.enable_instrumentation()

@@ -61,7 +61,7 @@ def trace_of(*dispatches, **contents):
     )
 
 
-INLINE = r"</?(?:bdi|small|strong|i|a)\b[^>]*>"
+INLINE = r"</?(?:bdi|wbr|small|strong|i|a)\b[^>]*>"
 
 
 def said(html):

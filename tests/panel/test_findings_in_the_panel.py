@@ -127,15 +127,34 @@ def test_the_head_counts_what_the_trace_holds_and_leads_there(stored):
 
     head = said(html[: html.index("Take it away")])
     assert "2 dispatches · 3 receiver calls · 31.0 ms in receivers, 31 % of 100 ms" in head
-    assert "2 queries" in head
+    assert "2 queries · " in head
     assert "◐ 1 swallowed" in head
     assert "⤼ 1 bypass" in head
     assert "▲ 1 slow (own time of 10.0 ms or more)" in head
     assert "4 unheard" in head
-    assert "Longest of its own: shop.receivers.pack, 20.0 ms" in head
+    assert "Most own time: shop.receivers.pack, 20.0 ms" in head
     assert re.findall(r"\?only=(\w+)", html[: html.index("Take it away")]) == [
-        *("dispatch", "call", "queries", "swallowed", "bypass", "slow"),
+        *("dispatch", "call", "swallowed", "bypass", "slow"),
     ]
+
+
+def test_the_head_tells_the_queries_of_receivers_from_the_others_and_leads_to_those(stored):
+    call = ReceiverCall("a.b", queries=[Query("SELECT 1")])
+    html = stored(trace_of(Dispatch("a.c", receiver_calls=[call]), other_queries=2)).content
+
+    head = html[: html.index("Take it away")]
+    assert "3 queries (1 in receivers)" in said(head)
+    assert "?only=queries" in head
+
+
+def test_no_number_of_the_head_leads_to_an_empty_list(stored):
+    miss = NearMiss("a.b", connected_to="shop.Product", reason="connected_to_concrete")
+    unheard = Unheard("a.c", "shop.Second", 1, near_misses=[miss])
+    html = stored(trace_of(unheard=[unheard], other_queries=6)).content
+
+    head = html[: html.index("Take it away")]
+    assert "0 dispatches · 0 receiver calls · 6 queries · ≈ 1 near miss · 1 unheard" in said(head)
+    assert re.findall(r"\?(\w+=\w+)", head) == ["unheard=all", "unheard=all"]
 
 
 def test_time_in_concurrent_receivers_is_counted_once(stored):
@@ -210,6 +229,6 @@ def test_a_right_to_left_language_turns_the_page_and_not_the_names(stored):
         html = panel.content
 
     assert '<div id="sigtr" class="sigtr" dir="rtl">' in html
-    assert "<bdi><small>shop.receivers.</small>pack</bdi>" in html
+    assert "<bdi><small>shop.receivers.</small><wbr>pack</bdi>" in html
     assert "\u206631.0 ms\u2069" in html
     assert "\u2066shop.receivers.pack\u2069" in html

@@ -11,6 +11,7 @@ from debug_toolbar.store import get_store
 from debug_toolbar.toolbar import DebugToolbar
 from django.core.checks import run_checks
 from django.test import AsyncClient, Client, RequestFactory
+from django.utils import translation
 from pages import CHECKOUT, outline_rows, panel_of, quiet_view, said, trace_of, view, without_times
 
 from signal_tracer import panel as panel_module
@@ -29,6 +30,23 @@ def test_the_subtitle_has_the_singular_and_leaves_nothing_swallowed_out(stored):
     assert stored(trace_of(one)).nav_subtitle == "1 dispatch · 1 receiver call"
 
 
+def test_the_subtitle_counts_all_that_went_wrong(stored):
+    calls = [ReceiverCall("a.b", outcome="raised")]
+    sent = Dispatch("a.c", receiver_calls=calls, rolled_back=["default"])
+    assert (
+        stored(trace_of(sent)).nav_subtitle
+        == "1 dispatch · 1 receiver call · 1 raised · 1 rolled back"
+    )
+
+
+def test_the_subtitle_reads_from_right_to_left_in_a_language_that_does(stored):
+    panel = stored(trace_of(CHECKOUT))
+    with translation.override("fa"):
+        subtitle = panel.nav_subtitle
+
+    assert subtitle == "\u20672 ارسال · 3 فراخوانی گیرنده · 1 بلعیده\u2069"
+
+
 def test_an_empty_trace_says_what_to_try(stored):
     text = said(stored(trace_of()).content)
 
@@ -36,6 +54,13 @@ def test_an_empty_trace_says_what_to_try(stored):
     assert "No signal was sent while the view ran." in text
     assert "open the History panel, switch to the POST" in text
     assert "AppConfig.ready() imports the module" in text
+
+
+def test_an_empty_trace_of_a_form_does_not_send_a_reader_to_the_form(stored):
+    text = said(stored(trace_of(), "POST").content)
+
+    assert "AppConfig.ready() imports the module" in text
+    assert "switch to the POST" not in text
 
 
 def test_a_trace_of_unheard_dispatches_says_how_many_and_lists_them(stored):

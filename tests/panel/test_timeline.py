@@ -120,6 +120,13 @@ def test_a_bar_shows_own_time_apart_from_nested_time(stored):
     ]
 
 
+def test_a_bypass_has_no_own_time_of_a_receiver(stored):
+    bypass = Bypass("update", "shop.Order", 3, started_at=0.02, duration=0.01)
+    html = stored(trace_of(bypasses=[bypass])).content
+
+    assert rects(html, 0) == [("20.00", "10.00", "8", "2")]  # thin
+
+
 def test_bars_of_what_was_slow_and_of_what_went_wrong_have_another_shape(stored):
     error = Error("builtins.ValueError", "no")
     calls = [

@@ -86,6 +86,7 @@ def test_receivers_come_sorted_by_any_column(ask):
     assert names("calls") == ["a.often", "a.long"]
     assert names("longest") == ["a.long", "a.often"]
     assert names("swallowed") == ["a.long", "a.often"]
+    assert names("name") == ["a.long", "a.often"]
     assert names("own") == names("nonsense") == ["a.often", "a.long"]
     assert "a.long not recorded 1 5.00 ms 500 µs 5.00 ms 5.00 ms 0 1" in said(
         get("?sort=total").json()["inner"]

@@ -21,7 +21,7 @@ const STYLES = `
 #djDebug .sigtr.sigtr td.djdt-time { text-align: end; white-space: nowrap; }
 #djDebug .sigtr.sigtr th.sigtr-number { text-align: end; }
 #djDebug .sigtr.sigtr table > tbody > tr > td { padding: 4px 10px; }
-#djDebug .sigtr.sigtr .djdt-codeContext > tbody > tr > td { padding: 2px 3px; border-bottom: 0; }
+#djDebug .sigtr.sigtr .djdt-codeContext > tbody > tr > td { padding: 2px 3px; border-top: 0; }
 #djDebug .sigtr.sigtr .sigtr-timeline > tbody > tr > td { padding: 2px 6px; }
 #djDebug .sigtr.sigtr .sigtr-timeline > tbody > tr > td.djdt-toggle { padding-inline-end: 0; }
 #djDebug .sigtr.sigtr .djToggleSwitch:not([hidden]), #djDebug .sigtr .djdt-toggle > a.remoteCall {
@@ -29,10 +29,19 @@ const STYLES = `
   border: 1px solid var(--djdt-button-border-color); border-radius: 2px; line-height: 1;
   text-align: center; text-decoration: none; vertical-align: middle;
 }
+/* At the top: whichever row is the last to be seen, below it is the border of the table. */
 #djDebug .sigtr.sigtr tbody td {
-  border-bottom-color: color-mix(in srgb, var(--djdt-table-border-color) 30%, transparent);
+  border-bottom: 0;
+  border-top: 1px solid color-mix(in srgb, var(--djdt-table-border-color) 30%, transparent);
 }
-#djDebug .sigtr.sigtr table > tbody:last-child > tr:last-child > td { border-bottom: 0; }
+#djDebug .sigtr.sigtr table > tbody:first-child > tr:first-child > td { border-top: 0; }
+/* Columns stay where they are, whatever rows are shown, and are the same in each table of the map. */
+#djDebug .sigtr :is(.sigtr-timeline, .sigtr-map) { table-layout: fixed; }
+@media (max-width: 1100px) {
+  #djDebug .sigtr .sigtr-timeline col.djdt-width-30 { width: 18%; }
+}
+#djDebug .sigtr th[aria-sort="descending"] > a::after { content: " ▼"; }
+#djDebug .sigtr th[aria-sort="ascending"] > a::after { content: " ▲"; }
 #djDebug .sigtr.sigtr tbody > tr:nth-child(odd):not(.djdt-highlighted) { background: transparent; }
 #djDebug .sigtr.sigtr tbody > tr:not(.djdt-highlighted):hover { background: var(--djdt-panel-content-table-strip-background-color); }
 #djDebug .sigtr small { opacity: 0.8; }
@@ -220,7 +229,8 @@ function sort(link) {
   const table = link.closest("table");
   if (!("whole" in table.dataset)) return false;
   const heading = link.closest("th");
-  const order = heading.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
+  const orders = heading.matches(".sigtr-number") ? ["descending", "ascending"] : ["ascending", "descending"];
+  const order = orders[heading.getAttribute("aria-sort") === orders[0] ? 1 : 0];
   for (const each of table.tHead.rows[0].cells) each.setAttribute("aria-sort", "none");
   heading.setAttribute("aria-sort", order);
   const value = (row) => row.cells[heading.cellIndex].dataset.value;
