@@ -22,6 +22,7 @@ PLURALS = {"de": "n != 1", "fa": "n > 1"}
 KEYWORDS = (
     *("gettext", "gettext_noop", "gettext_lazy", "counted:1,2"),
     *("pgettext:1c,2", "npgettext:1c,2,3"),
+    *("Phrase", "Count:2,3"),  # of signal_tracer/findings/values.py
 )
 
 
@@ -37,12 +38,13 @@ def main() -> None:
 def extract(folder: Path) -> Path:
     """A catalogue of all that is to be translated, empty, in ``folder``."""
     sources = []
-    for file in sorted((PACKAGE / "panel").glob("*.py")):
-        sources.append(write(folder, file.name, file.read_text()))
+    for wing in ("panel", "findings"):
+        for file in sorted((PACKAGE / wing).glob("*.py")):
+            sources.append(write(folder, f"{wing}_{file.name}", file.read_text()))
     for file in sorted((PACKAGE / "templates").rglob("*.html")):
         sources.append(write(folder, f"{file.stem}.html.py", templatize(file.read_text())))
     texts = "\n".join(f"gettext_noop({text!r})" for text in texts_of_findings())
-    sources.append(write(folder, "findings.py", texts))
+    sources.append(write(folder, "texts_of_findings.py", texts))
     template = folder / "django.pot"
     run(
         *("xgettext", "--language=Python", "--from-code=UTF-8", "--no-location", "--no-wrap"),

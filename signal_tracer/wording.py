@@ -73,9 +73,14 @@ def arguments_of(bypass: Bypass) -> str:
 
 def rows_of(bypasses: Iterable[Bypass]) -> str:
     """``50 rows``: how many all of them changed together; empty if that is not known of any."""
+    number, is_whole = sum_of_rows(bypasses)
+    if number is None:
+        return ""
+    return ("" if is_whole else "at least ") + plural(number, "row")
+
+
+def sum_of_rows(bypasses: Iterable[Bypass]) -> tuple[int | None, bool]:
+    """How many rows all of them changed together, and whether that is known of each."""
     numbers = [each.rows for each in bypasses]
     known = [number for number in numbers if number is not None]
-    if not known:
-        return ""
-    at_least = "at least " if len(known) < len(numbers) else ""
-    return at_least + plural(sum(known), "row")
+    return sum(known) if known else None, len(known) == len(numbers)

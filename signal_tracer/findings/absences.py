@@ -17,9 +17,10 @@ from signal_tracer.findings.catalogue import (
     NOT_DISCONNECTED,
 )
 from signal_tracer.findings.kinds import Finding, Kind
+from signal_tracer.findings.values import Count, Names, Phrase, Place
 from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name
 from signal_tracer.trace import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
-from signal_tracer.wording import arguments_of, listed, place_of, rows_of
+from signal_tracer.wording import arguments_of, sum_of_rows
 
 # Not here are "not_run" and "muted": that is what the sender, or the test, asked for.
 NEAR_MISSES: Mapping[str, Kind] = {
@@ -44,10 +45,10 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
             BULK_BYPASS,
             {
                 "operation": f"{bypass.model}.{bypass.method}{arguments_of(bypass)}",
-                "rows": rows_of(same) or "rows",
-                "signals": listed(last_name(each.signal) for each in bypass.skipped),
-                "receivers": listed(receivers),
-                "place": place_of(bypass.sent_from),
+                "rows": _rows(same),
+                "signals": Names.of(last_name(each.signal) for each in bypass.skipped),
+                "receivers": Names.of(receivers),
+                "place": Place(bypass.sent_from),
                 "one_by_one": "delete()" if bypass.method in DELETING else "save()",
             },
             names=tuple(dict.fromkeys([bypass.model, *receivers])),
@@ -55,6 +56,13 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
             record=bypass,
             count=len(same),
         )
+
+
+def _rows(bypasses: list[Bypass]) -> Count | Phrase:
+    number, is_whole = sum_of_rows(bypasses)
+    if number is None:
+        return Phrase("rows")
+    return Count(number, "%(number)s row", "%(number)s rows", is_at_least=not is_whole)
 
 
 def _what_was_bypassed(bypass: Bypass) -> Hashable:
@@ -91,7 +99,6 @@ def near_misses(walk: Walk) -> Iterator[Finding]:
         lambda each: (*each[:2], each[2].receiver, each[2].reason, each[2].connected_to),
     ):
         signal, sender, miss, dispatch_or_none, _ = same[0]
-        connected_to = miss.connected_to or "another sender"
         yield Finding(
             NEAR_MISSES[miss.reason],
             {
@@ -99,9 +106,11 @@ def near_misses(walk: Walk) -> Iterator[Finding]:
                 "signal": signal,
                 "sender": sender,
                 "sender_name": last_name(sender),
-                "connected_to": connected_to,
-                "connected_name": last_name(connected_to),
-                "place": place_of(miss.defined_at),
+                "connected_to": miss.connected_to or Phrase("another sender"),
+                "connected_name": last_name(miss.connected_to)
+                if miss.connected_to
+                else Phrase("another sender"),
+                "place": Place(miss.defined_at),
             },
             names=(miss.receiver, signal, sender),
             location=miss.defined_at,
@@ -134,7 +143,7 @@ def late_connections(walk: Walk) -> Iterator[Finding]:
             {
                 "receiver": f"dispatch_uid={show_value(uid)}" if is_nameless else change.receiver,
                 "signal": change.signal,
-                "place": place_of(change.called_from),
+                "place": Place(change.called_from),
             },
             names=(change.receiver, change.signal),
             location=change.called_from,

@@ -17,9 +17,9 @@ from signal_tracer.findings.catalogue import (
     WRITES_IN_RECEIVER,
 )
 from signal_tracer.findings.kinds import Finding, Kind
+from signal_tracer.findings.values import Count, Names, Phrase, Place, Seconds, Statement
 from signal_tracer.findings.walk import Walk, grouped, is_djangos
 from signal_tracer.trace import Query, ReceiverCall
-from signal_tracer.wording import format_duration, listed, place_of, plural
 
 # From here on the same query counts as a loop: in one call, or over all calls of a receiver.
 LOOP_IN_A_CALL = 5
@@ -44,11 +44,11 @@ def slow_receivers(walk: Walk) -> Iterator[Finding]:
             SLOW_IN_QUERIES if in_queries else SLOW_RECEIVER,
             {
                 "receiver": call.receiver,
-                "own_time": format_duration(call.own_time),
-                "query_time": format_duration(call.query_time),
-                "queries": plural(call.query_count, "query", "queries"),
-                "limit": format_duration(walk.slow_after),
-                "place": place_of(call.defined_at),
+                "own_time": Seconds(call.own_time),
+                "query_time": Seconds(call.query_time),
+                "queries": Count(call.query_count, "%(number)s query", "%(number)s queries"),
+                "limit": Seconds(walk.slow_after),
+                "place": Place(call.defined_at),
             },
             names=(call.receiver,),
             location=call.defined_at,
@@ -79,15 +79,14 @@ def queries_in_loops(walk: Walk) -> Iterator[Finding]:
             loops.append(_Loop(QUERY_IN_EVERY_CALL, call, query, total, len(same)))
     for alike in grouped(loops, lambda each: (*_who(each.call), each.kind.advice)):
         loop = max(alike, key=lambda each: each.times)
-        more = len(alike) - 1
         yield Finding(
             loop.kind,
             {
                 "receiver": loop.call.receiver,
                 "times": loop.times,
                 "calls": loop.calls,
-                "sql": short_sql(loop.query.sql) + (f"; and {more} more like it" if more else ""),
-                "place": place_of(loop.call.defined_at),
+                "sql": Statement(short_sql(loop.query.sql), more=len(alike) - 1),
+                "place": Place(loop.call.defined_at),
             },
             names=(loop.call.receiver,),
             location=loop.call.defined_at,
@@ -145,8 +144,8 @@ def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
             WRITES_IN_RECEIVER,
             {
                 "receiver": call.receiver,
-                "writes": listed(_written(query) for _, queries in same for query in queries),
-                "place": place_of(call.defined_at),
+                "writes": Names.of(_written(query) for _, queries in same for query in queries),
+                "place": Place(call.defined_at),
             },
             names=(call.receiver,),
             location=call.defined_at,
@@ -155,11 +154,11 @@ def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
         )
 
 
-def _written(query: Query) -> str:
+def _written(query: Query) -> str | Phrase:
     """``UPDATE shop_order``: what a statement did, and to which table."""
     found = _WRITES.match(query.sql)
     if found is None:
-        return query.sql.split(None, 1)[0] if query.sql.strip() else "an empty statement"
+        return query.sql.split(None, 1)[0] if query.sql.strip() else Phrase("an empty statement")
     table = found[2].strip('"`')
     return f"{found[1].upper()} {table}"
 
@@ -181,7 +180,7 @@ def async_bridges(walk: Walk) -> Iterator[Finding]:
                 "signal": dispatch.signal,
                 "method": dispatch.method,
                 "async_method": f"a{dispatch.method}",
-                "place": place_of(dispatch.sent_from),
+                "place": Place(dispatch.sent_from),
             },
             names=(call.receiver, dispatch.signal),
             location=dispatch.sent_from,

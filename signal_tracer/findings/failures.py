@@ -10,9 +10,10 @@ from signal_tracer.findings.catalogue import (
     SWALLOWED_EXCEPTION,
 )
 from signal_tracer.findings.kinds import Finding
+from signal_tracer.findings.values import Names, Phrase, Place
 from signal_tracer.findings.walk import Step, Walk, grouped
 from signal_tracer.trace import Dispatch, Error, Location, ReceiverCall
-from signal_tracer.wording import innermost_of_project, listed, place_of
+from signal_tracer.wording import innermost_of_project
 
 # What runs before a row is written prepares it, and may run again for a second attempt.
 PREPARING = frozenset(
@@ -36,9 +37,9 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
             SWALLOWED_EXCEPTION,
             {
                 "receiver": call.receiver,
-                "error": str(error),
+                "error": str(error) if call.error else Phrase("an exception"),
                 "method": step.dispatch.method,
-                "place": place_of(place),
+                "place": Place(place),
             },
             names=(call.receiver, step.dispatch.signal, error.type),
             location=place,
@@ -66,8 +67,8 @@ def handled_exceptions(walk: Walk) -> Iterator[Finding]:
             {
                 "receiver": call.receiver,
                 "error": str(Error(exception.type, exception.message)),
-                "place": place_of(exception.caught_at),
-                "raised_at": place_of(exception.raised_at),
+                "place": Place(exception.caught_at),
+                "raised_at": Place(exception.raised_at),
             },
             names=(call.receiver, step.dispatch.signal, exception.type),
             location=exception.caught_at,
@@ -113,8 +114,8 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
                 "receiver": receiver,
                 "signal": dispatch.signal,
                 "sender": dispatch.sender,
-                "aliases": listed(dispatch.rolled_back),
-                "place": place_of(dispatch.sent_from),
+                "aliases": Names.of(dispatch.rolled_back),
+                "place": Place(dispatch.sent_from),
             },
             names=(receiver, dispatch.signal, dispatch.sender),
             location=(call and call.defined_at) or dispatch.sent_from,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from signal_tracer.findings.values import Value
 from signal_tracer.records import Bypass, ConnectionChange, Dispatch, Location, ReceiverCall
 
 Level = Literal["error", "warning", "info"]
@@ -33,13 +34,14 @@ class Kind:
 class Finding:
     """One thing worth a person's attention, with a place and an advice.
 
-    ``values`` fill the templates of ``kind``. ``names`` are the dotted names it is about, which
+    ``values`` fill the templates of ``kind``: numbers and names, of which a page in another
+    language makes its own words. ``names`` are the dotted names it is about, which
     ``IGNORE_FINDINGS`` may name. ``record`` is the first record of the trace that shows it, and
     ``count`` how many show the same.
     """
 
     kind: Kind
-    values: Mapping[str, object]
+    values: Mapping[str, Value | None]
     names: tuple[str, ...] = ()
     location: Location | None = None
     record: Dispatch | ReceiverCall | Bypass | ConnectionChange | None = field(

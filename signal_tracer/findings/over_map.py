@@ -25,7 +25,7 @@ _M2M_CHANGED = f"{_MODELS}m2m_changed"
 _KINDS_IN_WORDS = {"instance": "callable instance", "mock": "mock", "partial": "partial"}
 
 
-def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values: object) -> Finding:
+def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values: str) -> Finding:
     return Finding(
         kind,
         {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from signal_tracer.findings.catalogue import CALLED_TWICE, DEEP_NESTING, RECURSION, REPEATED_SAVE
 from signal_tracer.findings.kinds import Finding
+from signal_tracer.findings.values import Names, Phrase, Place
 from signal_tracer.findings.walk import Step, Walk, grouped, last_name
 from signal_tracer.trace import Dispatch, ReceiverCall, Summary
-from signal_tracer.wording import listed, place_of
 
 POST_SAVE = "django.db.models.signals.post_save"
 MOST_LEVELS = 3
@@ -32,11 +32,11 @@ def called_twice(walk: Walk) -> Iterator[Finding]:
             CALLED_TWICE,
             {
                 # More than one name if its module was imported under two.
-                "receiver": listed(receivers),
+                "receiver": Names.of(receivers),
                 "times": len(calls),
                 "signal": step.dispatch.signal,
                 "sender": step.dispatch.sender,
-                "place": place_of(calls[0].defined_at),
+                "place": Place(calls[0].defined_at),
             },
             names=tuple(dict.fromkeys([*receivers, step.dispatch.signal, step.dispatch.sender])),
             location=calls[0].defined_at,
@@ -88,8 +88,8 @@ def repeated_saves(walk: Walk) -> Iterator[Finding]:
             {
                 "instance": instance,
                 "times": len(same),
-                "places": listed(place_of(save.sent_from) for _, save in same),
-                "receivers": listed(receivers) if receivers else "its receivers",
+                "places": Names.of(Place(save.sent_from) for _, save in same),
+                "receivers": Names.of(receivers) if receivers else Phrase("its receivers"),
             },
             names=(second.sender, *receivers),
             location=second.sent_from,
@@ -133,7 +133,7 @@ def recursions(walk: Walk) -> Iterator[Finding]:
                 "receiver": call.receiver,
                 "levels": max(levels for _, _, levels in same),
                 "signal": step.dispatch.signal,
-                "place": place_of(step.dispatch.sent_from),
+                "place": Place(step.dispatch.sent_from),
             },
             names=(call.receiver, step.dispatch.signal),
             location=step.dispatch.sent_from,
@@ -169,7 +169,7 @@ def deep_nesting(walk: Walk) -> Iterator[Finding]:
                 "levels": len(path),
                 "signals": " > ".join(map(_name, path)),
                 "signal": too_deep.dispatch.signal,
-                "place": place_of(too_deep.dispatch.sent_from),
+                "place": Place(too_deep.dispatch.sent_from),
             },
             names=tuple(dict.fromkeys(step.dispatch.signal for step in path)),
             location=too_deep.dispatch.sent_from,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString
 
 from signal_tracer.findings import Finding, Level
-from signal_tracer.panel.language import gettext, gettext_noop
+from signal_tracer.findings.values import Count, Names, Phrase, Place, Seconds, Statement, Value
+from signal_tracer.panel.language import counted, gettext, gettext_noop
 from signal_tracer.panel.places import Places
-from signal_tracer.panel.words import Tone, badge, isolated, visible
+from signal_tracer.panel.words import Tone, badge, duration, isolated, visible
+from signal_tracer.wording import place_of
 
 LEVELS: dict[Level, tuple[Tone, str, str]] = {
     "error": ("trouble", "✖", gettext_noop("Error")),
@@ -42,10 +44,7 @@ class Advice:
 
 def advise(finding: Finding, places: Places, row: int | None) -> Advice:
     kind = finding.kind
-    values = {
-        name: isolated(visible(given)) if isinstance(given, str) else given
-        for name, given in finding.values.items()
-    }
+    values = {name: _in_words(given) for name, given in finding.values.items()}
     tone, shape, word = LEVELS[finding.level]
     return Advice(
         slug=finding.slug,
@@ -60,6 +59,39 @@ def advise(finding: Finding, places: Places, row: int | None) -> Advice:
         count=finding.count,
         docs=finding.docs,
     )
+
+
+def _in_words(given: Value | None) -> str | int | None:
+    match given:
+        case str():
+            return isolated(visible(given))
+        case Phrase(words):
+            return gettext(words)
+        case Seconds(seconds):
+            return duration(seconds)
+        case Count(number, one, many, is_at_least):
+            amount = counted(one, many, number)
+            return gettext("at least %(amount)s") % {"amount": amount} if is_at_least else amount
+        case Place(location):
+            return (
+                isolated(visible(place_of(location)))
+                if location
+                else gettext("a line not recorded")
+            )
+        case Names(names):
+            return _listed([str(_in_words(name)) for name in names])
+        case Statement(sql, more):
+            rest = counted("; and %(number)s more like it", "; and %(number)s more like it", more)
+            return isolated(visible(sql)) + (rest if more else "")
+    return given
+
+
+def _listed(names: list[str]) -> str:
+    *most, last = names
+    if not most:
+        return last
+    names_but_last = gettext(", ").join(most)
+    return gettext("%(names)s and %(last)s") % {"names": names_but_last, "last": last}
 
 
 def _translated(template: str, values: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from django.utils import translation
 from pages import CHECKOUT, said, trace_of
 
 from signal_tracer.panel.language import CONTEXT
+from signal_tracer.trace import Bypass, Dispatch, Location, Query, ReceiverCall, Skipped
 
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "signal_tracer" / "locale").glob("*/LC_MESSAGES/django.po"))
@@ -97,3 +98,131 @@ def test_the_sites_own_words_are_not_ours_to_translate():
         assert translation.gettext("Receiver call") == "Receiver call"
         assert translation.gettext("Own time") == "Own time"
         assert translation.pgettext(CONTEXT, "Own time") == "Eigenzeit"
+
+
+QUERIES = [
+    Query("UPDATE shop_order SET packed = 1", duration=0.00547, is_write=True),
+    Query("DELETE FROM shop_basket", duration=0.001, is_write=True),
+    Query("", duration=0.001, is_write=True),
+    Query("SELECT 1", duration=0.001),
+]
+SKIPPED = [Skipped("signals.post_save", f"shop.{name}") for name in ("count", "index", "log")]
+OF_NUMBERS = {
+    "dispatches": [
+        Dispatch(
+            "shop.signals.paid",
+            method="send_robust",
+            receiver_calls=[
+                ReceiverCall("shop.pack", own_time=0.0152, queries=QUERIES),
+                ReceiverCall(
+                    "shop.load", queries=[Query(f"SELECT {n}") for n in (1, 2, 3) for _ in range(5)]
+                ),
+                ReceiverCall("shop.lose", outcome="swallowed"),
+            ],
+        )
+    ],
+    "bypasses": [
+        Bypass("bulk_create", "shop.Line", 1500, skipped=SKIPPED),
+        Bypass("bulk_create", "shop.Line", None, skipped=SKIPPED),
+        Bypass("update", "shop.Line", 1, skipped=SKIPPED[:1]),
+        Bypass("update", "shop.Order", None, skipped=SKIPPED[:1]),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        (
+            "en",
+            [
+                (
+                    "shop.pack took 15.2 ms of its own, and 8.47 ms of that in 4 queries; the "
+                    "limit is 10.0 ms. → Make the queries of shop.pack (a line not recorded) fewer"
+                ),
+                "shop.load ran the same query 5 times in one call: SELECT 1; and 2 more like it →",
+                (
+                    "shop.pack wrote to the database: UPDATE shop_order, DELETE FROM shop_basket "
+                    "and an empty statement. →"
+                ),
+                (
+                    "shop.Line.bulk_create() changed at least 1500 rows without sending post_save, "
+                    "so shop.count, shop.index and shop.log did not run. →"
+                ),
+                "shop.Line.update() changed 1 row without",
+                "shop.Order.update() changed rows without",
+                "shop.lose raised an exception, and send_robust() swallowed it. →",
+            ],
+        ),
+        (
+            "de",
+            [
+                (
+                    "shop.pack brauchte 15,2 ms Eigenzeit, davon 8,47 ms in 4 Abfragen; die Grenze "
+                    "ist 10,0 ms. → Machen Sie die Abfragen von shop.pack (unbekannter Zeile)"
+                ),
+                (
+                    "shop.load führte dieselbe Abfrage 5 Mal in einem Aufruf aus: SELECT 1; und 2 "
+                    "weitere dieser Art →"
+                ),
+                (
+                    "shop.pack schrieb in die Datenbank: UPDATE shop_order, DELETE FROM "
+                    "shop_basket und eine leere Anweisung. →"
+                ),
+                (
+                    "shop.Line.bulk_create() änderte mindestens 1500 Zeilen, ohne post_save zu "
+                    "senden; nicht gelaufen: shop.count, shop.index und shop.log. →"
+                ),
+                "shop.Line.update() änderte 1 Zeile, ohne",
+                "shop.Order.update() änderte Zeilen, ohne",
+                "shop.lose löste eine Ausnahme aus, und send_robust() verschluckte es. →",
+            ],
+        ),
+        (
+            "fa",
+            [
+                (
+                    "shop.pack به خودی خود 15.2 ms زمان برد، 8.47 ms از آن در 4 پرس‌وجو؛ مرز 10.0 "
+                    "ms است. →"
+                ),
+                "SELECT 1؛ و 2 پرس‌وجوی دیگر مانند آن →",
+                (
+                    "shop.pack در پایگاه داده نوشت: UPDATE shop_order، DELETE FROM shop_basket و "
+                    "دستوری خالی. →"
+                ),
+                (
+                    "shop.Line.bulk_create() بدون فرستادن post_save به اندازهٔ دست‌کم 1500 ردیف "
+                    "تغییر داد، پس shop.count، shop.index و shop.log اجرا نشد. →"
+                ),
+                "shop.Line.update() بدون فرستادن post_save به اندازهٔ 1 ردیف تغییر",
+                "shop.Order.update() بدون فرستادن post_save به اندازهٔ چند ردیف تغییر",
+                "shop.lose خطای نامعلوم داد و",
+            ],
+        ),
+    ],
+)
+def test_the_numbers_and_lists_of_a_finding_are_words_of_the_same_language(
+    stored, language, sentences
+):
+    panel = stored(trace_of(*OF_NUMBERS["dispatches"], bypasses=OF_NUMBERS["bypasses"]))
+    with translation.override(language):
+        html = panel.content
+
+    text = re.sub("[\u2066\u2069]", "", said(html))
+    assert [sentence for sentence in sentences if sentence not in text] == [], text
+
+
+@pytest.mark.parametrize(("language", "and_"), [("en", "and"), ("de", "und"), ("fa", "و")])
+def test_a_hostile_name_in_a_list_of_names_is_text(stored, language, and_):
+    hostile = "<script>alert(1)</script>\u202e%(x)s"
+    skipped = [Skipped("post_save", hostile), Skipped("post_save", "shop.log")]
+    bypass = Bypass("bulk_create", hostile, 2, sent_from=Location(hostile, 1, "f"), skipped=skipped)
+    call = ReceiverCall("a.b", queries=[Query(f"INSERT INTO {hostile}", is_write=True)] * 5)
+    panel = stored(trace_of(Dispatch("a.c", receiver_calls=[call]), bypasses=[bypass]))
+    with translation.override(language):
+        html = panel.content
+
+    assert "<script" not in html
+    assert "\u202e" not in html
+    seen = "<script>alert(1)</script>\\u202e%(x)s"
+    assert f"{seen} {and_} shop.log" in re.sub("[\u2066\u2069]", "", said(html))
