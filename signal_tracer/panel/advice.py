@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString
 
 from signal_tracer.findings import Finding, Level
+from signal_tracer.findings.catalogue import CONNECTED_TO_PARENT
 from signal_tracer.findings.values import Count, Names, Phrase, Place, Seconds, Statement, Value
 from signal_tracer.panel.language import counted, gettext, gettext_noop
 from signal_tracer.panel.places import Places
@@ -36,6 +37,11 @@ class Advice:
     row: int | None
     count: int
     docs: str
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it is of a dispatch that has no row, since nobody heard it."""
+        return self.slug == CONNECTED_TO_PARENT.slug and self.row is None
 
     @property
     def is_for_information(self) -> bool:

@@ -25,6 +25,8 @@ from signal_tracer.trace import Trace
 
 # So many lines of a table are on the page; the others are one click further.
 MAX_LINES = 100
+# Sent for each instance that is made, and seldom heard: what else is unheard is worth more.
+OF_INSTANCES = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init"))
 # So many names are in one line of a table; the others are in its row.
 MAX_NAMES = 20
 
@@ -120,10 +122,19 @@ class Page:
 
     @cached_property
     def _unheard(self) -> list[Unheard]:
-        """The most frequent first, and before them those that somebody nearly heard."""
+        """The most frequent first, before them those that somebody nearly heard, and those that
+        are folded last."""
         return sorted(
-            self.trace.unheard, key=lambda each: (not each.near_misses, -each.count, each.signal)
+            self.trace.unheard,
+            key=lambda each: (
+                *(_is_of_instances(each), not each.near_misses),
+                *(-each.count, each.signal),
+            ),
         )
+
+    @cached_property
+    def _unheard_of_instances(self) -> int:
+        return sum(each.count for each in self.trace.unheard if _is_of_instances(each))
 
     def receivers(self, sort: str = SORTED_BY, start: int = 0) -> dict[str, Any] | None:
         """What the template of the receivers needs, the greatest of the column ``sort`` first."""
@@ -226,6 +237,8 @@ class Page:
             "signal": visible(unheard.signal),
             "sender": visible(unheard.sender),
             "count": unheard.count,
+            # How many are folded with this one, on this page or a later one.
+            "of_instances": self._unheard_of_instances if _is_of_instances(unheard) else 0,
             "near_misses": [
                 (visible(miss.receiver), visible(miss.connected_to or ""))
                 for miss in unheard.near_misses
@@ -242,3 +255,7 @@ class Page:
             "place": self.places.show(change.called_from),
             "was_connected": change.was_connected,
         }
+
+
+def _is_of_instances(unheard: Unheard) -> bool:
+    return unheard.signal in OF_INSTANCES and not unheard.near_misses

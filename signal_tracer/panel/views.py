@@ -163,7 +163,7 @@ def _table(
 ) -> tuple[str, str, dict[str, Any]]:
     if context is None:
         raise MissingError(_no_such_part())
-    return title, _render(name, context), {}
+    return title, _render(name, {**context, "in_window": True}), {}
 
 
 def _heading(line: Line) -> str:

@@ -153,10 +153,14 @@ async def test_without_the_script_all_but_the_filter_works(page: Page, address: 
     await expect(badge).to_have_css("background-color", "rgb(179, 38, 30)")
     await opens(panel.get_by_role("link", name="1 swallowed"), "SWALLOWED · 1 row")
     await opens(panel.get_by_role("link", name="4 unheard"), "django.db.models.signals.pre_init")
+    await panel.get_by_text("4 dispatches of pre_init and post_init").click()
+    folded = panel.get_by_text("django.db.models.signals.pre_init", exact=True)
+    await expect(folded).to_be_visible()
     await opens(panel.get_by_role("link", name="Show its row").first, "raise ValueError(text)")
     await opens(panel.get_by_role("link", name="Calls", exact=True), "billing.receivers.charge")
     await opens(panel.get_by_role("link", name="Show who is connected"), "Receivers of shop")
-    await opens(panel.get_by_role("link", name="Outline as text"), "shop.signals.refunded.send")
+    outline = panel.get_by_role("link", name="Outline as text", exact=True)
+    await opens(outline, "shop.signals.refunded.send")
     async with page.expect_download() as download:
         await panel.get_by_role("link", name="Trace as JSON").click()
     assert (await download.value).suggested_filename == "signal-trace-get-made.json"

@@ -35,8 +35,14 @@ async def test_numbers_and_findings_lead_to_their_rows(page, address):
     await expect(swallowed).to_contain_text("raise ValueError(text)")
     await expect(swallowed.locator("tr.djdt-highlighted")).to_have_count(1)
     await expect(swallowed.get_by_title("Details")).to_be_focused()
+    of_instances = panel.get_by_text("4 dispatches of pre_init and post_init")
+    folded = panel.get_by_text("django.db.models.signals.pre_init", exact=True)
+    await expect(folded).to_be_hidden()
+    await of_instances.click()
+    await expect(folded).to_be_visible()
     await panel.get_by_role("link", name="4 unheard").click()
-    await expect(page.locator("#djDebugWindow")).to_contain_text("pre_init")
+    window = page.locator("#djDebugWindow")
+    await expect(window.get_by_text("django.db.models.signals.pre_init")).to_be_visible()
 
 
 async def test_columns_stay_where_they_are_whatever_rows_are_shown(page, address):
@@ -188,7 +194,7 @@ async def test_the_trace_is_taken_away(page, address):
     assert "traceEvents" in data
 
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await panel.get_by_role("link", name="Outline as text").click()
+    await panel.get_by_role("link", name="Copy the outline", exact=True).click()
     await expect(panel.get_by_text("Outline copied")).to_be_visible()
     copied = await page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("shop.signals.order_placed.send  sender=shop.Order\n  billing.rec")
@@ -200,7 +206,17 @@ async def test_where_nothing_may_be_copied_the_outline_is_shown(page, address):
         "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
     )
 
-    await panel.get_by_role("link", name="Outline as text").click()
+    await panel.get_by_role("link", name="Copy the outline", exact=True).click()
+    await expect(page.locator("#djDebugWindow pre")).to_contain_text("shop.signals.order_placed")
+
+
+async def test_without_a_clipboard_the_link_does_not_promise_a_copy(page, address):
+    await page.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'clipboard', { value: undefined })"
+    )
+    panel = await open_made(page, address, "troubled")
+
+    await panel.get_by_role("link", name="Outline as text", exact=True).click()
     await expect(page.locator("#djDebugWindow pre")).to_contain_text("shop.signals.order_placed")
 
 

@@ -179,6 +179,68 @@ def test_unheard_signals_name_who_nearly_heard_them_and_those_come_first(stored)
     ) in text
 
 
+INIT = "django.db.models.signals.pre_init"
+
+
+def unheard_lines(html):
+    """The rows of the unheard dispatches, and those of them that are folded."""
+    section = html[html.index('id="sigtr_unheard"') : html.index('id="sigtr_map"')]
+    details = re.findall(r"<details.*?</details>", section, re.DOTALL)
+    for each in details:
+        section = section.replace(each, "")
+    return said(section), [said(each) for each in details], details
+
+
+def test_the_signals_of_each_instance_are_folded_away_and_counted(stored):
+    miss = NearMiss("shop.receivers.log", "connected_to_parent", connected_to="shop.Base")
+    unheard = [
+        Unheard(INIT, "shop.Order", 40),
+        Unheard("django.db.models.signals.post_init", "shop.Line", 2),
+        Unheard(INIT, "shop.Child", 7, (miss,)),
+        Unheard("shop.signals.paid", "None", 9),
+        Unheard("shop.signals.pre_init", "None", 1),
+    ]
+    open_, [folded], [details] = unheard_lines(stored(trace_of(unheard=unheard)).content)
+
+    assert f"{INIT} ≈ Near miss: shop.receivers.log is connected to shop.Base shop.Child 7" in open_
+    assert "shop.signals.paid None 9 shop.signals.pre_init None 1" in open_
+    assert folded == (
+        "42 dispatches of pre_init and post_init, which Django sends for each instance "
+        f"Signal Sender Times {INIT} shop.Order 40 "
+        "django.db.models.signals.post_init shop.Line 2"
+    )
+    assert details.startswith("<details><summary>")
+
+
+def test_without_signals_of_each_instance_nothing_is_folded(stored):
+    unheard = [Unheard("shop.signals.paid", "None", 1)]
+    text, folded, _ = unheard_lines(stored(trace_of(unheard=unheard)).content)
+
+    assert "shop.signals.paid None 1" in text
+    assert folded == []
+
+
+def test_those_folded_are_counted_whole_though_some_are_one_click_further(stored, monkeypatch):
+    monkeypatch.setattr(page, "MAX_LINES", 2)
+    unheard = [Unheard(INIT, f"shop.M{number}", 10) for number in range(5)]
+    text, [folded], _ = unheard_lines(stored(trace_of(unheard=unheard)).content)
+
+    assert folded.startswith("50 dispatches of pre_init and post_init")
+    assert "shop.M1" in folded
+    assert "shop.M2" not in folded
+    assert "3 more lines" in text
+
+
+def test_a_finding_on_an_unheard_dispatch_leads_to_the_unheard(stored):
+    miss = NearMiss("a.b", connected_to="shop.Product", reason="connected_to_concrete")
+    unheard = Unheard("a.c", "shop.Second", 1, near_misses=(miss,))
+    html = stored(trace_of(unheard=[unheard])).content
+
+    [only] = findings(html)
+    assert only.endswith("Show it among the unheard")
+    assert re.findall(r'\?(\w+=\w+)">Show it', html) == ["unheard=all"]
+
+
 def test_connections_that_were_made_and_undone_are_listed(stored):
     changes = [
         ConnectionChange("connect", "a.paid", "a.late", "a.Order", called_from=PLACE),

@@ -16,7 +16,7 @@ from pages import CHECKOUT, outline_rows, panel_of, quiet_view, said, trace_of, 
 
 from signal_tracer import panel as panel_module
 from signal_tracer.panel import SignalTracerPanel, page
-from signal_tracer.trace import Dispatch, ReceiverCall, Request, Unheard
+from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Request, Unheard
 
 
 def test_the_subtitle_counts_dispatches_receivers_and_swallowed(stored):
@@ -61,6 +61,17 @@ def test_an_empty_trace_of_a_form_does_not_send_a_reader_to_the_form(stored):
 
     assert "AppConfig.ready() imports the module" in text
     assert "switch to the POST" not in text
+
+
+def test_an_empty_trace_with_a_finding_leaves_the_general_advice_out(stored):
+    miss = NearMiss("a.b", connected_to="shop.Product", reason="connected_to_concrete")
+    unheard = Unheard("a.c", "shop.Second", 1, near_misses=(miss,))
+    text = said(stored(trace_of(unheard=[unheard])).content)
+
+    assert "A receiver waits for another sender" in text
+    assert "No receiver was called during this request" in text
+    assert "What to try" not in text
+    assert "AppConfig.ready() imports the module" not in text
 
 
 def test_a_trace_of_unheard_dispatches_says_how_many_and_lists_them(stored):

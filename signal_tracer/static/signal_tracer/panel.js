@@ -59,6 +59,12 @@ const STYLES = `
 #djDebug .sigtr.sigtr .djDebugRowWarning .djdt-time { color: inherit; font-weight: 700; }
 `;
 
+// Where nothing can be copied, the outline opens in the window, and its link says no more.
+const COPYING = `
+#djDebug .sigtr .sigtr-uncopied { display: none; }
+#djDebug .sigtr .sigtr-copied { display: inline; }
+`;
+
 const sheet = new CSSStyleSheet();
 const chosen = new WeakMap(); // panel -> the kind of rows that a number in its head asked for
 
@@ -294,7 +300,7 @@ function onKeyDown(event) {
 const LOADED = Symbol.for("signal_tracer.panel");
 if (!globalThis[LOADED]) {
   globalThis[LOADED] = true;
-  sheet.replaceSync(STYLES);
+  sheet.replaceSync(navigator.clipboard ? STYLES + COPYING : STYLES);
   adopt(document.getElementById("djDebugRoot")?.shadowRoot ?? document);
   document.addEventListener("click", onClick, true);
   document.addEventListener("input", onInput, true);
