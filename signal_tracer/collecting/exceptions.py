@@ -229,6 +229,7 @@ def _is_others(filename: str) -> bool:
 
 # 0, 1, 2 and 5 belong to debuggers, coverage, profilers and optimizers.
 _TOOL_IDS = (3, 4)
+_NAME = "signal_tracer"
 _watching: list[Recorder] = []
 _tool_id: int | None = None
 _lock = threading.Lock()
@@ -251,10 +252,12 @@ def stop(recorder: Recorder) -> None:
             if recorder in _watching:
                 _watching.remove(recorder)
             if _tool_id is not None and not _watching:
-                monitoring.set_events(_tool_id, monitoring.events.NO_EVENTS)
-                for event in _callbacks():
-                    monitoring.register_callback(_tool_id, event, None)
-                monitoring.free_tool_id(_tool_id)
+                # Another tool may have freed the id, and even taken it since.
+                if monitoring.get_tool(_tool_id) == _NAME:
+                    monitoring.set_events(_tool_id, monitoring.events.NO_EVENTS)
+                    for event in _callbacks():
+                        monitoring.register_callback(_tool_id, event, None)
+                    monitoring.free_tool_id(_tool_id)
                 _tool_id = None
                 _caught.clear()
 
@@ -272,7 +275,7 @@ def _take_tool_id() -> bool:
     global _tool_id
     for tool_id in _TOOL_IDS:
         try:
-            monitoring.use_tool_id(tool_id, "signal_tracer")
+            monitoring.use_tool_id(tool_id, _NAME)
         except ValueError:
             continue  # It is another tool's.
         _tool_id = tool_id

@@ -18,7 +18,7 @@ from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting import exceptions
+from signal_tracer.collecting import exceptions, recording
 from signal_tracer.trace import ReceiverCall
 
 paid = Signal()
@@ -491,6 +491,19 @@ def test_the_monitoring_is_given_back_when_the_last_trace_ends() -> None:
         assert tools()[3] == "signal_tracer"
         assert sys.monitoring.get_events(3) != 0
     assert tools() == before
+
+
+@needs_monitoring
+def test_an_id_that_another_tool_took_away_does_not_end_the_trace_in_an_error() -> None:
+    with trace_signals():
+        sys.monitoring.free_tool_id(3)
+        sys.monitoring.use_tool_id(3, "another tool")
+    try:
+        assert recording.current.get() is None
+        assert sys.monitoring.get_tool(3) == "another tool"
+    finally:
+        sys.monitoring.free_tool_id(3)
+    assert len(handled_in(catches)) == 1
 
 
 @needs_monitoring
