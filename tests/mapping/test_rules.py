@@ -209,6 +209,25 @@ def test_duplicate_receiver_under_two_uids() -> None:
     assert len(findings("duplicate-receiver")) == 1
 
 
+def test_what_is_said_of_two_duplicates_in_the_same_words_is_one_finding() -> None:
+    for uid in ("one", "two", "three"):
+        struck.connect(documented, dispatch_uid=uid)
+
+    [found] = findings("duplicate-receiver")
+    assert (found.values["heard"], found.count) == ("any sender", 2)
+
+
+def test_a_duplicate_for_the_same_sender_is_named_before_one_for_any() -> None:
+    struck.connect(documented, sender=Order)
+    struck.connect(documented, dispatch_uid="one")
+    struck.connect(documented, dispatch_uid="two")
+
+    assert [each.values["heard"] for each in findings("duplicate-receiver")] == [
+        "shop.Order",
+        "any sender",
+    ]
+
+
 def test_one_receiver_for_two_senders_is_no_duplicate() -> None:
     struck.connect(documented, sender=Order)
     struck.connect(documented, sender=Product)
