@@ -13,7 +13,10 @@ import os
 import sys
 import sysconfig
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
@@ -165,7 +168,8 @@ def _clause_of(frame: FrameType, code: CodeType, start: int, error: BaseExceptio
     """
     clause = at = start
     stack: list[Any] = []
-    for each in dis.get_instructions(code):
+    instructions = _instructions_of(code)
+    for each in instructions[bisect_left(instructions, start, key=_offset_of) :]:
         if each.offset < at or each.opname in ("PUSH_EXC_INFO", "NOP", "NOT_TAKEN", "CACHE"):
             continue
         if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
@@ -187,6 +191,15 @@ def _clause_of(frame: FrameType, code: CodeType, start: int, error: BaseExceptio
         else:
             return start
     return start
+
+
+# To take a long function apart costs more than it may run for, and a loop catches many times.
+@lru_cache(maxsize=32)
+def _instructions_of(code: CodeType) -> list[dis.Instruction]:
+    return list(dis.get_instructions(code))
+
+
+_offset_of = attrgetter("offset")
 
 
 def _attribute_of(owner: Any, name: str) -> object:

@@ -494,6 +494,30 @@ def test_the_monitoring_is_given_back_when_the_last_trace_ends() -> None:
 
 
 @needs_monitoring
+def test_a_function_is_taken_apart_once_however_often_it_catches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken_apart = []
+    get_instructions = exceptions.dis.get_instructions
+
+    def noting(code: Any) -> Any:
+        taken_apart.append(code.co_name)
+        return get_instructions(code)
+
+    def catches_in_a_loop(**named: Any) -> None:
+        for number in range(5):
+            try:
+                raise KeyError(number)
+            except KeyError:
+                continue
+
+    monkeypatch.setattr(exceptions.dis, "get_instructions", noting)
+
+    assert len(handled_in(catches_in_a_loop)) == 5
+    assert taken_apart == ["catches_in_a_loop"]
+
+
+@needs_monitoring
 def test_an_id_that_another_tool_took_away_does_not_end_the_trace_in_an_error() -> None:
     with trace_signals():
         sys.monitoring.free_tool_id(3)
@@ -546,6 +570,7 @@ def test_another_tools_id_is_left_to_it(
         "_take_back_causes",
         "_chain",
         "_clause_of",
+        "_instructions_of",
         "_attribute_of",
         "_first_with_a_line",
         "_is_own",
