@@ -402,6 +402,13 @@ def test_who_looks_at_raw_or_may_do_so_does_not_ignore_it(tmp_path: Path) -> Non
     assert ignoring(tmp_path, LOOKS) == []
 
 
+def test_what_python_would_warn_of_in_a_source_is_not_said_again(tmp_path: Path) -> None:
+    # The suite makes errors of warnings, and so there would be no source and no finding.
+    assert len(ignoring(tmp_path, IGNORES + "\nPATTERN = '\\d'\n")) == len(
+        ignoring(tmp_path, IGNORES)
+    )
+
+
 def test_only_save_signals_have_a_raw(tmp_path: Path) -> None:
     assert ignoring(tmp_path, IGNORES, "post_delete") == []
 
