@@ -92,21 +92,34 @@ def load(text: str) -> SavedMap:
     """What ``to_text()`` wrote. Raises ``SignalMapFormatError`` for anything else."""
     try:
         data: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SignalMapFormatError(f"This is not JSON ({error}).") from error
     check_version(data, FORMAT_VERSION)
     try:
         return SavedMap(
             {
-                str(name): [Kept(**each) for each in connections]
+                name: [Kept(**_only_plain(each)) for each in connections]
                 for name, connections in data["signals"].items()
             },
-            dict(data["filters"]),
+            {name: _as_filter(given) for name, given in data["filters"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SignalMapFormatError(
             f"This signal map is damaged ({type(error).__name__}: {error})."
         ) from error
+
+
+def _only_plain(connection: JSON) -> JSON:
+    for name, value in connection.items():
+        if isinstance(value, (list, dict)):
+            raise TypeError(f"a connection's {name} is a {type(value).__name__}")
+    return connection
+
+
+def _as_filter(given: Any) -> Any:
+    if given is True or (isinstance(given, list) and all(isinstance(each, str) for each in given)):
+        return given
+    raise TypeError("a filter is neither true nor a list of names")
 
 
 def compare(old: SavedMap, new: SavedMap) -> list[str]:

@@ -13,7 +13,10 @@ import os
 import sys
 import sysconfig
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
@@ -165,7 +168,8 @@ def _clause_of(frame: FrameType, code: CodeType, start: int, error: BaseExceptio
     """
     clause = at = start
     stack: list[Any] = []
-    for each in dis.get_instructions(code):
+    instructions = _instructions_of(code)
+    for each in instructions[bisect_left(instructions, start, key=_offset_of) :]:
         if each.offset < at or each.opname in ("PUSH_EXC_INFO", "NOP", "NOT_TAKEN", "CACHE"):
             continue
         if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
@@ -187,6 +191,15 @@ def _clause_of(frame: FrameType, code: CodeType, start: int, error: BaseExceptio
         else:
             return start
     return start
+
+
+# To take a long function apart costs more than it may run for, and a loop catches many times.
+@lru_cache(maxsize=32)
+def _instructions_of(code: CodeType) -> list[dis.Instruction]:
+    return list(dis.get_instructions(code))
+
+
+_offset_of = attrgetter("offset")
 
 
 def _attribute_of(owner: Any, name: str) -> object:
@@ -229,6 +242,7 @@ def _is_others(filename: str) -> bool:
 
 # 0, 1, 2 and 5 belong to debuggers, coverage, profilers and optimizers.
 _TOOL_IDS = (3, 4)
+_NAME = "signal_tracer"
 _watching: list[Recorder] = []
 _tool_id: int | None = None
 _lock = threading.Lock()
@@ -251,10 +265,12 @@ def stop(recorder: Recorder) -> None:
             if recorder in _watching:
                 _watching.remove(recorder)
             if _tool_id is not None and not _watching:
-                monitoring.set_events(_tool_id, monitoring.events.NO_EVENTS)
-                for event in _callbacks():
-                    monitoring.register_callback(_tool_id, event, None)
-                monitoring.free_tool_id(_tool_id)
+                # Another tool may have freed the id, and even taken it since.
+                if monitoring.get_tool(_tool_id) == _NAME:
+                    monitoring.set_events(_tool_id, monitoring.events.NO_EVENTS)
+                    for event in _callbacks():
+                        monitoring.register_callback(_tool_id, event, None)
+                    monitoring.free_tool_id(_tool_id)
                 _tool_id = None
                 _caught.clear()
 
@@ -272,7 +288,7 @@ def _take_tool_id() -> bool:
     global _tool_id
     for tool_id in _TOOL_IDS:
         try:
-            monitoring.use_tool_id(tool_id, "signal_tracer")
+            monitoring.use_tool_id(tool_id, _NAME)
         except ValueError:
             continue  # It is another tool's.
         _tool_id = tool_id

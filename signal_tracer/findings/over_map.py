@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from signal_tracer.findings import catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
+from signal_tracer.findings.walk import grouped
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 from signal_tracer.wording import place_of
 
@@ -97,6 +99,11 @@ def _why_never(signal: MappedSignal, connection: Connection) -> tuple[str, str] 
 
 
 def duplicate_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for same in grouped(_duplicates(signal_map), lambda each: (each.location, each.message)):
+        yield replace(same[0], count=len(same))
+
+
+def _duplicates(signal_map: SignalMap) -> Iterator[Finding]:
     for signal in signal_map.signals:
         by_position = {each.position: each for each in signal.connections}
         for connection in signal.connections:

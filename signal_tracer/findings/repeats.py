@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from signal_tracer.findings.catalogue import CALLED_TWICE, DEEP_NESTING, RECURSION, REPEATED_SAVE
@@ -62,33 +63,37 @@ def _code(call: ReceiverCall) -> object:
 
 
 def repeated_saves(walk: Walk) -> Iterator[Finding]:
-    saves: list[tuple[str, Dispatch]] = []
+    saves: list[tuple[str, Dispatch, int]] = []
+    rows: Counter[object] = Counter()
     for step in walk.steps:
         if step.dispatch.signal == POST_SAVE and (saved := _saved(step.dispatch)):
-            saves.append((saved, step.dispatch))
+            row = saved, step.dispatch.kwargs.get("using")
+            # A key is used again when the first row of it was deleted or rolled back.
+            rows[row] += step.dispatch.kwargs.get("created") is True
+            saves.append((saved, step.dispatch, rows[row]))
     repeated = [
-        (instance, same)
-        for same in grouped(saves, lambda each: (each[0], each[1].kwargs.get("using")))
+        (instance, [save for _, save, _ in same])
+        for same in grouped(saves, lambda each: (each[0], each[1].kwargs.get("using"), each[2]))
         if len(same) > 1
         for instance in [same[0][0]]
     ]
     for alike in grouped(
         repeated,
         lambda each: (
-            each[1][0][1].sender,
-            tuple(save.sent_from for _, save in each[1]),
+            each[1][0].sender,
+            tuple(save.sent_from for save in each[1]),
             _receivers(each[1]),
         ),
     ):
         instance, same = alike[0]
-        second = same[1][1]
+        second = same[1]
         receivers = _receivers(same)
         yield Finding(
             REPEATED_SAVE,
             {
                 "instance": instance,
                 "times": len(same),
-                "places": Names.of(Place(save.sent_from) for _, save in same),
+                "places": Names.of(Place(save.sent_from) for save in same),
                 "receivers": Names.of(receivers) if receivers else Phrase("its receivers"),
             },
             names=(second.sender, *receivers),
@@ -105,14 +110,16 @@ def _saved(dispatch: Dispatch) -> str | None:
         return None
     if instance.text.endswith("(pk=None)") or dispatch.kwargs.get("raw") is True:
         return None
-    return instance.text
+    # A key that was redacted, or cut, may be that of many instances.
+    is_whole = "[redacted]" not in instance.text and "… (" not in instance.text
+    return instance.text if is_whole else None
 
 
-def _receivers(saves: list[tuple[str, Dispatch]]) -> tuple[str, ...]:
+def _receivers(saves: list[Dispatch]) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(
             name
-            for _, save in saves
+            for save in saves
             for name in [
                 *(call.receiver for call in save.receiver_calls),
                 *(save.unwatched or ()),

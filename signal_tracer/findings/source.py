@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import tokenize
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -168,7 +169,9 @@ def _parse(file: str) -> ast.Module | None:
     if not file.endswith(".py"):
         return None
     try:
-        with tokenize.open(file) as opened:
+        with tokenize.open(file) as opened, warnings.catch_warnings():
+            # Python says when it compiles the file what it thinks of it.
+            warnings.simplefilter("ignore")
             return ast.parse(opened.read(), file)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None

@@ -208,12 +208,11 @@ class _Twins:
         """The position of an earlier connection that would run for a sender of this one too."""
         any_sender = identity(None)
         seen = self._seen.setdefault(_code_of(entry.receiver), [])
+        # The one for the same sender says more than one for any.
         twin = next(
-            (
-                earlier
-                for sender_id, earlier in seen
-                if sender_id == entry.sender_id or any_sender in (sender_id, entry.sender_id)
-            ),
+            (earlier for sender_id, earlier in seen if sender_id == entry.sender_id), None
+        ) or next(
+            (earlier for sender_id, earlier in seen if any_sender in (sender_id, entry.sender_id)),
             None,
         )
         seen.append((entry.sender_id, position))

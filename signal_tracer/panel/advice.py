@@ -93,7 +93,7 @@ def _in_words(given: Value | None) -> str | int | None:
 
 
 def _listed(names: list[str]) -> str:
-    *most, last = names
+    *most, last = dict.fromkeys(names)
     if not most:
         return last
     names_but_last = gettext(", ").join(most)

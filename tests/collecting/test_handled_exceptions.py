@@ -18,7 +18,7 @@ from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting import exceptions
+from signal_tracer.collecting import exceptions, recording
 from signal_tracer.trace import ReceiverCall
 
 paid = Signal()
@@ -494,6 +494,43 @@ def test_the_monitoring_is_given_back_when_the_last_trace_ends() -> None:
 
 
 @needs_monitoring
+def test_a_function_is_taken_apart_once_however_often_it_catches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken_apart = []
+    get_instructions = exceptions.dis.get_instructions
+
+    def noting(code: Any) -> Any:
+        taken_apart.append(code.co_name)
+        return get_instructions(code)
+
+    def catches_in_a_loop(**named: Any) -> None:
+        for number in range(5):
+            try:
+                raise KeyError(number)
+            except KeyError:
+                continue
+
+    monkeypatch.setattr(exceptions.dis, "get_instructions", noting)
+
+    assert len(handled_in(catches_in_a_loop)) == 5
+    assert taken_apart == ["catches_in_a_loop"]
+
+
+@needs_monitoring
+def test_an_id_that_another_tool_took_away_does_not_end_the_trace_in_an_error() -> None:
+    with trace_signals():
+        sys.monitoring.free_tool_id(3)
+        sys.monitoring.use_tool_id(3, "another tool")
+    try:
+        assert recording.current.get() is None
+        assert sys.monitoring.get_tool(3) == "another tool"
+    finally:
+        sys.monitoring.free_tool_id(3)
+    assert len(handled_in(catches)) == 1
+
+
+@needs_monitoring
 def test_another_tools_id_is_left_to_it(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -533,6 +570,7 @@ def test_another_tools_id_is_left_to_it(
         "_take_back_causes",
         "_chain",
         "_clause_of",
+        "_instructions_of",
         "_attribute_of",
         "_first_with_a_line",
         "_is_own",

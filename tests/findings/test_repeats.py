@@ -111,6 +111,7 @@ def test_an_instance_that_is_saved_again_by_its_receiver_is_told() -> None:
     ]
 
 
+CREATED = {"instance": Summary("shop.Order(pk=3)"), "raw": False, "created": True}
 RAW = {"instance": Summary("shop.Order(pk=3)"), "raw": True}
 OTHER_DATABASE = {"instance": Summary("shop.Order(pk=3)"), "raw": False, "using": "archive"}
 
@@ -121,6 +122,9 @@ OTHER_DATABASE = {"instance": Summary("shop.Order(pk=3)"), "raw": False, "using"
         [saved("shop.Order(pk=3)"), saved("shop.Order(pk=4)")],
         [saved("shop.Order(pk=3)"), saved("shop.Line(pk=3)")],
         [saved("shop.Order(pk=None)"), saved("shop.Order(pk=None)")],
+        [saved("shop.Token(pk=[redacted])"), saved("shop.Token(pk=[redacted])")],
+        [saved("shop.Page(pk='ab'… (300 characters))")] * 2,
+        [saved("shop.Order(pk=3)", kwargs=CREATED), saved("shop.Order(pk=3)", kwargs=CREATED)],
         [saved("shop.Order(pk=3)", kwargs=RAW), saved("shop.Order(pk=3)", kwargs=RAW)],
         [saved("shop.Order(pk=3)"), saved("shop.Order(pk=3)", kwargs=OTHER_DATABASE)],
         [saved("<shop.services.Order>"), saved("<shop.services.Order>")],
@@ -131,6 +135,9 @@ OTHER_DATABASE = {"instance": Summary("shop.Order(pk=3)"), "raw": False, "using"
         "two instances",
         "two models",
         "no primary key",
+        "a redacted primary key",
+        "a primary key that was cut",
+        "a key that was used again",
         "fixtures",
         "two databases",
         "no model",

@@ -243,6 +243,35 @@ def test_a_stream_that_knows_no_unicode_gets_none(tmp_path: Path) -> None:
         assert done.stdout.isascii()
 
 
+@pytest.mark.parametrize("form", ["markdown", "mermaid", "dot"])
+def test_a_name_that_a_stream_cannot_write_is_spelled_out(form: str) -> None:
+    def höre(**kwargs: Any) -> None:
+        """Hears with another alphabet."""
+
+    rung.connect(höre)
+    paper = io.TextIOWrapper(io.BytesIO(), "ascii")
+    call_command("signal_map", *MINE, "--format", form, stdout=paper)
+    paper.flush()
+
+    assert b"h\\xf6re" in paper.buffer.getvalue()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "signal_map"],
+        cwd=SITE,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("form", "render"), [("markdown", markdown), ("mermaid", mermaid), ("dot", dot), ("tree", tree)]
 )
@@ -459,6 +488,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ),
         ('{"version": 1}', "This signal map is damaged (KeyError: 'signals')."),
         ('{"version": 1, "signals": {"a": [{}]}, "filters": {}}', "This signal map is damaged ("),
+        (
+            '{"version": 1, "signals": {}, "filters": {"signal": 5}}',
+            "This signal map is damaged (TypeError: a filter is neither true nor a list of names).",
+        ),
+        (
+            '{"version": 1, "signals": {"a": [{"receiver": ["b"]}]}, "filters": {}}',
+            "This signal map is damaged (TypeError: a connection's receiver is a list).",
+        ),
+        ("[" * 100_000, "This is not JSON ("),
     ],
 )
 def test_a_file_that_is_no_map_is_named(tmp_path: Path, content: str, message: str) -> None:

@@ -209,6 +209,25 @@ def test_duplicate_receiver_under_two_uids() -> None:
     assert len(findings("duplicate-receiver")) == 1
 
 
+def test_what_is_said_of_two_duplicates_in_the_same_words_is_one_finding() -> None:
+    for uid in ("one", "two", "three"):
+        struck.connect(documented, dispatch_uid=uid)
+
+    [found] = findings("duplicate-receiver")
+    assert (found.values["heard"], found.count) == ("any sender", 2)
+
+
+def test_a_duplicate_for_the_same_sender_is_named_before_one_for_any() -> None:
+    struck.connect(documented, sender=Order)
+    struck.connect(documented, dispatch_uid="one")
+    struck.connect(documented, dispatch_uid="two")
+
+    assert [each.values["heard"] for each in findings("duplicate-receiver")] == [
+        "shop.Order",
+        "any sender",
+    ]
+
+
 def test_one_receiver_for_two_senders_is_no_duplicate() -> None:
     struck.connect(documented, sender=Order)
     struck.connect(documented, sender=Product)
@@ -381,6 +400,13 @@ def test_ignores_raw(tmp_path: Path) -> None:
 
 def test_who_looks_at_raw_or_may_do_so_does_not_ignore_it(tmp_path: Path) -> None:
     assert ignoring(tmp_path, LOOKS) == []
+
+
+def test_what_python_would_warn_of_in_a_source_is_not_said_again(tmp_path: Path) -> None:
+    # The suite makes errors of warnings, and so there would be no source and no finding.
+    assert len(ignoring(tmp_path, IGNORES + "\nPATTERN = '\\d'\n")) == len(
+        ignoring(tmp_path, IGNORES)
+    )
 
 
 def test_only_save_signals_have_a_raw(tmp_path: Path) -> None:

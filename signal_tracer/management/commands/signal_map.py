@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -104,6 +106,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.options = options
+        try:
+            self.answer()
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever reads has seen enough, as head does: Python is not to say so at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+    def answer(self) -> None:
+        options = self.options
         asked = [name for name in ("explain", "write", "check") if options[name]]
         if len(asked) > 1:
             raise CommandError(f"Give either --{asked[0]} or --{asked[1]}, not both.")
@@ -259,7 +271,9 @@ class Command(BaseCommand):
     def emit(self, text: str) -> None:
         file = self.options["output"]
         if file is None:
-            self.stdout.write(text)
+            # A name may hold what a stream that knows no Unicode cannot write.
+            encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+            self.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         else:
             _write(file, text if text.endswith("\n") else f"{text}\n")
             self.stderr.write(f"Wrote {file}.")
@@ -321,7 +335,10 @@ def _reject_unknown(what: str, wanted: Iterable[str], names: set[str]) -> None:
 
 
 def _as_options(filters: dict[str, Any]) -> list[str]:
-    options = [f"--{name} {each}" for name in FILTERS for each in filters.get(name, ())]
+    # As a shell wants them: it would look for the files that a pattern fits.
+    options = [
+        f"--{name} {shlex.quote(each)}" for name in FILTERS for each in filters.get(name, ())
+    ]
     return options + [f"--{name.replace('_', '-')}" for name in SWITCHES if filters.get(name)]
 
 
