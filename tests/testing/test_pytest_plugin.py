@@ -73,6 +73,43 @@ def test_the_fixture_traces_and_asserts(project: Project) -> None:
     assert not re.search(r"signal_tracer\W.*\.py:\d+", result.stdout.str())
 
 
+def test_a_marker_with_an_argument_that_there_is_not_is_named_with_its_test(
+    project: Project,
+) -> None:
+    project.tests(
+        test_it="""
+        import pytest
+
+        @pytest.mark.signal_trace(nope=1)
+        def test_trace():
+            pass
+
+        @pytest.mark.signal_trace("a name", True)
+        def test_too_many():
+            pass
+
+        @pytest.mark.mute_signals("shop.signals.paid", sendr=1)
+        def test_mute():
+            pass
+        """
+    )
+    result = project.run()
+    result.assert_outcomes(errors=3)
+    trace = "Write @pytest.mark.signal_trace(name='', all_threads=False), with any of these"
+    mute = "Write @pytest.mark.mute_signals(*what, sender=None, only=None), with any of these"
+    assert [line for line in result.outlines if line.startswith("The marker")] == [
+        f"The marker {said} arguments."
+        for said in (
+            "signal_trace of test_it.py::test_trace is wrong: "
+            f"got an unexpected keyword argument 'nope'. {trace}",
+            f"signal_trace of test_it.py::test_too_many is wrong: too many positional arguments. {trace}",
+            "mute_signals of test_it.py::test_mute is wrong: "
+            f"got an unexpected keyword argument 'sendr'. {mute}",
+        )
+    ]
+    assert "SignalTrace.__init__" not in result.stdout.str()
+
+
 def test_a_name_that_nothing_goes_by_is_shown_at_the_line_of_the_test(project: Project) -> None:
     project.tests(
         test_it="""
