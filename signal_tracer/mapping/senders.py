@@ -115,7 +115,7 @@ def through_models(models: Iterable[type]) -> Iterator[tuple[type, str, type]]:
             # From the instance's own dictionary: a field may be of a class of the user's.
             attributes = _attributes(field)
             relation = attributes.get("remote_field")
-            through = None if relation is None else _attributes(relation).get("through")
+            through: Any = None if relation is None else _attributes(relation).get("through")
             if is_a(through, type):
                 yield model, attributes.get("name", ""), through
 

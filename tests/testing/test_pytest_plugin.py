@@ -100,11 +100,18 @@ def test_a_marker_with_an_argument_that_there_is_not_is_named_with_its_test(
     assert [line for line in result.outlines if line.startswith("The marker")] == [
         f"The marker {said} arguments."
         for said in (
-            "signal_trace of test_it.py::test_trace is wrong: "
-            f"got an unexpected keyword argument 'nope'. {trace}",
-            f"signal_trace of test_it.py::test_too_many is wrong: too many positional arguments. {trace}",
-            "mute_signals of test_it.py::test_mute is wrong: "
-            f"got an unexpected keyword argument 'sendr'. {mute}",
+            (
+                "signal_trace of test_it.py::test_trace is wrong: "
+                f"got an unexpected keyword argument 'nope'. {trace}"
+            ),
+            (
+                "signal_trace of test_it.py::test_too_many is wrong: "
+                f"too many positional arguments. {trace}"
+            ),
+            (
+                "mute_signals of test_it.py::test_mute is wrong: "
+                f"got an unexpected keyword argument 'sendr'. {mute}"
+            ),
         )
     ]
     assert "SignalTrace.__init__" not in result.stdout.str()
