@@ -5,7 +5,7 @@ through these. Not a bypass is
 
 * what sends the signals itself: ``Model.save()`` and ``delete()``, which use other methods;
 * what ``delete()`` does to other rows on the way, such as setting a foreign key to null;
-* what changed no row, or a model that nobody listens to;
+* what changed no row, or a model that nobody listens to, or only receivers that are muted;
 * an ``update()`` of one row inside ``save()`` of its model, or inside a receiver of that:
   in all likelihood the row is the one whose signals are being sent.
 """
@@ -28,6 +28,7 @@ from signal_tracer.collecting import clock, recording
 from signal_tracer.collecting.connections import listeners
 from signal_tracer.collecting.deeds import BypassRecord
 from signal_tracer.collecting.hiding import hide_file, pass_over
+from signal_tracer.collecting.muting import would_mute
 from signal_tracer.collecting.naming import (
     class_name,
     find_all_in_class,
@@ -50,6 +51,8 @@ _DELETED = (signals.pre_delete, signals.post_delete)
 _GENERIC_MANAGERS = Path(django.__file__).parent.joinpath("contrib", "contenttypes", "fields.py")
 _MANAGER_FILES = (related_descriptors.__file__, str(_GENERIC_MANAGERS))
 _MANAGER_METHODS = ("add", "remove", "clear", "set")
+
+_DJANGOS_SAVE = Model.save.__code__
 
 # What bulk_create() takes after the objects and the size of a batch.
 _OPTIONS = ("ignore_conflicts", "update_conflicts")
@@ -115,11 +118,11 @@ def _end(
             (name_of_signal(signal), info)
             for signal in left_out
             if not all(each.excludes(name_of_signal(signal)) for each in recorders)
-            for info in listeners(signal, model)
+            for info in listeners(signal, model, would_mute)
         ]
         if not skipped:
             return
-        method, site = _who_called(sys._getframe(2), method)
+        method, site = _who_called(sys._getframe(2), queryset, method)
         if method == "update" and rows == 1 and _is_inside_save(site, model):
             return
         wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
@@ -168,9 +171,17 @@ def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     return tuple(each for each in _OPTIONS if given.get(each) is True)
 
 
-def _who_called(frame: types.FrameType | None, method: str) -> tuple[str, types.FrameType | None]:
-    """What a person calls the operation, such as ``add`` of a related manager, and where."""
+def _who_called(
+    frame: types.FrameType | None, queryset: Any, method: str
+) -> tuple[str, types.FrameType | None]:
+    """What a person calls the operation, such as ``add`` of a related manager, and where.
+
+    Where a queryset's class has an override that calls Django's, that is who called the override.
+    """
+    overrides = _codes_of(type(queryset), method)
     site = find_sender_frame(frame)
+    while site is not None and any(site.f_code is each for each in overrides):
+        site = find_sender_frame(site.f_back)
     while frame is not None and frame is not site:
         code = frame.f_code
         if code.co_name in _MANAGER_METHODS and code.co_filename in _MANAGER_FILES:
@@ -179,13 +190,18 @@ def _who_called(frame: types.FrameType | None, method: str) -> tuple[str, types.
     return method, site
 
 
+def _codes_of(cls: type, name: str) -> list[types.CodeType]:
+    """Of each function that one of the classes has under this name."""
+    return [
+        unwrapped(each).__code__
+        for each in find_all_in_class(cls, name)
+        if type(each) is types.FunctionType
+    ]
+
+
 def _is_inside_save(frame: types.FrameType | None, model: Any) -> bool:
     """Whether a ``save()`` that the model's classes define, or a receiver of it, is running."""
-    saves = [
-        unwrapped(each).__code__
-        for each in find_all_in_class(model, "save")
-        if type(each) is types.FunctionType and each is not Model.save
-    ]
+    saves = [each for each in _codes_of(model, "save") if each is not _DJANGOS_SAVE]
     while frame is not None:
         code = frame.f_code
         if any(code is each for each in saves):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models.signals import m2m_changed
@@ -142,11 +143,14 @@ def _connections_for(signal: Any, sender: Any) -> list[Entry]:
     ]
 
 
-def listeners(signal: Any, sender: Any) -> list[ReceiverInfo]:
+def listeners(
+    signal: Any, sender: Any, is_muted: Callable[[Any, Any, Any], bool]
+) -> list[ReceiverInfo]:
     """The live receivers that Django would call, in its order: the asynchronous ones last."""
     found = [
         _describe(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
         for entry in _connections_for(signal, sender)
+        if not is_muted(signal, sender, entry.receiver)
     ]
     return sorted(found, key=lambda info: info.is_async)
 

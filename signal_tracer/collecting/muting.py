@@ -105,12 +105,7 @@ class Split(NamedTuple):
 
 def split(signal: Any, sender: Any, found: Any) -> Split | None:
     """``None`` if no receiver is muted in the current context, or nobody is about to call them."""
-    selections = [
-        each.selection
-        for each in in_force.get()
-        if not each.is_over
-        and (each.selection.sender is ANY_SENDER or each.selection.sender is sender)
-    ]
+    selections = _selections_for(sender)
     if not selections or _is_only_a_question(sys._getframe(2)):
         return None
     synchronous, asynchronous = found
@@ -122,6 +117,20 @@ def split(signal: Any, sender: Any, found: Any) -> Split | None:
         return None
     kept = _without(synchronous, is_muted[0]), _without(asynchronous, is_muted[1])
     return Split(kept, is_muted)
+
+
+def would_mute(signal: Any, sender: Any, receiver: Any) -> bool:
+    """Whether the receiver would be left out if the signal were sent in the current context."""
+    return _is_muted(_selections_for(sender), signal, receiver)
+
+
+def _selections_for(sender: Any) -> list[Selection]:
+    return [
+        each.selection
+        for each in in_force.get()
+        if not each.is_over
+        and (each.selection.sender is ANY_SENDER or each.selection.sender is sender)
+    ]
 
 
 def _is_muted(selections: list[Selection], signal: Any, receiver: Any) -> bool:

@@ -45,7 +45,7 @@ _MOST_NEAR_MISSES = 20
 
 
 def read(recorder: Recorder) -> tuple[Contents, bool]:
-    """What was recorded so far, and whether the trace has ended."""
+    """What was recorded so far, and whether that is final: the trace and its transactions ended."""
     is_final = not recorder.is_running
     reading = _Reading(recorder)
     near_misses = recorder.near_misses_of_unheard
@@ -75,7 +75,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         duration=((recorder.stopped or clock.now()) - recorder.started) / 1e9,
     )
     contents.omitted_others = recorder.omitted_others + reading.omitted_near_misses
-    return contents, is_final
+    return contents, is_final and reading.is_settled
 
 
 class _Reading:
@@ -87,6 +87,8 @@ class _Reading:
         self._mask = recorder.capture.secrets.mask
         self.omitted_near_misses = 0
         self._masked_sql: dict[str, str] = {}
+        # Whether each transaction that a dispatch was sent in has been committed or rolled back.
+        self.is_settled = True
         # Of the receiver calls that were read: the others ran outside of them.
         self.query_count = 0
 
@@ -103,6 +105,8 @@ class _Reading:
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
         spans = () if record.here is None else record.here.spans
+        if not all(span.is_settled() for span in spans):
+            self.is_settled = False
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
         not_run = [call.info for call in record.calls if record.stopped and not call.started]

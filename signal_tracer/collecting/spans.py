@@ -13,16 +13,18 @@ class Span:
     """A stretch of work in a database that is undone together.
 
     ``sid`` is its savepoint, ``None`` from the ``BEGIN`` on; ``depth`` the number of atomic blocks
-    around it. It lives as long as the dispatches that were sent in it, and only grows by a flag.
+    around it. It lives as long as the dispatches that were sent in it, and only its flags change:
+    ``is_over`` is that of the outermost, and says that no rollback can come any more.
     """
 
-    __slots__ = ("alias", "depth", "is_rolled_back", "parent", "sid")
+    __slots__ = ("alias", "depth", "is_over", "is_rolled_back", "parent", "sid")
 
     def __init__(self, alias: str, parent: Span | None, sid: str | None, depth: int) -> None:
         self.alias = alias
         self.parent = parent
         self.sid = sid
         self.depth = depth
+        self.is_over = False
         self.is_rolled_back = False
 
     def was_undone(self) -> bool:
@@ -32,6 +34,13 @@ class Span:
                 return True
             span = span.parent
         return False
+
+    def is_settled(self) -> bool:
+        """Whether it is known for good if this was undone."""
+        span = self
+        while span.parent is not None and not span.is_rolled_back:
+            span = span.parent
+        return span.is_rolled_back or span.is_over
 
 
 class Here:

@@ -27,7 +27,9 @@ hide_file(__file__)
 class _Stack:
     """The open spans of one connection in its thread, the innermost last."""
 
-    __slots__ = ("alias", "connection", "spans")
+    __slots__ = ("alias", "connection", "outermost", "spans")
+
+    outermost: Span
 
     def __init__(self, connection: Any) -> None:
         self.connection = weakref.ref(connection)
@@ -35,8 +37,10 @@ class _Stack:
         self.spans: list[Span] = []
 
     def push(self, sid: str | None, depth: int) -> None:
-        parent = self.spans[-1] if self.spans else None
-        self.spans.append(Span(self.alias, parent, sid, depth))
+        span = Span(self.alias, self.spans[-1] if self.spans else None, sid, depth)
+        if not self.spans:
+            self.outermost = span
+        self.spans.append(span)
 
     def index_of(self, sid: Any) -> int | None:
         for index, span in enumerate(self.spans):
@@ -76,7 +80,9 @@ def _first_span(connection: Any) -> _Stack | None:
 
 
 def forget(connection: Any) -> None:
-    spans.place.stacks.pop(id(connection), None)
+    stack = spans.place.stacks.pop(id(connection), None)
+    if stack is not None:
+        stack.outermost.is_over = True
 
 
 def note_place() -> None:

@@ -60,13 +60,6 @@ CONNECTED_TO_PARENT = Kind(
     "Connect %(receiver)s (%(place)s) with sender=%(sender)s as well; or to all senders, asking "
     "issubclass(sender, %(connected_name)s) in it.",
 )
-CONNECTED_TO_CHILD = replace(
-    CONNECTED_TO_PARENT,
-    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
-    "%(connected_to)s, a child class of it.",
-    advice="If it should run for every %(sender_name)s, connect %(receiver)s (%(place)s) with "
-    "sender=%(sender)s as well. If only for %(connected_name)s, save or send that.",
-)
 CONNECTED_TO_PROXY = replace(
     CONNECTED_TO_PARENT,
     message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to the "

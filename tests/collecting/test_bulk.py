@@ -14,6 +14,7 @@ from django.test import modify_settings
 from library import Author, Book, Counted, Loan, Novel, OldBook, Tag
 
 from signal_tracer import Trace, trace_signals
+from signal_tracer.testing import mute
 from signal_tracer.tracer import uninstall
 
 pytestmark = pytest.mark.usefixtures("books")
@@ -72,6 +73,36 @@ def test_a_bulk_create_is_a_bypass_with_its_rows_its_line_and_who_did_not_run() 
     assert bypass.skipped[1].defined_at is not None
     assert bypass.skipped[1].defined_at.function == "index"
     assert trace.faults == 0
+
+
+class Importing(QuerySet[Any]):
+    """As a project may have one, to do something of its own each time."""
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> Any:
+        return super().bulk_create(*args, **kwargs)
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_bulk_operation_of_a_queryset_of_ones_own_is_where_that_was_called() -> None:
+    with trace_signals() as trace:
+        Importing(Book).bulk_create([Book(title="a")])  # the import
+
+    [bypass] = trace.bypasses
+    assert bypass.sent_from is not None
+    assert bypass.sent_from.line == line_of("the import")
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_receiver_that_is_muted_was_not_left_out_by_the_bulk_operation() -> None:
+    with trace_signals() as trace:
+        with mute(index):
+            Book.objects.bulk_create([Book(title="a")])
+        with mute(index, audit):
+            Book.objects.bulk_create([Book(title="b")])
+
+    assert [[each.receiver for each in bypass.skipped] for bypass in trace.bypasses] == [
+        ["test_bulk.audit"]
+    ]
 
 
 def test_a_bulk_create_of_a_model_that_nobody_listens_to_is_none() -> None:

@@ -557,6 +557,7 @@ muting.Split.keep
 muting.Split.leave_out
 muting._is_muted
 muting._is_only_a_question
+muting._selections_for
 muting._without
 muting.split
 naming.IdentityCache.__call__

@@ -61,6 +61,7 @@ WRAPPERS = {
 AT_THE_START = {"bulk.install", "callbacks.install", "transactions.install"}
 
 FUNCTIONS = """
+bulk._codes_of
 bulk._concrete
 bulk._is_automatic
 bulk._is_inside_save

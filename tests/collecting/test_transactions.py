@@ -193,6 +193,20 @@ def test_a_block_that_was_open_before_the_trace_counts() -> None:
     assert told(run(error=True)) == [("inside", "default lost")]
 
 
+def test_a_trace_that_was_read_before_its_transaction_ended_tells_how_that_ended() -> None:
+    with transaction.atomic():
+        with trace_signals() as trace:
+            send("inside")
+        assert told(trace) == [("inside", "default kept")]
+        with transaction.atomic():
+            pass
+        assert told(trace) == [("inside", "default kept")]
+        transaction.set_rollback(True)
+
+    assert told(trace) == [("inside", "default lost")]
+    assert trace.dispatches is trace.dispatches  # Read once more, and then no more.
+
+
 def test_a_savepoint_that_is_older_than_the_trace_loses_all_of_it() -> None:
     uninstall()
     with transaction.atomic():
