@@ -159,9 +159,20 @@ def problems() -> Iterator[Problem]:
             default = getattr(Config(), KEYS[key])
             yield Problem(
                 key,
-                f"SIGNAL_TRACER[{key!r}] is {_shown(value)}, not {_EXPECTED[key][1]}.",
+                _wrong(key, value),
                 f"Until this is mended the default is used: {default!r}.",
             )
+
+
+def _wrong(key: str, value: object) -> str:
+    test, expected = _EXPECTED[key]
+    if test is _are_strings and isinstance(value, list | tuple):
+        wrong = next(index for index, each in enumerate(value) if not isinstance(each, str))
+        return (
+            f"SIGNAL_TRACER[{key!r}][{wrong}] is {_shown(value[wrong])}, and not a string: "
+            f"{key} is {expected}."
+        )
+    return f"SIGNAL_TRACER[{key!r}] is {_shown(value)}, not {expected}."
 
 
 def _shown(value: object) -> str:

@@ -23,6 +23,9 @@ from signal_tracer.signal_map import (
 )
 
 FORMAT_VERSION = 1
+# What may choose a part of the map: by names, or by being on.
+FILTERS = ("signal", "sender", "receiver", "app")
+SWITCHES = ("project_only", "unheard", "load_urls")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}|\d{9,}")
 
 
@@ -101,8 +104,10 @@ def load(text: str) -> SavedMap:
                 name: [Kept(**_only_plain(each)) for each in connections]
                 for name, connections in data["signals"].items()
             },
-            {name: _as_filter(given) for name, given in data["filters"].items()},
+            {name: _as_filter(name, given) for name, given in data["filters"].items()},
         )
+    except SignalMapFormatError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SignalMapFormatError(
             f"This signal map is damaged ({type(error).__name__}: {error})."
@@ -116,10 +121,19 @@ def _only_plain(connection: JSON) -> JSON:
     return connection
 
 
-def _as_filter(given: Any) -> Any:
-    if given is True or (isinstance(given, list) and all(isinstance(each, str) for each in given)):
-        return given
-    raise TypeError("a filter is neither true nor a list of names")
+def _as_filter(name: str, given: Any) -> Any:
+    if name in FILTERS:
+        if isinstance(given, list) and all(isinstance(each, str) for each in given):
+            return given
+        wrong = " that is not a list of names."
+    elif name in SWITCHES:
+        if given is True:
+            return given
+        wrong = " that is not true."
+    else:
+        known = ", ".join((*FILTERS, *SWITCHES))
+        wrong = f", and there is none of that name: the filters are {known}."
+    raise SignalMapFormatError(f"This signal map has a filter {name!r}{wrong}")
 
 
 def compare(old: SavedMap, new: SavedMap) -> list[str]:

@@ -7,6 +7,7 @@ imported when something is asked for, and hooks that run for each test are regis
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -125,6 +126,8 @@ def signal_trace(request: pytest.FixtureRequest) -> Iterator[SignalTrace]:
     from signal_tracer.testing import SignalTrace
 
     marker = request.node.get_closest_marker("signal_trace")
+    if marker:
+        _check_arguments(request, marker, SignalTrace)
     args, options = (marker.args, dict(marker.kwargs)) if marker else ((), {})
     if not args:
         options.setdefault("name", request.node.nodeid)
@@ -148,8 +151,21 @@ def mute_signals(request: pytest.FixtureRequest) -> Iterator[Any]:
             muted.enter_context(mute(*what, sender=sender, only=only))
 
         for marker in request.node.iter_markers("mute_signals"):
+            _check_arguments(request, marker, mute)
             mute_until_the_end(*marker.args, **marker.kwargs)
         yield mute_until_the_end
+
+
+def _check_arguments(request: pytest.FixtureRequest, marker: pytest.Mark, takes: Any) -> None:
+    try:
+        inspect.signature(takes).bind(*marker.args, **marker.kwargs)
+    except TypeError as error:
+        usage = next(each for each in MARKERS if each.startswith(marker.name)).partition(":")[0]
+        pytest.fail(
+            f"The marker {marker.name} of {request.node.nodeid} is wrong: {error}. "
+            f"Write @pytest.mark.{usage}, with any of these arguments.",
+            pytrace=False,
+        )
 
 
 def _want_django(name: str) -> None:

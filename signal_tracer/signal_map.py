@@ -216,7 +216,7 @@ class SignalMap:
     @classmethod
     def from_dict(cls, data: JSON) -> SignalMap:
         """The map that ``to_dict()`` described. Raises ``SignalMapFormatError`` for other data."""
-        check_version(data)
+        check_version(data, advice=_ADVICE)
         try:
             return cls(
                 signals=tuple(map(_signal_from_json, data["signals"])),
@@ -226,8 +226,7 @@ class SignalMap:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise SignalMapFormatError(
-                f"This signal map is damaged ({type(error).__name__}: {error}). "
-                "Write it again with: manage.py signal_map --format json"
+                f"This signal map is damaged ({type(error).__name__}: {error}).{_ADVICE}"
             ) from error
 
     def to_json(self, *, indent: int | None = None) -> str:
@@ -268,14 +267,20 @@ class Explanation:
         return sorted(chosen, key=lambda each: each.obstacle == "connected_to_other")
 
 
-def check_version(data: Any, version: int = FORMAT_VERSION) -> None:
-    """Raise ``SignalMapFormatError`` unless ``data`` says that it has this version."""
+_ADVICE = " Write it again with: manage.py signal_map --format json"
+
+
+def check_version(data: Any, version: int = FORMAT_VERSION, *, advice: str = "") -> None:
+    """Raise ``SignalMapFormatError`` unless ``data`` says that it has this version.
+
+    ``advice``: what to do if it has another one, unless the caller says so itself.
+    """
     if not isinstance(data, dict) or "version" not in data:
         raise SignalMapFormatError("This is not a signal map: it has no 'version'.")
     if data["version"] != version:
         raise SignalMapFormatError(
             f"This signal map has version {data['version']!r}, and this signal_tracer reads "
-            f"version {version}. Write it again with this release."
+            f"version {version}.{advice}"
         )
 
 

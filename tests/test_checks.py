@@ -97,20 +97,12 @@ WRONG = [
     ("ENABLED", len, "a builtin_function_or_method", None, "None"),
     ("ENABLED", [], "a list", None, "None"),
     ("REPORTERS", "a.b", "'a.b'", "a list of dotted paths", "()"),
-    ("REPORTERS", [len], "a list", "a list of dotted paths", "()"),
     ("REPORTERS", None, "None", "a list of dotted paths", "()"),
     ("REPORTERS", {"a"}, "a set", "a list of dotted paths", "()"),
     (
         "EXCLUDE_SIGNALS",
         "a.*",
         "'a.*'",
-        "a list of patterns such as 'debug_toolbar.*'",
-        DEFAULT_EXCLUDED,
-    ),
-    (
-        "EXCLUDE_SIGNALS",
-        [1],
-        "a list",
         "a list of patterns such as 'debug_toolbar.*'",
         DEFAULT_EXCLUDED,
     ),
@@ -141,6 +133,35 @@ def test_a_value_of_the_wrong_type_is_named_with_the_default_used_instead(
     if expected is not None:
         assert message == f"SIGNAL_TRACER[{key!r}] is {shown}, not {expected}."
     assert hint == f"Until this is mended the default is used: {default}."
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "IGNORE_FINDINGS",
+            ["slow-receiver", 5, 6],
+            (
+                "SIGNAL_TRACER['IGNORE_FINDINGS'][1] is 5, and not a string: "
+                "IGNORE_FINDINGS is a list of slugs such as 'slow-receiver'."
+            ),
+        ),
+        (
+            "REPORTERS",
+            (len,),
+            (
+                "SIGNAL_TRACER['REPORTERS'][0] is a builtin_function_or_method, and not a string: "
+                "REPORTERS is a list of dotted paths."
+            ),
+        ),
+    ],
+)
+def test_the_entry_of_a_list_that_is_wrong_is_named(
+    key: str, value: Any, message: str, settings: Any
+) -> None:
+    assert found({key: value}, settings) == [
+        ("E002", message, "Until this is mended the default is used: ().")
+    ]
 
 
 def test_a_number_too_large_to_be_milliseconds_is_named(settings: Any) -> None:

@@ -15,7 +15,7 @@ from signal_tracer.collecting.naming import class_name, is_a, namespace_of, sign
 from signal_tracer.collecting.near_misses import reason_to_expect
 from signal_tracer.mapping.reading import entries_of, read_map
 from signal_tracer.mapping.searching import find_signals
-from signal_tracer.mapping.senders import Senders, classes_by_id
+from signal_tracer.mapping.senders import Senders, classes_by_id, through_models
 from signal_tracer.signal_map import Connection, Explanation, Obstacle, Prospect
 
 T = TypeVar("T")
@@ -89,7 +89,13 @@ def _find_sender(wanted: str, signal: Signal, senders: Senders) -> Any:
         for entry in map(read_entry, entries_of(signal))
         for name, sender in _named_sender(entry, senders)
     ]
-    likely = [*models, *connected]
+    # As a person writes them, beside the name that Django made up: shop.Product_tags.
+    throughs = [
+        (f"{owner}.{field}.through", through)
+        for model, field, through in through_models(model for _, model in models)
+        for owner in (class_name(model), _path(model))
+    ]
+    likely = [*models, *connected, *throughs]
     exact = _matching(wanted.lower(), [(name.lower(), live) for name, live in likely])
     if exact and all(live is exact[0][1] for _, live in exact):
         return exact[0][1]

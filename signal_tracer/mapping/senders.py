@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -34,7 +35,7 @@ class Senders:
             for models in list(apps.all_models.values())
             for model in list(models.values())
         }
-        self._throughs = set(_through_models(self._models.values()))
+        self._throughs = {id(through) for _, _, through in through_models(self._models.values())}
         self._described: dict[int, tuple[str | None, SenderKind]] = {}
 
     def describe(self, entry: Entry) -> tuple[str | None, SenderKind]:
@@ -104,18 +105,19 @@ def classes_by_id() -> dict[int, type]:
     return found
 
 
-def _through_models(models: Any) -> Any:
-    """The ids of the models that stand between the two sides of a many-to-many field."""
+def through_models(models: Iterable[type]) -> Iterator[tuple[type, str, type]]:
+    """The many-to-many fields of the models: model, field name, and what stands between."""
     for model in models:
         meta = namespace_of(model).get("_meta")
         if type(meta) is not Options:
             continue
         for field in list(meta.local_many_to_many):
             # From the instance's own dictionary: a field may be of a class of the user's.
-            relation = _attributes(field).get("remote_field")
-            through = None if relation is None else _attributes(relation).get("through")
+            attributes = _attributes(field)
+            relation = attributes.get("remote_field")
+            through: Any = None if relation is None else _attributes(relation).get("through")
             if is_a(through, type):
-                yield id(through)
+                yield model, attributes.get("name", ""), through
 
 
 def _attributes(live: object) -> dict[str, Any]:

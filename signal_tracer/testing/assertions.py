@@ -8,7 +8,12 @@ from typing import Any, Self
 from django.dispatch import Signal
 
 from signal_tracer.collecting import recording, witnessing
-from signal_tracer.collecting.naming import describe_receiver, is_a, name_of_signal
+from signal_tracer.collecting.naming import (
+    class_name,
+    describe_receiver,
+    is_a,
+    name_of_signal,
+)
 from signal_tracer.collecting.nodes import Root
 from signal_tracer.collecting.witnessing import Sent, Witness
 from signal_tracer.records import goes_by
@@ -86,19 +91,27 @@ class SignalTrace:
         ``times``: exactly so often; otherwise once or more.
         """
         __tracebackhide__ = True
+        _check_count("times", times)
+        if times == 0:
+            return self.assert_not_sent(signal, sender=sender, **kwargs)
         wanted = Wanted(self._signal(signal), sender, kwargs)
         found, left_out = self._count(wanted)
         if times is None and found:
-            return
+            return None
         if left_out and (times is None or found <= times):
             raise AssertionError(messages.not_kept(wanted, left_out, self.trace))
         if found != times:
             raise AssertionError(
                 messages.not_sent_so(wanted, times, found, self._sent(), self.trace)
             )
+        return None
 
     def assert_not_sent(self, signal: Any, /, *, sender: Any = ANYTHING, **kwargs: Any) -> None:
-        """The opposite of ``assert_sent()``."""
+        """The opposite of ``assert_sent()``.
+
+        It fails as well if the signal was sent, but never with an argument of a name that is
+        given here: nothing was compared then, and the name may be misspelt.
+        """
         __tracebackhide__ = True
         wanted = Wanted(self._signal(signal), sender, kwargs)
         found, left_out = self._count(wanted)
@@ -106,6 +119,9 @@ class SignalTrace:
             raise AssertionError(messages.sent(wanted, found, self._sent(), self.trace))
         if left_out:
             raise AssertionError(messages.not_kept(wanted, left_out, self.trace))
+        strange = wanted.names_unknown_to(self._sent())
+        if strange:
+            raise AssertionError(messages.never_with(wanted, strange, self._sent(), self.trace))
 
     def assert_received(self, receiver: Any, /, *, times: int | None = None) -> None:
         """``receiver`` was called; ``times``: exactly so often.
@@ -113,12 +129,16 @@ class SignalTrace:
         Receivers go by what a trace calls them: two lambdas of one line are the same.
         """
         __tracebackhide__ = True
+        _check_count("times", times)
+        if times == 0:
+            return self.assert_not_received(receiver)
         name = self._receiver(receiver)
         found = self._calls_of(name)
         if self._is_incomplete and not (times is None and found):
             raise AssertionError(messages.incomplete(self.trace))
         if found != times if times is not None else not found:
             raise AssertionError(messages.not_received_so(name, times, found, self.trace))
+        return None
 
     def assert_not_received(self, receiver: Any, /) -> None:
         """``receiver`` was not called."""
@@ -166,6 +186,14 @@ class SignalTrace:
     ) -> None:
         """No more than this many dispatches that had receivers, receiver calls, or queries."""
         __tracebackhide__ = True
+        limits = {"dispatches": dispatches, "receiver_calls": receiver_calls, "queries": queries}
+        if all(limit is None for limit in limits.values()):
+            raise TypeError(
+                "assert_max() wants at least one limit: give dispatches=, receiver_calls= or "
+                "queries=."
+            )
+        for name, limit in limits.items():
+            _check_count(name, limit)
         trace = self.trace
         not_kept = trace.omitted + trace.too_deep
         counted = (
@@ -195,6 +223,7 @@ class SignalTrace:
 
     def _signal(self, signal: Any) -> Any:
         """The signal itself; or the pattern, or the name of one that was sent."""
+        __tracebackhide__ = True
         if is_a(signal, Signal):
             return signal
         if not is_a(signal, str):
@@ -204,6 +233,7 @@ class SignalTrace:
         return find_signal(signal)
 
     def _receiver(self, receiver: Any) -> str:
+        __tracebackhide__ = True
         if not is_a(receiver, str):
             return describe_receiver(receiver).name
         called = {name for name in self._called() if goes_by(name, receiver)}
@@ -229,3 +259,15 @@ class SignalTrace:
     @property
     def _is_incomplete(self) -> bool:
         return self.trace.omitted + self.trace.too_deep > 0
+
+
+def _check_count(name: str, given: Any) -> None:
+    __tracebackhide__ = True
+    if given is None:
+        return
+    if not is_a(given, int) or is_a(given, bool):
+        raise TypeError(
+            f"{name}= wants a whole number, 0 or more, and was given a {class_name(type(given))}."
+        )
+    if given < 0:
+        raise ValueError(f"{name}= wants a whole number, 0 or more, and was given {given}.")

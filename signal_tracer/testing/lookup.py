@@ -47,6 +47,7 @@ def find(name: str) -> tuple[Any, str]:
     ones, and so are names of which only the last parts are given. For those that share a name
     there is no single object, and ``None`` is returned with it.
     """
+    __tracebackhide__ = True
     found = _import(name)
     if is_a(found, Signal):
         return found, name_of_signal(found)
@@ -69,6 +70,7 @@ def find(name: str) -> tuple[Any, str]:
 
 
 def find_signal(name: str) -> Any:
+    __tracebackhide__ = True
     found, _ = find(name)
     if not is_a(found, Signal):
         raise TypeError(f"{name!r} is a receiver, and a signal is wanted here.")
@@ -77,6 +79,7 @@ def find_signal(name: str) -> Any:
 
 def find_receiver_name(name: str) -> str:
     """The name that a trace gives to the receiver."""
+    __tracebackhide__ = True
     found, full_name = find(name)
     if is_a(found, Signal):
         raise TypeError(f"{name!r} is a signal, and a receiver is wanted here.")
@@ -90,6 +93,7 @@ def is_receiver(wanted: Any, name: str) -> bool:
 
 def find_sender(name: str) -> Any:
     """The model of a label such as ``shop.Order``, or the class of a dotted path."""
+    __tracebackhide__ = True
     try:
         return apps.get_model(name)
     except (LookupError, ValueError):

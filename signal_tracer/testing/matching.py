@@ -65,6 +65,12 @@ class Wanted:
         """In what a dispatch of the signal is not as asked, a sentence each."""
         return list(self._differences(sent))
 
+    def names_unknown_to(self, sent: list[Sent]) -> list[str]:
+        """The arguments asked for that no dispatch of the signal had, if there was a dispatch."""
+        of_signal = [each for each in sent if self.is_of_signal(each)]
+        known = {name for each in of_signal for name in each.named}
+        return [name for name in self.named if name not in known] if of_signal else []
+
     def _differences(self, sent: Sent) -> Iterator[str]:
         if not is_sender(self.sender, sent):
             yield _difference("sender", sent.sender_name, show_sender(self.sender))

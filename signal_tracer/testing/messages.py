@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from signal_tracer.collecting.witnessing import Sent
@@ -28,9 +29,7 @@ def _happened(name: str, what: str, count: int) -> str:
 
 
 def _asked(times: int | None) -> str:
-    if times is None:
-        return "once or more"
-    return f"exactly {_often(times)}" if times else "never"
+    return "once or more" if times is None else f"exactly {_often(times)}"
 
 
 def _text(first: str, *blocks: tuple[str, Iterable[str]]) -> str:
@@ -146,6 +145,21 @@ def sent(wanted: Wanted, found: int, all_sent: list[Sent], trace: Trace) -> str:
         f"{_happened(wanted.signal_name, 'sent', found)}, and should not have been.",
         ("asked for", [f"{wanted}  (never)"]),
         ("sent", _cut([_counted(*each) for each in Counter(map(show_sent, matching)).items()])),
+        _outline(trace),
+    )
+
+
+def never_with(wanted: Wanted, names: list[str], all_sent: list[Sent], trace: Trace) -> str:
+    """``names`` are those asked for that no dispatch of the signal has as an argument."""
+    of_signal = [each for each in all_sent if wanted.is_of_signal(each)]
+    known = dict.fromkeys(name for each in of_signal for name in each.named)
+    close = [each for name in names for each in get_close_matches(name, known, n=1)]
+    hint = f" Did you mean {' and '.join(close)}?" if close else ""
+    return _text(
+        f"{_happened(wanted.signal_name, 'sent', len(of_signal))}, but never with an argument "
+        f"{' or '.join(names)}: nothing was compared.{hint}",
+        ("asked for", [f"{wanted}  (never)"]),
+        ("sent", _cut([_counted(*each) for each in Counter(map(show_sent, of_signal)).items()])),
         _outline(trace),
     )
 

@@ -32,9 +32,10 @@ class mute:  # noqa: N801  # used as `with mute(...):`, like contextlib.suppress
     """
 
     def __init__(self, *what: Any, sender: Any = None, only: Any = None) -> None:
+        __tracebackhide__ = True
         if not what:
             raise TypeError("mute() wants at least one signal, receiver or dotted name.")
-        found = [_look_up(each) for each in what]
+        found = list(map(_look_up, what))
         muted_signals = tuple(live for live, _ in found if is_a(live, Signal))
         if only is not None and not muted_signals:
             raise TypeError("mute(only=...) is about the receivers of a signal: name the signal.")
@@ -65,6 +66,7 @@ class mute:  # noqa: N801  # used as `with mute(...):`, like contextlib.suppress
 
 def _look_up(wanted: Any) -> tuple[Any, str | None]:
     """The live signal or receiver, and the name if it was given by name."""
+    __tracebackhide__ = True
     if is_a(wanted, str):
         return find(wanted)
     if is_a(wanted, Signal):
@@ -82,14 +84,16 @@ def _look_up(wanted: Any) -> tuple[Any, str | None]:
 
 
 def _chosen(only: Any) -> tuple[Chosen, ...]:
+    __tracebackhide__ = True
     wanted = only if type(only) in (list, tuple, set, frozenset) else [only]
-    found = [_look_up(each) for each in wanted]
+    found = list(map(_look_up, wanted))
     if any(is_a(live, Signal) for live, _ in found):
         raise TypeError("mute(only=...) takes receivers, not signals.")
     return tuple(Chosen(*each) for each in found)
 
 
 def _sender(sender: Any) -> Any:
+    __tracebackhide__ = True
     if sender is None:
         return ANY_SENDER
     return find_sender(sender) if is_a(sender, str) else sender

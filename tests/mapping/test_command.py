@@ -490,7 +490,22 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ('{"version": 1, "signals": {"a": [{}]}, "filters": {}}', "This signal map is damaged ("),
         (
             '{"version": 1, "signals": {}, "filters": {"signal": 5}}',
-            "This signal map is damaged (TypeError: a filter is neither true nor a list of names).",
+            "This signal map has a filter 'signal' that is not a list of names.",
+        ),
+        (
+            '{"version": 1, "signals": {}, "filters": {"signal": true}}',
+            "This signal map has a filter 'signal' that is not a list of names.",
+        ),
+        (
+            '{"version": 1, "signals": {}, "filters": {"unheard": []}}',
+            "This signal map has a filter 'unheard' that is not true.",
+        ),
+        (
+            '{"version": 1, "signals": {}, "filters": {"sigal": ["a"]}}',
+            (
+                "This signal map has a filter 'sigal', and there is none of that name: the filters "
+                "are signal, sender, receiver, app, project_only, unheard, load_urls."
+            ),
         ),
         (
             '{"version": 1, "signals": {"a": [{"receiver": ["b"]}]}, "filters": {}}',
@@ -506,6 +521,7 @@ def test_a_file_that_is_no_map_is_named(tmp_path: Path, content: str, message: s
 
     assert refused.startswith(f"{file}: {message}")
     assert refused.endswith(f"Write it again: manage.py signal_map --write {file}")
+    assert refused.count("Write it again") == 1
 
 
 def test_a_check_takes_no_filters_of_its_own(kept: str) -> None:

@@ -198,6 +198,33 @@ def test_a_sender_goes_by_its_label_or_path_or_the_last_parts(name: str) -> None
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "auth.User.groups.through",
+        "auth.user.groups.through",
+        "User.groups.through",
+        "django.contrib.auth.models.User.groups.through",
+        "auth.User_groups",
+    ],
+)
+def test_the_through_of_a_field_goes_by_how_it_is_written_in_python(name: str) -> None:
+    m2m_changed.connect(first, sender=User.groups.through)
+    try:
+        lines = explained("m2m_changed", name)
+    finally:
+        m2m_changed.disconnect(first, sender=User.groups.through)
+
+    assert lines[0] == "django.db.models.signals.m2m_changed  sent by auth.User_groups"
+    assert "  1  first  auth.User_groups" in [line.rstrip() for line in lines]
+
+
+def test_a_through_that_is_misspelt_is_answered_with_what_was_meant() -> None:
+    assert refusal("m2m_changed", "auth.User.group.through") == (
+        "No sender goes by 'auth.User.group.through'. Did you mean 'auth.User.groups.through'?"
+    )
+
+
 def test_an_instance_goes_by_what_the_map_calls_it() -> None:
     chime.connect(first, sender=apps.get_app_config("shop"))
 

@@ -76,7 +76,7 @@ def test_a_map_says_its_version() -> None:
             {"version": 2},
             (
                 "This signal map has version 2, and this signal_tracer reads version 1. Write it "
-                "again with this release."
+                "again with: manage.py signal_map --format json"
             ),
         ),
         (

@@ -306,6 +306,67 @@ def test_a_secret_that_another_argument_quotes_is_not_shown(signals: SignalTrace
     assert "note is 'with [redacted]', not ''" in said
 
 
+@pytest.mark.parametrize(
+    ("assertion", "named", "error", "message"),
+    [
+        (
+            "assert_sent",
+            {"times": "1"},
+            TypeError,
+            "times= wants a whole number, 0 or more, and was given a str.",
+        ),
+        (
+            "assert_received",
+            {"times": True},
+            TypeError,
+            "times= wants a whole number, 0 or more, and was given a bool.",
+        ),
+        (
+            "assert_received",
+            {"times": -1},
+            ValueError,
+            "times= wants a whole number, 0 or more, and was given -1.",
+        ),
+        (
+            "assert_max",
+            {"queries": 1.5},
+            TypeError,
+            "queries= wants a whole number, 0 or more, and was given a float.",
+        ),
+        (
+            "assert_max",
+            {},
+            TypeError,
+            "assert_max() wants at least one limit: give dispatches=, receiver_calls= or queries=.",
+        ),
+    ],
+)
+def test_what_is_no_count_is_refused_and_what_to_give_is_said(
+    signals: SignalTrace,
+    assertion: str,
+    named: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    about = {"assert_sent": [ordered], "assert_received": [charge], "assert_max": []}[assertion]
+    with pytest.raises(error) as raised:
+        getattr(signals, assertion)(*about, **named)
+    assert str(raised.value) == message
+
+
+def test_no_times_at_all_is_the_opposite_assertion(signals: SignalTrace) -> None:
+    signals.assert_sent(ordered, times=0)
+    signals.assert_received(charge, times=0)
+    ordered.send(User, total=20)
+    signals.assert_sent(ordered, total=21, times=0)
+    assert failure(signals.assert_sent, ordered, times=0) == failure(
+        signals.assert_not_sent, ordered
+    )
+    assert failure(signals.assert_received, charge, times=0).startswith(
+        "test_assertions.charge was called once, and should not have been.\n"
+    )
+
+
 # assert_not_sent
 
 
@@ -330,6 +391,33 @@ sent:
   test_assertions.ordered.send  sender=auth.User  total=20
 """
         + OUTLINE
+    )
+
+
+def test_a_name_that_no_dispatch_has_as_an_argument_is_no_pass(signals: SignalTrace) -> None:
+    signals.assert_not_sent(ordered, pasword="x")  # It was not sent at all.
+    ordered.send(User, password="hunter2", total=20)
+    ordered.send(User, total=20, gift=True)
+    signals.assert_not_sent(ordered, gift=False)
+    said = failure(signals.assert_not_sent, ordered, pasword="x", total=20)
+    assert said.startswith(
+        """\
+test_assertions.ordered was sent twice, but never with an argument pasword: nothing was compared. \
+Did you mean password?
+
+asked for:
+  test_assertions.ordered  pasword='x'  total=20  (never)
+
+sent:
+  test_assertions.ordered.send  sender=auth.User  password=[redacted]  total=20
+  test_assertions.ordered.send  sender=auth.User  total=20  gift=True
+
+the outline:
+"""
+    )
+    assert failure(signals.assert_sent, ordered, zebra=1, yak=2, times=0).startswith(
+        "test_assertions.ordered was sent twice, but never with an argument zebra or yak: nothing "
+        "was compared.\n"
     )
 
 

@@ -73,6 +73,83 @@ def test_the_fixture_traces_and_asserts(project: Project) -> None:
     assert not re.search(r"signal_tracer\W.*\.py:\d+", result.stdout.str())
 
 
+def test_a_marker_with_an_argument_that_there_is_not_is_named_with_its_test(
+    project: Project,
+) -> None:
+    project.tests(
+        test_it="""
+        import pytest
+
+        @pytest.mark.signal_trace(nope=1)
+        def test_trace():
+            pass
+
+        @pytest.mark.signal_trace("a name", True)
+        def test_too_many():
+            pass
+
+        @pytest.mark.mute_signals("shop.signals.paid", sendr=1)
+        def test_mute():
+            pass
+        """
+    )
+    result = project.run()
+    result.assert_outcomes(errors=3)
+    trace = "Write @pytest.mark.signal_trace(name='', all_threads=False), with any of these"
+    mute = "Write @pytest.mark.mute_signals(*what, sender=None, only=None), with any of these"
+    assert [line for line in result.outlines if line.startswith("The marker")] == [
+        f"The marker {said} arguments."
+        for said in (
+            (
+                "signal_trace of test_it.py::test_trace is wrong: "
+                f"got an unexpected keyword argument 'nope'. {trace}"
+            ),
+            (
+                "signal_trace of test_it.py::test_too_many is wrong: "
+                f"too many positional arguments. {trace}"
+            ),
+            (
+                "mute_signals of test_it.py::test_mute is wrong: "
+                f"got an unexpected keyword argument 'sendr'. {mute}"
+            ),
+        )
+    ]
+    assert "SignalTrace.__init__" not in result.stdout.str()
+
+
+def test_a_name_that_nothing_goes_by_is_shown_at_the_line_of_the_test(project: Project) -> None:
+    project.tests(
+        test_it="""
+        from signal_tracer.testing import mute
+
+        def test_signal(signal_trace):
+            signal_trace.assert_sent("shop.signals.payd")
+
+        def test_receiver(signal_trace):
+            signal_trace.assert_not_received("shop.receivers.send_receit")
+
+        def test_connected(signal_trace):
+            signal_trace.assert_connected("shop.signals.paid", "shop.receivers.nope")
+
+        def test_sender(signal_trace):
+            signal_trace.assert_connected(
+                "shop.signals.paid", "shop.receivers.send_receipt", sender="shop.Ordre"
+            )
+
+        def test_mute():
+            with mute("shop.receivers.send_receit"):
+                pass
+
+        def test_count(signal_trace):
+            signal_trace.assert_max(queries="1")
+        """
+    )
+    result = project.run()
+    result.assert_outcomes(failed=6)
+    # The traceback ends in the test, not in ours.
+    assert not re.search(r"signal_tracer\W.*\.py:\d+", result.stdout.str())
+
+
 def test_the_marker_gives_the_fixture_its_arguments_and_needs_no_mention_of_it(
     project: Project,
 ) -> None:

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console, RenderableType
 
 from signal_tracer import conf, drift
+from signal_tracer.drift import FILTERS, SWITCHES
 from signal_tracer.findings import Finding, Level, over_signal_map
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
@@ -30,8 +31,6 @@ from signal_tracer.wording import plural, printable
 
 Format = Literal["table", "tree", "json", "markdown", "mermaid", "dot"]
 FORMATS: tuple[Format, ...] = ("table", "tree", "json", "markdown", "mermaid", "dot")
-FILTERS = ("signal", "sender", "receiver", "app")
-SWITCHES = ("project_only", "unheard", "load_urls")
 
 NOT_YET = (
     "This is who is connected so far. A server imports the URLconf as well, and what that "
