@@ -144,8 +144,8 @@ def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
             _note_unwatched(record, responses)
             return
         for call, pair in zip(calls, responses, strict=False):
-            if pair[1] is not None and call.failure is None:
-                call.response = record.recorders[-1].capture.value(pair[1])
+            if pair[1] is not None and call.outcome is None:
+                call.outcome = record.recorders[-1].capture.value(pair[1])
     except Exception:
         recording.report_fault(record, "to record the responses of a dispatch")
 

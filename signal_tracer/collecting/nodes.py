@@ -40,15 +40,17 @@ def capture_error(error: BaseException, recorders: Recorders) -> CapturedError:
 
 
 class CallRecord:
-    """One receiver call. ``started`` is 0 before it runs, ``stopped`` until it has ended."""
+    """One receiver call. ``started`` is 0 before it runs, ``stopped`` until it has ended.
+
+    ``outcome`` is what was captured of what it returned, or a ``Failure``.
+    """
 
     __slots__ = (
         "activity",
         "dispatches",
-        "failure",
         "info",
+        "outcome",
         "recorders",
-        "response",
         "started",
         "stopped",
     )
@@ -58,8 +60,7 @@ class CallRecord:
         self.recorders = recorders
         self.started = started
         self.stopped = 0
-        self.response: object = None
-        self.failure: Failure | None = None
+        self.outcome: object = None
         self.dispatches: list[DispatchRecord] | None = None
         self.activity: Activity | None = None
 
@@ -76,7 +77,7 @@ class CallRecord:
         if outcome is None:
             is_cancelled = is_a(error, asyncio.CancelledError) or is_a(error, GeneratorExit)
             outcome = "cancelled" if is_cancelled else "raised"
-        self.failure = Failure(outcome, capture_error(error, self.recorders))
+        self.outcome = Failure(outcome, capture_error(error, self.recorders))
 
 
 class DispatchRecord:

@@ -15,7 +15,7 @@ from signal_tracer.collecting.deeds import Activity, BypassRecord, ChangeRecord
 from signal_tracer.collecting.infos import MissInfo, ReceiverInfo
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
-from signal_tracer.collecting.nodes import CallRecord, DispatchRecord
+from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Failure
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.spans import Span
 from signal_tracer.trace import (
@@ -151,8 +151,8 @@ class _Reading:
 
     def _call(self, record: CallRecord) -> ReceiverCall:
         nested = self.dispatches(record.dispatches)
-        failure = record.failure
         outcome: Outcome = "returned" if record.stopped else "running"
+        failure = record.outcome if isinstance(record.outcome, Failure) else None
         if failure is not None:
             outcome = failure.outcome
         started_at = self._since_start(record.started)
@@ -167,7 +167,7 @@ class _Reading:
             duration=duration,
             own_time=max(duration - _time_covered(nested, started_at, duration), 0.0),
             outcome=outcome,
-            response=self._value(record.response),
+            response=self._value(None if failure else record.outcome),
             error=self._error(failure.error) if failure and failure.error else None,
             dispatches=nested,
             queries=queries,
