@@ -33,16 +33,19 @@ def row(panel: Locator, text: str) -> Locator:
     return panel.locator(".sigtr-timeline > tbody", has_text=text).first
 
 
-async def left_edge(panel: Locator, text: str) -> float:
-    """Where the name of a row begins, in pixels."""
-    box = await row(panel, text).locator("td.djDebugSql bdi").first.bounding_box()
-    assert box
-    return box["x"]
+async def left_edges(panel: Locator, texts: list[str]) -> list[float]:
+    """Where the names of rows begin, in pixels; all at one moment, for styles may come late."""
+    rows = """(panel, texts) => texts.map((text) =>
+        [...panel.querySelectorAll(".sigtr-timeline > tbody")]
+            .find((each) => each.textContent.replace(/\\s+/g, " ").includes(text))
+            .querySelector("td.djDebugSql bdi").getBoundingClientRect().x)"""
+    edges: list[float] = await panel.evaluate(rows, texts)
+    return edges
 
 
 async def assert_whole(panel: Locator) -> None:
     """Nesting can be seen, and a row opens and closes: all that needs the toolbar's own script."""
-    edges = [await left_edge(panel, name) for name in THREE_DEEP]
+    edges = await left_edges(panel, THREE_DEEP)
     assert edges == sorted(set(edges))  # each further to the right than the one before
     switch = row(panel, "SWALLOWED").get_by_title("Details")
     code = panel.get_by_text("sms.send_text(order.phone")
