@@ -18,12 +18,12 @@ from signal_tracer.collecting import (
     transactions,
 )
 from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.nodes import Node, Root
 from signal_tracer.collecting.reading import read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.conf import read_config
 from signal_tracer.trace import Request, Role, Trace
 
@@ -90,33 +90,34 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._root is None or not self._root.recorder.is_running:
+        root = self._root
+        recorder = None if root is None else root.recorder
+        if root is None or recorder is None:
             return
-        self._note_near_misses(self._root.recorder)
-        self._root.recorder.stop()
-        exceptions.stop(self._root.recorder)
-        recording.leave_everywhere(self._root.recorder)
+        _note_near_misses(root, recorder)
+        recorder.stop()
+        exceptions.stop(recorder)
+        recording.leave_everywhere(recorder)
         node = current.get()
-        if node is self._root and self._token is not None:
+        if node is root and self._token is not None:
             try:
                 current.reset(self._token)
             except ValueError:  # Ended in another context than it was started in.
-                current.set(self._root.outer)
+                current.set(root.outer)
             around = current.get()
-            if type(around) is Root and not around.recorder.is_running:
+            if type(around) is Root and around.recorder is None:
                 current.set(recording.nearest_running(around))
         elif type(node) is Root:
             # Ended before a trace inside it: that one goes on, and forgets this one.
             current.set(recording.nearest_running(node))
         self._token = None
 
-    def _note_near_misses(self, recorder: Recorder) -> None:
-        # Now, because whoever reads the trace may have let receivers die or disconnected them.
-        recorder.near_misses_of_unheard = {}
-        try:
-            recorder.near_misses_of_unheard = near_misses_of_unheard(recorder)
-        except Exception:
-            recording.report_fault(self._root, "to see who did not hear a signal")
+
+def _note_near_misses(root: Root, recorder: Recorder) -> None:
+    try:
+        note_near_misses(recorder)
+    except Exception:
+        recording.report_fault(root, "to see who did not hear a signal")
 
 
 def uninstall() -> None:

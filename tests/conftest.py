@@ -39,9 +39,9 @@ def django_is_put_back() -> Iterator[None]:
     left_running = recording.nearest_running(recording.current.get()), recording.everywhere
     # The next test starts clean, whatever this one left behind.
     recording.current.set(None)
-    recording.everywhere = ()
+    recording.everywhere = None
     tracer.uninstall()
-    assert left_running == (None, ()), "this test left a trace running"
+    assert left_running == (None, None), "this test left a trace running"
     left = [
         (cls, name)
         for cls, originals in ORIGINALS.items()

@@ -25,7 +25,6 @@ from django.db.models import Model, QuerySet, deletion, signals
 from django.db.models.fields import related_descriptors
 
 from signal_tracer.collecting import clock, recording
-from signal_tracer.collecting.connections import listeners
 from signal_tracer.collecting.deeds import BypassRecord
 from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.muting import would_mute
@@ -40,7 +39,9 @@ from signal_tracer.collecting.naming import (
 )
 from signal_tracer.collecting.nodes import Node
 from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.routes import listeners
 
 hide_file(__file__)
 
@@ -57,6 +58,9 @@ _DJANGOS_SAVE = Model.save.__code__
 # What bulk_create() takes after the objects and the size of a batch.
 _OPTIONS = ("ignore_conflicts", "update_conflicts")
 
+# The ORM sends with these alone.
+_SENDS = ("send", "send_robust")
+
 # The operation that runs: bulk_update() calls update(), and an override calls its original.
 _running: ContextVar[tuple[object, object] | None] = ContextVar("signal_tracer.bulk", default=None)
 
@@ -65,7 +69,7 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
     def operation(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
         node = current.get()
-        if node is None and not recording.everywhere:
+        if node is None and recording.everywhere is None:
             return original(self, *args, **kwargs)
         token = _begin(node, self, sys._getframe(1))
         if token is None:
@@ -109,7 +113,7 @@ def _end(
     try:
         stopped = clock.now()
         node = recording.node_with_everywhere(node)
-        recorders = node.recorders.running() if node is not None else ()
+        recorders = node.recorders.all if node is not None else ()
         rows = _rows(answer)
         model = _model_of(queryset)
         if rows == 0 or not recorders or not is_a(model, type) or _is_automatic(model):
@@ -206,8 +210,7 @@ def _is_inside_save(frame: types.FrameType | None, model: Any) -> bool:
         code = frame.f_code
         if any(code is each for each in saves):
             return True
-        if code.co_filename.startswith("<signal_tracer send"):
-            # Our own frame around Django's send(): its variables live as long as it does.
+        if code.co_filename == DISPATCHER_FILE and code.co_name in _SENDS:
             found = frame.f_locals
             return any(found.get("self") is each for each in _SAVED) and (
                 _concrete(found.get("sender")) is _concrete(model)

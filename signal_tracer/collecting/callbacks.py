@@ -61,8 +61,8 @@ def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | Non
         described = describe_receiver(func)
         record = CallbackRecord(described.name, described.defined_at, connection.alias, clock.now())
         if type(node) is CallRecord and callable(func):
-            recorders = node.recorders.running()
-            if [each for each in recorders if each.keep_other()]:
+            is_wanted = [each.keep_other() for each in node.recorders]  # Each counts what it lacks.
+            if any(is_wanted):
                 for activity in recording.activities_at(node):
                     activity.callbacks.append(record)
         return record

@@ -15,13 +15,17 @@ from django.db.models import signals as model_signals
 
 from signal_tracer.collecting import clock, recording
 from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.connections import forget_connections, name_of_connected
 from signal_tracer.collecting.deeds import ChangeRecord
 from signal_tracer.collecting.entries import name_of_uid
 from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.naming import find_sender_frame, is_machinery, name_of_signal
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.routes import (
+    forget_connections,
+    name_of_connected,
+    note_near_misses,
+)
 
 hide_file(__file__)
 
@@ -33,11 +37,12 @@ def watch_connections(original: Any) -> Any:
     def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
         node = current.get()
-        if node is None and not recording.everywhere:
+        if node is None and recording.everywhere is None:
             try:
                 return original(self, *args, **kwargs)
             finally:
                 _note_connections(self)
+        _note_near_misses(node, self)
         change = _begin_change(node, original.__name__, self, args, kwargs, sys._getframe(1))
         try:
             answer = original(self, *args, **kwargs)
@@ -49,6 +54,16 @@ def watch_connections(original: Any) -> Any:
         return answer
 
     return pass_over(functools.wraps(original)(changed), original.__name__)
+
+
+def _note_near_misses(node: Any, signal: Any) -> None:
+    """What was unheard until now was not missed by who connects from now on."""
+    try:
+        node = recording.node_with_everywhere(node)
+        for recorder in node.recorders:
+            note_near_misses(recorder, signal)
+    except Exception:
+        recording.report_fault(node, "to see who did not hear a signal")
 
 
 def _note_connections(signal: Any) -> None:

@@ -13,10 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 from django.dispatch import dispatcher
 
 from signal_tracer.collecting import recording
-from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.infos import ReceiverInfo
-from signal_tracer.collecting.naming import name_of_signal
 from signal_tracer.collecting.nodes import DispatchRecord
+from signal_tracer.collecting.routes import ReceiverInfo
 from signal_tracer.trace import Location, Value
 
 _DISPATCHER_FILE = dispatcher.__file__
@@ -113,17 +111,16 @@ def _note(
 
 
 def count(
-    counting: Counting, signal: Any, sender: Any, found: Any, infos: Both
+    counting: Counting, signal: str, sender: str, found: Any, infos: Both
 ) -> tuple[list[Any], list[Any]]:
     """The receivers in lists that note who runs; ``infos`` are in their order."""
     if counting.knows(infos):
         return found  # type: ignore[no-any-return]  # what Django found, as it is
-    signal_name, sender_name = name_of_signal(signal), name_of_sender(sender)
     lists = []
     for receivers, about in zip(found, infos, strict=True):
         counted = CountedReceivers(receivers)
         counted.counting, counted.infos = counting, about
-        counted.signal, counted.sender = signal_name, sender_name
+        counted.signal, counted.sender = signal, sender
         lists.append(counted)
     return lists[0], lists[1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import CodeType
 from typing import Any
 
-from signal_tracer.collecting.infos import ReceiverInfo
+from signal_tracer.collecting.routes import ReceiverInfo
 from signal_tracer.records import CallbackOutcome
 from signal_tracer.trace import Change, Location, Value
 

@@ -1,49 +1,149 @@
-"""The place where a dispatch is begun and ended for the traces around it.
+"""A dispatch is opened, its receivers are handed over to Django's loop, and it is closed.
 
-``recording`` does the work. It may not reach the traced code, so that each part is fenced here.
+None of this may reach the traced code, so that each part is fenced. Near the recursion limit a
+fence calls nothing any more: the dispatch goes on unrecorded, and is counted as too deep.
 """
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from signal_tracer.collecting import counting, recording, witnessing
-from signal_tracer.collecting.naming import describe_receiver
-from signal_tracer.collecting.nodes import DispatchRecord, Root, Unkept
+from django.dispatch import dispatcher
+
+from signal_tracer.collecting import counting, recording, spans, witnessing
+from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.naming import (
+    class_bases,
+    describe_receiver,
+    find_sender_frame,
+    is_machinery,
+    namespace_of,
+    unwrapped,
+)
+from signal_tracer.collecting.nodes import (
+    DispatchRecord,
+    Node,
+    Root,
+    Unkept,
+    Within,
+    capture_error,
+)
 from signal_tracer.collecting.receivers import WatchedReceiver
 from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.routes import Route, find_route, still_near, tables
 from signal_tracer.trace import Method
 
+# Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
+# sender without receivers.
+_NO_RECEIVERS = dispatcher.NO_RECEIVERS
 
-def begin_dispatch(
+# Its ``data`` is looked into directly: its own ``get()`` makes a weak reference for each question.
+_SenderCache: Any = WeakKeyDictionary
+
+# Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
+DEEPEST = 100
+
+# Of one trace, whose unheard dispatches are counted without looking at them.
+_MOST_ROUTES = 1000
+
+# What is opened for a dispatch that Django would answer with an empty list at once.
+UNHEARD: Any = object()
+
+
+def open_dispatch(
     node: Any,
     signal: Any,
     sender: Any,
     method: Method,
     named: dict[str, Any],
-    caller: types.FrameType,
+    caller: Any = None,
     *,
-    is_django: bool,
+    is_django: bool = True,
 ) -> Any:
+    """The node that what the dispatch runs belongs to, to be set as ``current`` and closed.
+
+    ``None`` if no trace sees it. ``UNHEARD``, counted already, if Django would look no further.
+    ``caller``: where it is sent from; without one, from where the function was called that called
+    this one. ``is_django``: it is one of Django's own four methods, not one of a subclass.
+    """
     try:
-        if recording.everywhere:
+        if node is None or recording.everywhere is not None:
             node = recording.node_with_everywhere(node)
-        if not node.recorders[-1].is_running:
-            is_root = type(node) is Root
-            node = recording.nearest_running(node)
-            if is_root:
-                current.set(node)  # Its trace was ended where this context could not be reached.
-            if node is None:
-                return None
+        recorders = node.recorders
+        recorder = recorders.innermost
+        signal_id = id(signal)
+        if recorder is None:
+            _leave_ended(node)
+            return None
+        if node.signal_id == signal_id:
+            caller = caller or sys._getframe(1).f_back
+            if is_parents_call(signal, caller):
+                return Within(node)
+        table = tables.get(signal_id)
+        route = None if table is None else table.get(id(sender))
+        if route is None:
+            caller = caller or sys._getframe(1).f_back
+            route = find_route(signal, sender, caller)
+        if is_django and (
+            not signal.receivers
+            or (
+                route.reference is not None
+                and type(cache := signal.sender_receivers_cache) is _SenderCache
+                and cache.data.get(route.reference) is _NO_RECEIVERS
+            )
+        ):
+            counters = recorders.unheard.get(route)
+            if counters is None:
+                count_unheard(node, route, signal, sender)
+                if recording.witnesses:
+                    bear_witness(node, signal, sender, method, named)
+            else:
+                for counter in counters:
+                    counter.count += 1
+            return UNHEARD
+        if (
+            recorder.excluded_names.get(route.signal) is not False
+            or not recorder.has_room
+            or recorders.depth >= DEEPEST
+        ):
+            unkept = _unkept(node, route.signal)
+            if unkept is not None:
+                if recording.witnesses:
+                    bear_witness(unkept, signal, sender, method, named)
+                return unkept
         if not is_django and "sender" in named:
             named = {name: value for name, value in named.items() if name != "sender"}
-        record = recording.open_dispatch(node, signal, sender, method, named, caller)
-        if type(record) is DispatchRecord:
-            record.in_django = is_django
+        code, instruction = None, 0
+        if recorder.config.record_locations:
+            caller = caller or sys._getframe(1).f_back
+            if caller is None or is_machinery.get(caller.f_code.co_filename) is not False:
+                caller = find_sender_frame(caller)
+            if caller is not None:
+                code, instruction = caller.f_code, caller.f_lasti
+        record = DispatchRecord(
+            node,
+            recorders.below or recorders.go_below(),
+            route,
+            signal_id,
+            method,
+            recorder.capture.kwargs(named),
+            code,
+            instruction,
+            is_django,
+        )
+        here = spans.place.here
+        if here is not None:
+            # A trace that began inside a callback, or one of the whole process, stands between.
+            record.rarely().here = here.of(node, node.outer if type(node) is Root else node)
         if recording.witnesses:
-            _bear_witness(record, signal, sender, method, named)
+            bear_witness(record, signal, sender, method, named)
         return record
+    except RecursionError:
+        _count_too_deep(node)
+        return None
     except Exception:
         recording.report_fault(node, "to begin the record of a dispatch")
     # Not recorded, and so that nothing below is taken for what its sender sends.
@@ -53,37 +153,49 @@ def begin_dispatch(
         return None
 
 
-def note_unheard(node: Any, recorder: Any, signal: Any, sender: Any) -> None:
-    if recorder.is_running:
-        try:
-            recorder.count_unheard(signal, sender)
-        except Exception:
-            recording.report_fault(node, "to count an unheard dispatch")
+def is_parents_call(signal: Any, caller: Any) -> bool:
+    """Whether a method of the signal's class calls, and not a receiver that sends it again.
+
+    It is asked inside a dispatch of this signal whose receivers are not watched.
+    """
+    while caller is not None and caller.f_code.co_name.startswith("<"):
+        caller = caller.f_back  # Out of a comprehension, or a function without a name.
+    if caller is None:
+        return False
+    methods = (
+        unwrapped(each).__code__
+        for cls in class_bases(type(signal))
+        for each in list(namespace_of(cls).values())
+        if type(each) is types.FunctionType
+    )
+    return any(caller.f_code is each for each in methods)
 
 
-def note_unheard_by_all(
-    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
-) -> None:
-    # Within a subclass's own send the dispatch is still open, and is counted when it ends.
-    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
-        return
-    for recorder in node.recorders:
-        note_unheard(node, recorder, signal, sender)
-    if recording.witnesses:
-        _bear_witness(node, signal, sender, method, named)
+def _leave_ended(node: Node) -> None:
+    """Every trace around has ended, where this context could not be reached."""
+    if type(node) is Root:
+        current.set(None)
 
 
-def note_unheard_everywhere(
-    node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
-) -> None:
-    try:
-        node = recording.node_with_everywhere(node)
-        note_unheard_by_all(node, signal, sender, method, named)
-    except Exception:
-        recording.report_fault(node, "to count an unheard dispatch")
+def _count_too_deep(node: Node | None) -> None:
+    for recorder in () if node is None else node.recorders.all:
+        recorder.too_deep += 1
 
 
-def _bear_witness(
+def _unkept(node: Node, name: str) -> Unkept | None:
+    """What stands for a dispatch that is not recorded; ``None`` if it is."""
+    recorders = node.recorders
+    wanting = [each for each in recorders if not each.excludes(name)]
+    if not wanting:
+        return Unkept(recorders, name, node)
+    if not any(each.has_room for each in wanting):
+        return Unkept(recorders, name, None)
+    if recorders.depth >= DEEPEST:
+        return Unkept(recorders, name, None, is_too_deep=True)
+    return None
+
+
+def bear_witness(
     node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]
 ) -> None:
     try:
@@ -92,42 +204,94 @@ def _bear_witness(
         recording.report_fault(node, "to keep what was sent for a test")
 
 
-def end_dispatch(record: Any, signal: Any, sender: Any, responses: Any, *, is_django: bool) -> None:
+def count_unheard(node: Node, route: Route, signal: Any, sender: Any) -> None:
+    recorders = node.recorders
+    names = route.signal, route.sender
+    counters = tuple([each.count_unheard(signal, sender, names) for each in recorders])
+    # The next one of the same is only counted, and its arguments are not looked at.
+    if route.kin is None and not any(each.is_witnessed for each in recorders):
+        if len(recorders.unheard) >= _MOST_ROUTES:
+            recorders.unheard.clear()
+        recorders.unheard[route] = counters
+
+
+def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any:
+    """The dispatch has returned ``responses``, and so does this."""
     try:
-        if type(record) is DispatchRecord:
-            if counting.running is not None:
-                _count_calls(counting.running, record)
-            if is_django:
-                note_responses(record, responses, 0)
-            else:
-                _note_own_loop(record, responses)
-            if (
-                record.calls
-                or record.keepers is not None
-                or type(responses) is not list
-                or responses
-            ):
-                recording.close_dispatch(record)
-            else:
-                recording.count_unheard(record, signal, sender)
-                record.parent = None
-        elif type(record) is Unkept:
-            was_heard = type(responses) is not list or len(responses) > 0
-            recording.close_unkept(record, was_heard=was_heard, signal=signal, sender=sender)
+        if type(record) is not DispatchRecord:
+            _close_other(record, signal, sender, responses)
+            return responses
+        infos, calls = record.infos, record.calls
+        if counting.running is not None:
+            _count_calls(counting.running, record)
+        if record.in_django and not infos[1] and len(calls) == len(responses):
+            for call, (_, response) in zip(calls, responses, strict=False):
+                if response is not None and call.outcome is None:
+                    call.outcome = _capture_response(record, response)
+        elif record.in_django:
+            note_responses(record, responses, 0)
+        else:
+            _note_own_loop(record, responses)
+        if calls or record.keepers is not None or type(responses) is not list or responses:
+            if infos[2]:
+                record.rarely().near_misses = still_near(signal, infos[2])
+            record.close()
+        else:
+            route: Any = record.route
+            count_unheard(record, route, signal, sender)
+            record.forget()
+    except RecursionError:
+        _abandon(record)
     except Exception:
         recording.report_fault(record, "to end the record of a dispatch")
+    return responses
 
 
-def end_failed_dispatch(record: Any, error: BaseException) -> None:
+def fail_dispatch(record: Any, error: BaseException) -> None:
+    """The dispatch has ended by raising, and some receivers consequently never ran."""
     try:
-        if type(record) is DispatchRecord:
-            if counting.running is not None:
-                _count_calls(counting.running, record)
-            recording.close_failed_dispatch(record, error)
-        elif type(record) is Unkept:
-            recording.close_unkept(record, was_heard=True, signal=None, sender=None)
+        if type(record) is not DispatchRecord:
+            _close_other(record, None, None, None)
+            return
+        if counting.running is not None:
+            _count_calls(counting.running, record)
+        for call in record.calls:
+            if call.started and not call.stopped and not call.info.is_async:
+                call.fail(error)
+        rare, infos = record.rarely(), record.infos
+        rare.error = capture_error(error, record.recorders)
+        synchronous = sum(1 for call in record.calls if not call.info.is_async)
+        asynchronous = len(record.calls) - synchronous
+        rare.not_run = [*infos[0][synchronous:], *infos[1][asynchronous:]]
+        rare.near_misses = infos[2]
+        record.close()
+    except RecursionError:
+        _abandon(record)
     except Exception:
         recording.report_fault(record, "to record the exception of a dispatch")
+
+
+def _abandon(record: Any) -> None:
+    """Near the recursion limit; what was recorded of it so far is kept."""
+    if type(record) is DispatchRecord:
+        record.signal_id = 0
+        record.parent = record.route = None
+
+
+def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:
+    if type(record) is Within:
+        record.leave()
+        if responses is not None:
+            note_responses(record.outer, responses, record.first)
+    elif record.signal is not None:
+        was_heard = type(responses) is not list or len(responses) > 0
+        for recorder in record.recorders:
+            if record.is_too_deep:
+                recorder.too_deep += 1
+            elif was_heard:
+                recorder.leave_out(record.signal)
+            else:
+                recorder.count_unheard(signal, sender, (record.signal, name_of_sender(sender)))
 
 
 def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
@@ -145,19 +309,24 @@ def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
             return
         for call, pair in zip(calls, responses, strict=False):
             if pair[1] is not None and call.outcome is None:
-                call.outcome = record.recorders[-1].capture.value(pair[1])
+                call.outcome = _capture_response(record, pair[1])
     except Exception:
         recording.report_fault(record, "to record the responses of a dispatch")
+
+
+def _capture_response(record: DispatchRecord, response: Any) -> object:
+    recorder = record.recorders.innermost
+    return None if recorder is None else recorder.capture.value(response)
 
 
 def _note_own_loop(record: DispatchRecord, responses: Any) -> None:
     """A subclass's own send has ended: say what of it was not watched."""
     if type(responses) is not list:
-        record.unwatched = None if record.calls else []
+        record.rarely().unwatched = None if record.calls else []
     elif not record.calls and responses:
         _note_unwatched(record, responses)
     elif len(responses) <= len(record.calls):
-        record.unwatched = None  # It asked for the receivers, but let Django's loop run them.
+        record.rarely().unwatched = None  # It let Django's loop run those it asked for.
 
 
 def _unwatch(responses: list[Any]) -> None:
@@ -170,7 +339,7 @@ def _unwatch(responses: list[Any]) -> None:
 def _note_unwatched(record: DispatchRecord, responses: list[Any]) -> None:
     """Keep the names of receivers that ran in a loop we could not watch."""
     record.calls = []
-    record.unwatched = [
+    record.rarely().unwatched = [
         describe_receiver(each[0]).name
         for each in responses
         if type(each) is tuple and len(each) == 2

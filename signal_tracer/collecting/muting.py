@@ -6,15 +6,14 @@ without the muted receivers on its way to the loop that calls them.
 
 from __future__ import annotations
 
-import sys
 import types
 from contextvars import ContextVar
 from itertools import compress
 from typing import Any, NamedTuple
 
-from signal_tracer.collecting.connections import behind
 from signal_tracer.collecting.entries import identity
 from signal_tracer.collecting.naming import describe_receiver
+from signal_tracer.collecting.routes import behind
 
 ANY_SENDER: Any = object()
 
@@ -70,17 +69,22 @@ class Block:
         self.is_over = False
 
 
+# Those that are open now, in any context.
+blocks: set[Block] = set()
+
 in_force: ContextVar[tuple[Block, ...]] = ContextVar("signal_tracer.muted", default=())
 
 
 def enter(selection: Selection) -> Block:
     block = Block(selection)
+    blocks.add(block)
     in_force.set((*_running(), block))
     return block
 
 
 def leave(block: Block) -> None:
     block.is_over = True
+    blocks.discard(block)
     in_force.set(_running())
 
 
@@ -103,10 +107,13 @@ class Split(NamedTuple):
         return [*compress(both[0], self.is_muted[0]), *compress(both[1], self.is_muted[1])]
 
 
-def split(signal: Any, sender: Any, found: Any) -> Split | None:
-    """``None`` if no receiver is muted in the current context, or nobody is about to call them."""
+def split(signal: Any, sender: Any, found: Any, frame: types.FrameType | None) -> Split | None:
+    """``None`` if no receiver is muted in the current context, or nobody is about to call them.
+
+    ``frame``: the one in which they were found.
+    """
     selections = _selections_for(sender)
-    if not selections or _is_only_a_question(sys._getframe(2)):
+    if not selections or _is_only_a_question(frame):
         return None
     synchronous, asynchronous = found
     is_muted = (

@@ -264,7 +264,7 @@ def signals_in_modules(*, again: bool = False) -> list[Signal]:
         for reference in _bound:
             signal = reference()
             if signal is not None and signal_name.known.get(id(signal), "").startswith("<"):
-                signal_name.forget(signal)
+                _forget_name(signal)
     return [signal for signal in (reference() for reference in _bound) if signal is not None]
 
 
@@ -318,6 +318,14 @@ def _find_signal_name(signal: Signal) -> str:
 
 
 signal_name: IdentityCache[str] = IdentityCache(_find_signal_name)
+# Told of each signal that may go by another name from now on.
+when_renamed: list[Callable[[Signal], None]] = []
+
+
+def _forget_name(signal: Signal) -> None:
+    signal_name.forget(signal)
+    for tell in when_renamed:
+        tell(signal)
 
 
 def name_of_signal(signal: Signal, caller: FrameType | None = None) -> str:
@@ -358,6 +366,8 @@ _NOT_THE_SENDER = (
     "<signal_tracer ",
 )
 is_machinery: dict[str, bool] = {}
+# Cells of a notebook and pieces of generated code make up a new name each.
+_MOST_FILES = 1000
 
 
 def find_sender_frame(frame: FrameType | None) -> FrameType | None:
@@ -367,6 +377,8 @@ def find_sender_frame(frame: FrameType | None) -> FrameType | None:
         filename = frame.f_code.co_filename
         machinery = is_machinery.get(filename)
         if machinery is None:
+            if len(is_machinery) >= _MOST_FILES:
+                is_machinery.clear()
             machinery = is_machinery[filename] = filename.startswith(_NOT_THE_SENDER)
         if not machinery:
             return frame

@@ -1,9 +1,10 @@
-"""The place for the nodes: what running code belongs to, and what it sends is recorded under.
+"""The nodes: what running code belongs to, and what it sends is recorded under.
 
 * ``Root``: a trace was started here, and no receiver call runs inside it;
 * ``DispatchRecord``: a dispatch began, and its receivers have not;
 * ``CallRecord``: a receiver call runs;
-* ``Unkept``: a dispatch runs that is not recorded: excluded, or beyond the limit.
+* ``Unkept``: a dispatch runs that is not recorded: excluded, or beyond the limit;
+* ``Within``: Django's send runs because the signal's own class called it.
 
 Records are as small as they can be; ``reading`` makes the plain data of a ``Trace`` from them.
 """
@@ -12,15 +13,15 @@ from __future__ import annotations
 
 import asyncio
 from types import CodeType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from signal_tracer.collecting import clock
 from signal_tracer.collecting.capture import CapturedError
 from signal_tracer.collecting.deeds import Activity
 from signal_tracer.collecting.hiding import is_hidden_file
-from signal_tracer.collecting.infos import NO_INFOS, MissInfo, ReceiverInfo
 from signal_tracer.collecting.naming import is_a
 from signal_tracer.collecting.recorder import Recorder, Recorders
+from signal_tracer.collecting.routes import NO_INFOS, MissInfo, ReceiverInfo, Route
 from signal_tracer.collecting.spans import Here
 from signal_tracer.trace import Method, Outcome
 
@@ -35,8 +36,10 @@ class Failure:
         self.error = error
 
 
-def capture_error(error: BaseException, recorders: Recorders) -> CapturedError:
-    return CapturedError(error, recorders[-1].capture, is_hidden_file)
+def capture_error(error: BaseException, recorders: Recorders) -> CapturedError | None:
+    """``None`` after the trace has ended."""
+    recorder = recorders.innermost
+    return None if recorder is None else CapturedError(error, recorder.capture, is_hidden_file)
 
 
 class CallRecord:
@@ -45,15 +48,10 @@ class CallRecord:
     ``outcome`` is what was captured of what it returned, or a ``Failure``.
     """
 
-    __slots__ = (
-        "activity",
-        "dispatches",
-        "info",
-        "outcome",
-        "recorders",
-        "started",
-        "stopped",
-    )
+    __slots__ = ("activity", "info", "outcome", "recorders", "started", "stopped")
+
+    # No dispatch, whose id it would be.
+    signal_id = 0
 
     def __init__(self, info: ReceiverInfo, recorders: Recorders, started: int) -> None:
         self.info = info
@@ -61,14 +59,7 @@ class CallRecord:
         self.started = started
         self.stopped = 0
         self.outcome: object = None
-        self.dispatches: list[DispatchRecord] | None = None
         self.activity: Activity | None = None
-
-    def add(self, record: DispatchRecord) -> None:
-        if self.dispatches is None:
-            self.dispatches = [record]
-        else:
-            self.dispatches.append(record)
 
     def fail(self, error: BaseException, outcome: Outcome | None = None) -> None:
         """The call ended with ``error``, now unless its end was seen before."""
@@ -80,31 +71,44 @@ class CallRecord:
         self.outcome = Failure(outcome, capture_error(error, self.recorders))
 
 
+class Rarely:
+    """What most dispatches have nothing of."""
+
+    __slots__ = ("error", "here", "muted", "near_misses", "not_run", "unwatched")
+
+    def __init__(self) -> None:
+        self.error: CapturedError | None = None
+        self.here: Here | None = None
+        self.muted: list[ReceiverInfo] | None = None
+        self.near_misses: list[MissInfo] | None = None
+        self.not_run: list[ReceiverInfo] | None = None
+        self.unwatched: list[str] | None = None
+
+
+_NOTHING = Rarely()
+
+
 class DispatchRecord:
     """One dispatch. It is linked into its traces once a receiver is called for it."""
 
     __slots__ = (
+        "_rare",
         "calls",
-        "error",
-        "here",
         "in_django",
         "infos",
         "instruction",
         "keepers",
         "method",
-        "muted",
         "names",
-        "near_misses",
-        "not_run",
         "parent",
         "recorders",
+        "route",
         "sender",
         "sent_by",
         "signal",
         "signal_id",
         "started",
         "stopped",
-        "unwatched",
         "values",
     )
 
@@ -112,86 +116,127 @@ class DispatchRecord:
         self,
         parent: Node,
         recorders: Recorders,
-        signal: str,
+        route: Route,
         signal_id: int,
-        sender: str,
         method: Method,
         kwargs: tuple[tuple[str, ...], tuple[object, ...]],
         sent_by: CodeType | None,
         instruction: int,
+        in_django: bool,
     ) -> None:
-        self.parent: Node | None = parent
         self.recorders = recorders
-        # Those that keep it: None until it is linked.
-        self.keepers: tuple[Recorder, ...] | None = None
-        self.signal = signal
-        self.signal_id = signal_id
-        self.sender = sender
+        self.signal = route.signal
+        self.sender = route.sender
         self.method = method
         self.names, self.values = kwargs
         self.sent_by = sent_by
         self.instruction = instruction
-        self.started = clock.now()
-        self.stopped = 0
         self.calls: list[CallRecord] = []
-        self.not_run: list[ReceiverInfo] | None = None
-        self.near_misses: list[MissInfo] | None = None
-        self.muted: list[ReceiverInfo] | None = None
-        self.error: CapturedError | None = None
-        self.unwatched: list[str] | None = None
-        self.here: Here | None = None
-        # Of the receivers that are to run, while the dispatch is open.
+        # Those that keep it: None until it is linked.
+        self.keepers: tuple[Recorder, ...] | None = None
+        self._rare: Rarely | None = None
+        # While it is open: where it was sent, which signal it is about, and its receivers.
+        self.parent: Node | None = parent
+        self.route: Route | None = route
+        self.signal_id = signal_id
         self.infos = NO_INFOS
         # Whether Django's own loop runs the receivers now, not one of a subclass.
-        self.in_django = False
+        self.in_django = in_django
+        self.stopped = 0
+        self.started = clock.now()
 
-    def add(self, record: DispatchRecord) -> None:
-        # Sent by the signal's own class, between receivers: beside this dispatch, not below.
-        if self.parent is not None:
-            self.parent.add(record)
-        else:
-            for recorder in self.recorders:
-                recorder.roots.append(record)
+    @property
+    def rare(self) -> Rarely:
+        """To read."""
+        return self._rare or _NOTHING
+
+    def rarely(self) -> Rarely:
+        """To write."""
+        if self._rare is None:
+            self._rare = Rarely()
+        return self._rare
 
     def link(self) -> None:
         """Keep the dispatch in each trace that has room, and count it in those that have not."""
-        if self.keepers is None and self.parent is not None:
-            keepers: tuple[Recorder, ...] = self.recorders
-            for recorder in keepers:
-                is_excluded = recorder.excluded_names.get(self.signal)
-                if is_excluded is None:
-                    is_excluded = recorder.excludes(self.signal)
-                if is_excluded or not recorder.keep():
-                    recorder.leave_out(self.signal)
-                    keepers = tuple([each for each in keepers if each is not recorder])
-            self.keepers = keepers
-            if keepers:
-                self.parent.add(self)
+        if self.keepers is not None or self.parent is None:
+            return
+        everybody = keepers = self.recorders.all
+        for recorder in everybody:
+            # A trace alone was asked before the dispatch was opened.
+            is_wanted = len(everybody) == 1 or not recorder.excludes(self.signal)
+            if is_wanted and next(recorder.room, None) is not None:
+                recorder.dispatches.extend((self, _call_around(self.parent, recorder)))
+            else:
+                recorder.has_room = recorder.has_room and not is_wanted
+                recorder.leave_out(self.signal)
+                keepers = tuple([each for each in keepers if each is not recorder])
+        self.keepers = keepers
+        if keepers is not everybody and keepers:
+            self.recorders = _OfSome(self.recorders, keepers, self.parent)
+
+    def close(self) -> None:
+        self.stopped = clock.now()
+        if self.keepers is None:
+            self.link()
+        self.forget()
+
+    def forget(self) -> None:
+        """What is known of a dispatch only while it is open."""
+        self.signal_id = 0
+        self.infos = NO_INFOS
+        self.parent = self.route = None
+
+
+class _OfSome(Recorders):
+    """Of a dispatch that one of its traces does not keep: for that one it is not there."""
+
+    __slots__ = ("around", "keepers")
+
+    def __init__(self, like: Recorders, keepers: tuple[Recorder, ...], around: Node) -> None:
+        super().__init__(like.all, like.depth, like.unheard)
+        self.keepers = keepers
+        self.around = around
+
+
+def _call_around(node: Node | None, recorder: Recorder) -> CallRecord | None:
+    """The innermost receiver call that this trace knows; ``None`` for what is one of its roots.
+
+    What a signal's own class sends between two receivers stands beside that dispatch, not below.
+    """
+    while node is not None:
+        if type(node) is CallRecord:
+            around = node.recorders
+            if type(around) is not _OfSome or any(each is recorder for each in around.keepers):
+                return node
+            node = around.around
+        elif type(node) is DispatchRecord:
+            node = node.parent
+        elif type(node) is Root and node.recorder is recorder:
+            return None
+        else:
+            node = node.outer  # type: ignore[union-attr]  # the others have one
+    return None
 
 
 class Root:
     """Where a trace was started: what is sent here is one of its roots, and the outer node's."""
 
-    __slots__ = ("outer", "recorder", "recorders")
+    __slots__ = ("outer", "recorders", "trace")
+
+    signal_id = 0
 
     def __init__(self, recorder: Recorder, outer: Node | None) -> None:
         self.outer = outer
-        self.recorder = recorder
-        self.recorders = Recorders((recorder,)).at(0)
-        if outer is not None:
-            around = outer.recorders.running()
-            depth = 0 if type(outer) is Unkept else around.depth
-            self.recorders = Recorders((*around, recorder)).at(depth)
-            # What one of them redacts, the others must not show either.
-            secrets = recorder.capture.secrets
-            for each in around:
-                secrets.add_all(each.capture.secrets)
-                each.capture.secrets = secrets
+        self.trace = recorder.alone
+        self.recorders = recorder.alone
+        if outer is not None and outer.recorders.all:
+            is_deep = type(outer) is not Unkept
+            self.recorders = outer.recorders.and_also(recorder, is_deep=is_deep)
 
-    def add(self, record: DispatchRecord) -> None:
-        self.recorder.roots.append(record)
-        if self.outer is not None:
-            self.outer.add(record)
+    @property
+    def recorder(self) -> Recorder | None:
+        """The trace's; ``None`` once it has ended."""
+        return self.trace.innermost
 
 
 class Unkept:
@@ -202,6 +247,8 @@ class Unkept:
     """
 
     __slots__ = ("is_too_deep", "outer", "recorders", "signal")
+
+    signal_id = 0
 
     def __init__(
         self,
@@ -216,9 +263,24 @@ class Unkept:
         self.signal = signal
         self.outer = outer
 
-    def add(self, record: DispatchRecord) -> None:
-        if self.outer is not None:
-            self.outer.add(record)
+
+class Within:
+    """A subclass's own send has called Django's: that is one dispatch, whose record is open."""
+
+    __slots__ = ("_was_in_django", "first", "outer", "recorders", "signal_id")
+
+    def __init__(self, record: Any) -> None:
+        record = record.outer if type(record) is Within else record
+        self.outer: DispatchRecord = record
+        self.recorders = record.recorders
+        self.signal_id = record.signal_id
+        # Of the receiver calls: those before are not Django's.
+        self.first = len(record.calls)
+        self._was_in_django = record.in_django
+        record.in_django = True
+
+    def leave(self) -> None:
+        self.outer.in_django = self._was_in_django
 
 
-Node: TypeAlias = "Root | DispatchRecord | CallRecord | Unkept"
+Node: TypeAlias = "Root | DispatchRecord | CallRecord | Unkept | Within"

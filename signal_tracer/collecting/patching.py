@@ -11,7 +11,7 @@ from typing import Any
 _originals: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
-def _is_ours(function: Any) -> bool:
+def is_ours(function: Any) -> bool:
     return type(function) is types.FunctionType and function in _originals
 
 
@@ -47,7 +47,7 @@ class Patches:
         if covered is not None and cover is original:
             # Ours is still below it, and a second one would see everything twice.
             self._patches[cls, name] = covered
-        elif _is_ours(original):
+        elif is_ours(original):
             self._patches[cls, name] = _Patch(cls, name, _originals[original], original)
         else:
             ours = watch(original)
@@ -75,7 +75,7 @@ class Patches:
                     delattr(patch.cls, patch.name)
                 continue
             # Another tool that went away may have put back an earlier one of ours.
-            while _is_ours(original):
+            while is_ours(original):
                 original = _originals[original]
             if original is found and original is not patch.original:
                 self._covered[patch.cls, patch.name] = found, patch

@@ -30,7 +30,7 @@ def _watch_execute(original: Any) -> Any:
     def _execute(self: Any, sql: Any, params: Any, *ignored_wrapper_args: Any) -> Any:
         __traceback_hide__ = True  # Django's debug page leaves this frame out.
         node = current.get()
-        if node is None and not recording.everywhere:
+        if node is None and recording.everywhere is None:
             return original(self, sql, params, *ignored_wrapper_args)
         started = clock.now()
         try:
@@ -45,7 +45,7 @@ def _watch_executemany(original: Any) -> Any:
     def _executemany(self: Any, sql: Any, param_list: Any, *ignored_wrapper_args: Any) -> Any:
         __traceback_hide__ = True
         node = current.get()
-        if node is None and not recording.everywhere:
+        if node is None and recording.everywhere is None:
             return original(self, sql, param_list, *ignored_wrapper_args)
         # Before the driver goes over it; len() of anything else might be the user's code.
         is_sized = type(param_list) is list or type(param_list) is tuple
@@ -63,7 +63,7 @@ def _watch_callproc(original: Any) -> Any:
     def callproc(self: Any, procname: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
         node = current.get()
-        if node is None and not recording.everywhere:
+        if node is None and recording.everywhere is None:
             return original(self, procname, *args, **kwargs)
         started = clock.now()
         try:
@@ -85,7 +85,7 @@ def _note(
     node: Any, cursor: Any, sql: Any, started: int, stopped: int, batch_size: int | None
 ) -> None:
     try:
-        if recording.everywhere:
+        if recording.everywhere is not None:
             node = recording.node_with_everywhere(node)
         call = node if type(node) is CallRecord else recording.innermost_call(node)
         is_wanted, keeper = False, None

@@ -10,13 +10,12 @@ from typing import Any
 
 from signal_tracer.collecting import clock
 from signal_tracer.collecting.capture import REDACTED, CapturedError, render
-from signal_tracer.collecting.connections import near_misses_of_unheard
 from signal_tracer.collecting.deeds import Activity, BypassRecord, ChangeRecord
-from signal_tracer.collecting.infos import MissInfo, ReceiverInfo
 from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Failure
 from signal_tracer.collecting.recorder import Recorder
+from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_of_unheard
 from signal_tracer.collecting.spans import Span
 from signal_tracer.trace import (
     Bypass,
@@ -48,11 +47,9 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
     """What was recorded so far, and whether that is final: the trace and its transactions ended."""
     is_final = not recorder.is_running
     reading = _Reading(recorder)
-    near_misses = recorder.near_misses_of_unheard
-    if near_misses is None:
-        near_misses = near_misses_of_unheard(recorder)
+    near_misses = near_misses_of_unheard(recorder)
     contents = Contents(
-        dispatches=reading.dispatches(recorder.roots),
+        dispatches=reading.dispatches(None),
         unheard=[
             Unheard(
                 signal,
@@ -86,31 +83,33 @@ class _Reading:
         self._until = recorder.stopped or clock.now()
         self._mask = recorder.capture.secrets.mask
         self.omitted_near_misses = 0
+        # By the id of the receiver call that sent them, which its dispatch keeps alive.
+        self._sent_in: dict[int, list[DispatchRecord]] = {}
+        links = list(recorder.dispatches)
+        known = {id(call) for record in links[::2] for call in record.calls}
+        for record, call in zip(links[::2], links[1::2], strict=True):
+            # Calls in a loop that turned out to be another tool's are not shown.
+            sender = id(call if id(call) in known else None)
+            self._sent_in.setdefault(sender, []).append(record)
         self._masked_sql: dict[str, str] = {}
         # Whether each transaction that a dispatch was sent in has been committed or rolled back.
         self.is_settled = True
         # Of the receiver calls that were read: the others ran outside of them.
         self.query_count = 0
 
-    def dispatches(self, records: list[DispatchRecord] | None) -> list[Dispatch]:
-        found = []
-        for record in list(records or ()):
-            if record.keepers and self._recorder in record.keepers:
-                found.append(self._dispatch(record))
-            else:
-                # Only another trace kept it; what was sent below may still belong to this one.
-                for call in list(record.calls):
-                    found += self.dispatches(call.dispatches)
-        return found
+    def dispatches(self, call: CallRecord | None) -> list[Dispatch]:
+        """Those that the receiver call sent, or with ``None`` those outside of any."""
+        return [self._dispatch(each) for each in self._sent_in.get(id(call), ())]
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
-        spans = () if record.here is None else record.here.spans
+        rare = record.rare
+        spans = () if rare.here is None else rare.here.spans
         if not all(span.is_settled() for span in spans):
             self.is_settled = False
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
         not_run = [call.info for call in record.calls if record.stopped and not call.started]
-        not_run += record.not_run or ()
+        not_run += rare.not_run or ()
         return Dispatch(
             signal=record.signal,
             sender=_mask_sender(record.sender, self._mask),
@@ -125,14 +124,14 @@ class _Reading:
             receiver_calls=[self._call(call) for call in calls],
             near_misses=[
                 *(self._near_miss(info, "not_run") for info in not_run),
-                *(self._near_miss(info, "muted") for info in record.muted or ()),
-                *self.near_misses(record.near_misses or record.infos[2]),
+                *(self._near_miss(info, "muted") for info in rare.muted or ()),
+                *self.near_misses(rare.near_misses or record.infos[2]),
             ],
-            error=None if record.error is None else self._error(record.error),
-            unwatched=record.unwatched,
+            error=None if rare.error is None else self._error(rare.error),
+            unwatched=rare.unwatched,
             in_atomic=_aliases(spans),
             rolled_back=_aliases(span for span in spans if span.was_undone()),
-            on_commit=None if record.here is None else record.here.callback,
+            on_commit=None if rare.here is None else rare.here.callback,
         )
 
     def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:
@@ -150,7 +149,7 @@ class _Reading:
         return NearMiss(info.name, reason, info.defined_at, uid, info.is_async, connected_to)
 
     def _call(self, record: CallRecord) -> ReceiverCall:
-        nested = self.dispatches(record.dispatches)
+        nested = self.dispatches(record)
         outcome: Outcome = "returned" if record.stopped else "running"
         failure = record.outcome if isinstance(record.outcome, Failure) else None
         if failure is not None:

@@ -1,7 +1,8 @@
-"""The place where a receiver call is watched while Django's own loop makes it.
+"""Each receiver call is watched while Django's own loop makes it.
 
-Synchronous receivers are never wrapped: the list that Django's loop goes over notes when it takes
-the next one. Each asynchronous receiver gets a thin callable around it, which only that loop sees.
+Synchronous receivers are never wrapped: what Django's loop goes over notes when it takes the next
+one. Each asynchronous receiver gets a thin callable around it, which only that loop sees. On the
+way there the muted ones are left out, and those that run are recorded or counted.
 """
 
 from __future__ import annotations
@@ -11,21 +12,345 @@ import operator
 import sys
 import types
 from collections.abc import Coroutine, Generator, Iterator
+from itertools import chain, repeat
 from typing import Any
 
-from django.dispatch import dispatcher
+from django.db.models.signals import m2m_changed
+from django.dispatch import Signal, dispatcher
 
-from signal_tracer.collecting import clock, recording
-from signal_tracer.collecting.connections import behind
+from signal_tracer.collecting import clock, counting, muting, recording
+from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.hiding import hide_file, pass_over
-from signal_tracer.collecting.infos import ReceiverInfo
-from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root
+from signal_tracer.collecting.inlining import inlined
+from signal_tracer.collecting.naming import is_a, name_of_signal, signal_name
+from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unkept, Within
+from signal_tracer.collecting.patching import is_ours
 from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.routes import Infos, ReceiverInfo, Route, behind, route_of
+from signal_tracer.trace import Summary
 
 DISPATCHER_FILE = dispatcher.__file__
 
 hide_file(DISPATCHER_FILE)
 hide_file(__file__)
+
+# Whether the loops that take the receivers from us are Django's own, and not another tool's.
+loops_are_djangos = True
+
+
+# What Django is about to call
+
+
+class Watch:
+    """One ``_live_receivers`` that is watched: Django's own, or that of a subclass."""
+
+    __slots__ = ("function", "is_djangos")
+
+    # What stands in the class now.
+    function: Any
+
+    def __init__(self, *, is_djangos: bool) -> None:
+        self.is_djangos = is_djangos
+
+
+def watch_live_receivers(original: Any) -> Any:
+    # Private, and the same in Django 5.2, 6.0 and 6.1:
+    # _live_receivers(sender) returns (synchronous receivers, asynchronous receivers).
+    watch = Watch(is_djangos=_is_djangos(original))
+
+    def _live_receivers(self: Any, sender: Any) -> Any:
+        return _hand_over(watch, self, sender, original(self, sender))
+
+    found = inlined(_live_receivers, original)
+    watch.function = found or functools.wraps(original)(_live_receivers)
+    return watch.function
+
+
+def watch_own_live_receivers(original: Any) -> Any:
+    """Of a subclass, which may take other arguments than Django's and return anything."""
+    watch = Watch(is_djangos=False)
+
+    def _live_receivers(self: Any, *args: Any, **named: Any) -> Any:
+        found = original(self, *args, **named)
+        if not is_a(self, Signal):
+            return found  # Of another class, which mixes in the same method.
+        sender = args[0] if args else named.get("sender")
+        return _hand_over(watch, self, sender, found)
+
+    watch.function = pass_over(functools.wraps(original)(_live_receivers), "_live_receivers")
+    return watch.function
+
+
+def _is_djangos(function: Any) -> bool:
+    return type(function) is types.FunctionType and function.__code__.co_filename == DISPATCHER_FILE
+
+
+def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
+    """What Django's loop is to go over instead of the receivers that were ``found`` for it."""
+    try:
+        node: Any = current.get()
+        ahead = type(signal)._live_receivers
+        if ahead is not watch.function and is_ours(ahead):
+            return found  # That of a subclass, which asked its parent's: what it returns is next.
+        if not watch.is_djangos and not _are_lists(found):
+            return found
+        if muting.blocks or counting.running is not None:
+            return _with_care(node, signal, sender, found, ahead is watch.function)
+        if node is None:
+            return found
+        return _watched(node, signal, sender, found, ahead is watch.function)
+    except RecursionError:
+        return found  # Nothing of ours may be needed here.
+    except Exception:
+        recording.report_fault(current.get(), "to watch the receivers of a dispatch")
+        return found
+
+
+def _are_lists(found: Any) -> bool:
+    return (
+        type(found) in (tuple, list)
+        and len(found) == 2
+        and all(type(each) is list or type(each) is tuple for each in found)
+    )
+
+
+def _watched(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> Any:
+    """The receivers of an open dispatch, so that each call of one is noted.
+
+    ``is_next``: nobody stands between us and Django's loop, so that nobody else can have these.
+    """
+    if type(node) is Within:
+        node = node.outer
+    if type(node) is not DispatchRecord or node.signal_id != id(signal):
+        _note_other_use(node, signal, sender, found)
+        return found
+    synchronous, asynchronous = found
+    if not (synchronous or asynchronous):
+        return found
+    if not node.in_django:
+        node.rarely().unwatched = []  # Until its result says otherwise.
+        return found
+    if type(synchronous) is WatchedReceivers:
+        return found
+    if node.keepers is None:
+        node.link()
+    route: Any = node.route
+    if not node.keepers:
+        return found
+    if not is_next or not loops_are_djangos:
+        return _watched_lists(node, found, route.sure_infos(signal, sender, *found))
+    if asynchronous:
+        node.infos = route.sure_infos(signal, sender, *found)
+        asynchronous = _stand_ins(node, asynchronous, node.infos[1])
+    else:
+        node.infos = route.infos_for(signal, sender, synchronous, asynchronous)
+    if synchronous:
+        synchronous = _calls(node, route, signal, sender, found, node.infos[0])
+    return synchronous, asynchronous
+
+
+def _with_care(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> Any:
+    """Where somebody mutes or counts receivers."""
+    split = None
+    if muting.in_force.get():
+        split = muting.split(signal, sender, found, sys._getframe(2))
+    kept = found if split is None else split.kept
+    record = node.outer if type(node) is Within else node
+    is_recorded = type(record) is DispatchRecord and record.signal_id == id(signal)
+    watched = kept
+    if node is not None and (split is None or not is_recorded):
+        watched = _watched(node, signal, sender, kept, is_next)
+    elif split is not None and is_recorded:
+        # A dispatch that nobody was called for because of a mute is worth a record.
+        record.link()
+        route: Any = record.route
+        infos = route.sure_infos(signal, sender, *found)
+        record.rarely().muted = split.leave_out(infos)
+        if record.in_django and record.keepers and (kept[0] or kept[1]):
+            if type(kept[0]) is not WatchedReceivers:
+                watched = _watched_lists(record, kept, (*split.keep(infos), infos[2]))
+        elif kept[0] or kept[1]:
+            record.rarely().unwatched = [] if not record.in_django else None
+    if counting.running is not None and watched is kept:
+        return _counted(counting.running, signal, sender, found, split)
+    return watched
+
+
+def _counted(
+    running: counting.Counting, signal: Any, sender: Any, found: Any, split: muting.Split | None
+) -> Any:
+    kept = found if split is None else split.kept
+    about = route_of(signal, sender, sys._getframe(3))
+    both: Any = about.sure_infos(signal, sender, *found)[:2]
+    if split is not None:
+        both = split.keep(both)
+    return counting.count(running, about.signal, about.sender, kept, both)
+
+
+def _note_other_use(node: Any, signal: Any, sender: Any, found: Any) -> None:
+    """Somebody asks for the receivers of a signal that is not being sent, as far as we see."""
+    if signal is m2m_changed and not (found[0] or found[1]):
+        # add() of a many-to-many field asks first, and sends nothing when nobody listens.
+        names = name_of_signal(signal), name_of_sender(sender)
+        for recorder in node.recorders:
+            recorder.count_unheard(signal, sender, names)
+    elif type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
+        _note_own_method(node, signal, sys._getframe(3))
+
+
+def _note_own_method(node: Any, signal: Any, frame: types.FrameType | None) -> None:
+    """Count a method of a ``Signal`` subclass, such as ``send_chained``, that runs receivers."""
+    while frame is not None and frame.f_code.co_name.startswith("_"):
+        frame = frame.f_back
+    if frame is not None and frame.f_code.co_filename != DISPATCHER_FILE:
+        for recorder in node.recorders:
+            recorder.count_unwatched(name_of_signal(signal), frame.f_code.co_name)
+
+
+# Synchronous receivers
+
+
+def _calls(
+    record: DispatchRecord,
+    route: Route | None,
+    signal: Any,
+    sender: Any,
+    found: Any,
+    infos: list[Any],
+) -> Iterator[Any]:
+    """The receivers, one after the other as Django calls them.
+
+    ``route`` is ``None`` where it is sure already that each info is about its receiver.
+    """
+    recorders, add_call, set_current, now = (
+        record.recorders,
+        record.calls.append,
+        current.set,
+        clock.now,
+    )
+    for receiver, info in zip(found[0], chain(infos, repeat(None))):  # noqa: B905
+        call = None
+        try:
+            if (
+                (info is None or info.refers_to() is not receiver)
+                and route is not None
+                and (info is None or not info.is_of(receiver))
+            ):
+                info = _info_now(record, route, signal, sender, found, receiver, infos)
+            call = CallRecord(info, recorders, now())
+            add_call(call)
+            set_current(call)
+        except RecursionError:
+            pass
+        except Exception:
+            recording.report_fault(record, "to begin the record of a receiver call")
+        yield receiver
+        # A receiver that raised does not come back here, unless send_robust caught it.
+        if call is not None and not call.stopped:
+            call.stopped = now()
+    set_current(record)
+
+
+def _info_now(
+    record: DispatchRecord,
+    route: Route,
+    signal: Any,
+    sender: Any,
+    found: Any,
+    receiver: Any,
+    stale: list[ReceiverInfo],
+) -> ReceiverInfo:
+    """Of a receiver that is not the one that was called in its place last time."""
+    if record.infos[0] is stale:
+        record.infos = route.look_again(signal, sender, *found)
+    called = [call.info for call in record.calls]
+    for each, info in zip(found[0], record.infos[0], strict=False):
+        if each is receiver and not any(info is other for other in called):
+            return info
+    return ReceiverInfo(receiver, Summary("unknown"), is_async=False)
+
+
+def _watched_lists(record: DispatchRecord, found: Any, infos: Infos) -> Any:
+    record.infos = infos
+    watched = WatchedReceivers(found[0])
+    watched.found, watched.infos, watched.record = list(found[0]), infos[0], record
+    asynchronous = found[1]
+    if asynchronous:
+        asynchronous = WatchedAsyncReceivers(found[1])
+        asynchronous.found, asynchronous.infos = list(found[1]), infos[1]
+        asynchronous.record = record
+    return watched, asynchronous
+
+
+class WatchedReceivers(list[Any]):
+    """Django's list of receivers, which only Django's own loop finds watched.
+
+    It stays a list of the receivers themselves, because other tools read it and assign into it.
+    """
+
+    __slots__ = ("found", "infos", "record", "stand_ins")
+
+    found: list[Any]
+    infos: list[ReceiverInfo]
+    record: DispatchRecord
+
+    def __iter__(self) -> Iterator[Any]:
+        if sys._getframe(1).f_code.co_filename == DISPATCHER_FILE and len(self) == len(self.infos):
+            try:
+                if not all(map(operator.is_, super().__iter__(), self.found)):
+                    self.follow_changes()
+                found = (list(super().__iter__()),)
+                return _calls(self.record, None, None, None, found, self.infos)
+            except Exception:
+                recording.report_fault(self.record, "to watch the receivers of a dispatch")
+        return super().__iter__()
+
+    def follow_changes(self) -> None:
+        """Others have moved receivers, or put wrappers in their place: who is who now?"""
+        known = {id(receiver): info for receiver, info in zip(self.found, self.infos, strict=True)}
+        infos = self.infos[:]
+        for index, receiver in enumerate(super().__iter__()):
+            for candidate in (receiver, behind(receiver)):
+                if id(candidate) in known:
+                    infos[index] = known[id(candidate)]
+        synchronous, asynchronous, near_misses = self.record.infos
+        self.record.infos = (
+            infos if synchronous is self.infos else synchronous,
+            infos if asynchronous is self.infos else asynchronous,
+            near_misses,
+        )
+        self.infos = infos
+        self.found = list(super().__iter__())
+
+
+class WatchedAsyncReceivers(WatchedReceivers):
+    """Django's list of asynchronous receivers: its loop finds a callable around each."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        if sys._getframe(1).f_code.co_filename == DISPATCHER_FILE and len(self) == len(self.infos):
+            try:
+                # Django goes over them once to call them and once more for the responses.
+                if not hasattr(self, "stand_ins"):
+                    self.follow_changes()
+                    self.stand_ins = _stand_ins(self.record, self.found, self.infos)
+                return iter(self.stand_ins)
+            except Exception:
+                recording.report_fault(self.record, "to watch the receivers of a dispatch")
+        return list.__iter__(self)
+
+
+# Asynchronous receivers
+
+
+def _stand_ins(
+    record: DispatchRecord, receivers: list[Any], infos: list[ReceiverInfo]
+) -> list[Any]:
+    return [
+        WatchedReceiver(receiver, info, record)
+        for receiver, info in zip(receivers, infos, strict=True)
+    ]
 
 
 def name_like(coroutine: Any, model: Any) -> None:
@@ -71,94 +396,6 @@ def held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
 
 
 pass_over(held, "receiver")
-
-
-class WatchedReceivers(list[Any]):
-    """Django's list of receivers, which only Django's own loop finds watched.
-
-    It stays a list of the receivers themselves, because other tools read it and assign into it,
-    and so do subclasses of ``Signal``.
-    """
-
-    __slots__ = ("found", "infos", "is_djangos", "record", "stand_ins")
-
-    found: list[Any]
-    infos: list[ReceiverInfo]
-    # Nobody stands between us and Django's loop, so that nobody else can have this list.
-    is_djangos: bool
-    record: DispatchRecord
-
-    def __iter__(self) -> Iterator[Any]:
-        if self.is_djangos:
-            return _calls(self.record, super().__iter__(), self.infos)
-        if sys._getframe(1).f_code.co_filename == DISPATCHER_FILE and len(self) == len(self.infos):
-            try:
-                if not all(map(operator.is_, super().__iter__(), self.found)):
-                    self.follow_changes()
-                return _calls(self.record, super().__iter__(), self.infos)
-            except Exception:
-                recording.report_fault(self.record, "to watch the receivers of a dispatch")
-        return super().__iter__()
-
-    def follow_changes(self) -> None:
-        """Others have moved receivers, or put wrappers in their place: who is who now?"""
-        known = {id(receiver): info for receiver, info in zip(self.found, self.infos, strict=True)}
-        infos = self.infos[:]
-        for index, receiver in enumerate(super().__iter__()):
-            for candidate in (receiver, behind(receiver)):
-                if id(candidate) in known:
-                    infos[index] = known[id(candidate)]
-        synchronous, asynchronous, near_misses = self.record.infos
-        self.record.infos = (
-            infos if synchronous is self.infos else synchronous,
-            infos if asynchronous is self.infos else asynchronous,
-            near_misses,
-        )
-        self.infos = infos
-        self.found = list(super().__iter__())
-
-
-class WatchedAsyncReceivers(WatchedReceivers):
-    """Django's list of asynchronous receivers: its loop finds a callable around each."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[Any]:
-        if self.is_djangos or (
-            sys._getframe(1).f_code.co_filename == DISPATCHER_FILE and len(self) == len(self.infos)
-        ):
-            try:
-                # Django goes over them once to call them and once more for the responses.
-                if not hasattr(self, "stand_ins"):
-                    if not self.is_djangos:
-                        self.follow_changes()
-                    self.stand_ins = [
-                        WatchedReceiver(receiver, info, self.record)
-                        for receiver, info in zip(self.found, self.infos, strict=True)
-                    ]
-                return iter(self.stand_ins)
-            except Exception:
-                recording.report_fault(self.record, "to watch the receivers of a dispatch")
-        return list.__iter__(self)
-
-
-def _calls(
-    record: DispatchRecord, receivers: Iterator[Any], infos: list[ReceiverInfo]
-) -> Iterator[Any]:
-    recorders, add_call, set_current = record.recorders, record.calls.append, current.set
-    for receiver, info in zip(receivers, infos, strict=True):
-        call = None
-        try:
-            call = CallRecord(info, recorders, clock.now())
-            add_call(call)
-            set_current(call)
-        except Exception:
-            recording.report_fault(record, "to begin the record of a receiver call")
-        yield receiver
-        # A receiver that raised does not come back here, unless send_robust caught it.
-        if call is not None and not call.stopped:
-            call.stopped = clock.now()
-    current.set(record)
 
 
 class WatchedReceiver:
@@ -242,18 +479,31 @@ def _fail(call: CallRecord, error: BaseException) -> None:
         recording.report_fault(call, "to record the exception of a receiver")
 
 
+# What send_robust() swallows
+
+
 def watch_log_robust_failure(original: Any) -> Any:
     # Private, and the same in Django 5.2, 6.0 and 6.1:
     # _log_robust_failure(receiver, err) is called where send_robust caught an exception.
     def _log_robust_failure(self: Any, receiver: Any, err: Any) -> Any:
-        if type(receiver) is WatchedReceiver:
-            _swallow(receiver.call, err)
-            receiver = receiver.receiver
-        else:
-            _swallow_of_sync_receiver(err, sys._getframe(1))
+        receiver = _swallowed_by(receiver, err)
         return original(self, receiver, err)
 
-    return functools.wraps(original)(_log_robust_failure)
+    return inlined(_log_robust_failure, original) or functools.wraps(original)(_log_robust_failure)
+
+
+def _swallowed_by(receiver: Any, error: BaseException) -> Any:
+    """The receiver itself, whose exception is noted."""
+    if type(receiver) is WatchedReceiver:
+        _swallow(receiver.call, error)
+        return receiver.receiver
+    try:
+        _swallow_of_sync_receiver(error, sys._getframe(1))
+    except RecursionError:
+        pass
+    except Exception:
+        recording.report_fault(current.get(), "to record a swallowed exception")
+    return receiver
 
 
 def _swallow_of_sync_receiver(error: BaseException, frame: types.FrameType | None) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from signal_tracer.collecting import clock
-from signal_tracer.collecting.capture import Capture, name_of_sender
+from signal_tracer.collecting.capture import Capture
 from signal_tracer.collecting.deeds import Activity, ChangeRecord
-from signal_tracer.collecting.infos import MissInfo
-from signal_tracer.collecting.naming import is_a, name_of_signal
+from signal_tracer.collecting.naming import is_a
+from signal_tracer.collecting.routes import MissInfo, Route
 from signal_tracer.conf import Config
 
 # The text of a query, and whether it writes; shared by all that ran it.
@@ -26,8 +27,8 @@ class Counter:
 
     __slots__ = ("count",)
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, count: int = 0) -> None:
+        self.count = count
 
 
 class Recorder:
@@ -44,23 +45,28 @@ class Recorder:
         self.is_witnessed = False
         self.started = clock.now()
         self.stopped = 0
-        self.roots: list[Any] = []  # Dispatches.
+        # Each dispatch and the receiver call that sent it, or None, in the order in which they
+        # were heard. Flat: a call that some task still holds keeps nothing but itself alive.
+        self.dispatches: list[Any] = []
         self.changes: list[ChangeRecord] = []
         self.activity = Activity()  # Outside of any receiver call.
         self.has_room = True
-        self._numbers = itertools.count()
+        # A number for each dispatch that is kept: of two threads, each gets one of its own.
+        self.room = iter(range(config.max_dispatches))
         self.omitted = 0
         self._other_numbers = itertools.count()
         self.omitted_others = 0
         self.too_deep = 0
         self.excluded = 0
         self.faults = 0
-        self.unheard_counters: dict[tuple[int, int], Counter] = {}
-        self._watched: dict[tuple[int, int], tuple[object, object]] = {}
+        self._groups: weakref.WeakSet[Recorders] = weakref.WeakSet()
+        self._joined: weakref.WeakKeyDictionary[Recorders, Recorders] = weakref.WeakKeyDictionary()
+        self.alone = Recorders((self,))
         self._unheard_by_name: dict[tuple[str, str], Counter] = {}
         # Weak references to the signal and to the sender's class, and whether that was sent.
         self.unheard_senders: dict[tuple[str, str], tuple[Any, Any, bool]] = {}
-        self.near_misses_of_unheard: dict[tuple[str, str], list[MissInfo]] | None = None
+        # Of those: who was near when they were sent, as far as that was looked up.
+        self.near_unheard: dict[tuple[str, str], list[MissInfo]] = {}
         self._unwatched: dict[tuple[str, str], int] = {}
         self.excluded_names: dict[str, bool] = {}
         # All of them, wherever they ran, and of how many more there is room for what they were.
@@ -75,14 +81,6 @@ class Recorder:
             found = any(fnmatchcase(signal, each) for each in self.config.exclude_signals)
             self.excluded_names[signal] = found
         return found
-
-    def keep(self) -> bool:
-        """Whether there is room for one more dispatch, which is then taken."""
-        # Of two threads, each gets a number of its own.
-        if self.has_room and next(self._numbers) < self.config.max_dispatches:
-            return True
-        self.has_room = False
-        return False
 
     def keep_other(self) -> bool:
         """Whether there is room for one more record that is no dispatch; if not, count it."""
@@ -99,15 +97,8 @@ class Recorder:
             else:
                 self.omitted += 1
 
-    def count_unheard(self, signal: Any, sender: Any) -> None:
-        counter = self.unheard_counters.get((id(signal), id(sender)))
-        if counter is None:
-            counter = self._counter_of(signal, sender)
-        counter.count += 1
-
-    def _counter_of(self, signal: Any, sender: Any) -> Counter:
-        """A counter under the names; found by identity next time, for as long as both live."""
-        names = name_of_signal(signal), name_of_sender(sender)
+    def count_unheard(self, signal: Any, sender: Any, names: tuple[str, str]) -> Counter:
+        """Count one under these names, and return what counts the next one of the same."""
         if self.excludes(names[0]):
             names = names[0], ""
         elif (
@@ -121,31 +112,35 @@ class Recorder:
         counter = self._unheard_by_name.get(names)
         if counter is None:
             counter = self._unheard_by_name.setdefault(names, Counter())
+        if names not in self.unheard_senders:
             is_class = is_a(sender, type)
             own = sender if is_class else type(sender)
             self.unheard_senders[names] = weakref.ref(signal), weakref.ref(own), is_class
-        # One that is found here next time is counted, and its arguments are not looked at.
-        if is_a(sender, type) and not self.is_witnessed:
-            key = id(signal), id(sender)
-
-            def forget(_: object) -> None:
-                self.unheard_counters.pop(key, None)
-                self._watched.pop(key, None)
-
-            self.unheard_counters[key] = counter
-            self._watched[key] = weakref.ref(signal, forget), weakref.ref(sender, forget)
+        counter.count += 1
         return counter
+
+    def count_anew(self) -> None:
+        """Have each unheard dispatch pass ``count_unheard()`` again."""
+        for group in list(self._groups):
+            group.unheard.clear()
 
     def count_unwatched(self, signal: str, method: str) -> None:
         key = signal, method
         self._unwatched[key] = self._unwatched.get(key, 0) + 1
 
     def stop(self) -> None:
+        """Record nothing more. Whatever still runs in the trace lets go of this recorder."""
         self.is_running = False
         self.has_room = False
         self.takes_queries = False
         self.stopped = clock.now()
-        self.unheard_counters.clear()  # The hot path looks here first, and must find nothing now.
+        for group in list(self._groups):
+            group.leave(self)
+        self._joined.clear()
+        # Routes that others hold may go on counting, and no longer here.
+        self._unheard_by_name = {
+            names: Counter(counter.count) for names, counter in list(self._unheard_by_name.items())
+        }
 
     def unheard(self) -> list[tuple[str, str, int]]:
         """Signal, sender and count, without those that are excluded."""
@@ -167,30 +162,56 @@ class Recorder:
         return [(*names, count) for names, count in list(self._unwatched.items())]
 
 
-class Recorders(tuple["Recorder", ...]):
-    """The traces that are to see what is sent at a node, and how many dispatches deep it is."""
+class Recorders:
+    """The running traces that are to see what is sent at a node, and how many dispatches deep.
 
-    depth: int = 0
-    below: Recorders | None = None
-    # Those of the trace, for the hot path; empty for several traces, which count one by one.
-    unheard_counters: dict[tuple[int, int], Counter]
+    One is shared by all nodes of the same traces and depth. A trace that ends leaves it, so that
+    a task or a thread that goes on with an old context keeps alive no more than this.
+    """
+
+    __slots__ = ("__weakref__", "all", "below", "depth", "innermost", "unheard")
+
+    def __init__(
+        self,
+        recorders: tuple[Recorder, ...],
+        depth: int = 0,
+        unheard: dict[Route, tuple[Counter, ...]] | None = None,
+    ) -> None:
+        self.all = recorders
+        self.innermost = recorders[-1] if recorders else None
+        self.depth = depth
+        self.below: Recorders | None = None
+        # What counts the dispatches that nobody hears, in each of the traces.
+        self.unheard: dict[Route, tuple[Counter, ...]] = {} if unheard is None else unheard
+        for each in recorders:
+            each._groups.add(self)
+
+    def __iter__(self) -> Iterator[Recorder]:
+        return iter(self.all)
+
+    def __contains__(self, recorder: Recorder) -> bool:
+        return any(each is recorder for each in self.all)
 
     def go_below(self) -> Recorders:
         """The same, one dispatch deeper; kept as ``below``."""
-        self.below = self.at(self.depth + 1)
+        self.below = Recorders(self.all, self.depth + 1, self.unheard)
         return self.below
 
-    def at(self, depth: int) -> Recorders:
-        found = Recorders(self)
-        found.depth = depth
-        found.unheard_counters = self[0].unheard_counters if len(self) == 1 else {}
+    def and_also(self, recorder: Recorder, *, is_deep: bool) -> Recorders:
+        """The same, and a trace that was started inside."""
+        found = recorder._joined.get(self)
+        if found is None:
+            found = Recorders((*self.all, recorder), self.depth if is_deep else 0)
+            recorder._joined[self] = found
+            # What one of them redacts, the others must not show either.
+            secrets = recorder.capture.secrets
+            for each in self.all:
+                secrets.add_all(each.capture.secrets)
+                each.capture.secrets = secrets
         return found
 
-    def running(self) -> Recorders:
-        """Those that have not ended."""
-        for each in self:
-            if not each.is_running:
-                break
-        else:
-            return self
-        return Recorders(each for each in self if each.is_running).at(self.depth)
+    def leave(self, recorder: Recorder) -> None:
+        """The trace has ended."""
+        self.all = tuple([each for each in self.all if each is not recorder])
+        self.innermost = self.all[-1] if self.all else None
+        self.unheard.clear()

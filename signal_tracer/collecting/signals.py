@@ -1,7 +1,7 @@
-"""The place where ``Signal.send`` and its siblings are watched, and put back.
+"""``Signal.send`` and its siblings, watched and put back.
 
-Django's own loop always runs the receivers: ``live_receivers`` watches what it takes, and
-``receivers`` each call.
+Django's own loop always runs the receivers: ``dispatches`` opens and closes the record around it,
+``receivers`` watches what it takes and each call.
 """
 
 from __future__ import annotations
@@ -13,39 +13,33 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.dispatch import Signal, dispatcher
+from django.dispatch import Signal
 
-from signal_tracer.collecting import live_receivers, recording
+from signal_tracer.collecting import receivers, recording
 from signal_tracer.collecting.connecting import watch_connections
-from signal_tracer.collecting.connections import forget_connections
 from signal_tracer.collecting.dispatches import (
-    begin_dispatch,
-    end_dispatch,
-    end_failed_dispatch,
-    note_responses,
-    note_unheard_by_all,
-    note_unheard_everywhere,
+    UNHEARD,
+    close_dispatch,
+    fail_dispatch,
+    is_parents_call,
+    open_dispatch,
 )
 from signal_tracer.collecting.hiding import hide_file, pass_over
-from signal_tracer.collecting.live_receivers import watch_live_receivers
-from signal_tracer.collecting.naming import find_sender_frame
-from signal_tracer.collecting.nodes import DispatchRecord
+from signal_tracer.collecting.inlining import inlined
+from signal_tracer.collecting.naming import class_bases, find_sender_frame, is_a, namespace_of
 from signal_tracer.collecting.patching import Patches
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     Closing,
     held,
     name_like,
+    watch_live_receivers,
     watch_log_robust_failure,
+    watch_own_live_receivers,
 )
 from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.routes import forget_routes
 from signal_tracer.trace import Method
-
-# Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
-# sender without receivers.
-_NO_RECEIVERS = dispatcher.NO_RECEIVERS
-_object_hash: object = object.__hash__
-_object_eq: object = object.__eq__
 
 _METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
 
@@ -58,57 +52,28 @@ hide_file(__file__)
 def _watch_send(original: Any, method: Method) -> Any:
     def send(self: Any, sender: Any, **named: Any) -> Any:
         __traceback_hide__ = True  # Django's debug page leaves this frame out.
-        node = current.get()
-        # Django's own fast path. A sender with a __hash__ or __eq__ of its own is left to Django,
-        # or it would run twice.
-        if not self.receivers or (
-            self.use_caching
-            and type(type(sender)) is type
-            and type(sender).__hash__ is _object_hash
-            and type(sender).__eq__ is _object_eq
-            and self.sender_receivers_cache.get(sender) is _NO_RECEIVERS
-        ):
-            if node is not None and not recording.everywhere:
-                counter = node.recorders.unheard_counters.get((id(self), id(sender)))
-                if counter is None or type(node) is DispatchRecord:
-                    note_unheard_by_all(node, self, sender, method, named)
-                else:
-                    counter.count += 1
-            elif recording.everywhere:
-                note_unheard_everywhere(node, self, sender, method, named)
-            return []
-        if node is None and not recording.everywhere:
-            return original(self, sender, **named)
-        if type(node) is DispatchRecord and node.signal_id == id(self) and not node.stopped:
-            return _send_within(node, original, self, sender, named)
-        record = begin_dispatch(node, self, sender, method, named, sys._getframe(1), is_django=True)
-        token = current.set(record)
+        dispatch = None
         try:
-            responses = original(self, sender, **named)
+            node = current.get()
+            if node is not None or recording.everywhere is not None:
+                dispatch = open_dispatch(node, self, sender, method, named)
+        except RecursionError:
+            pass  # It may be that Django's own code still runs, where ours does not.
+        if dispatch is None:
+            return original(self, sender, **named)
+        if dispatch is UNHEARD:
+            return []
+        token = current.set(dispatch)
+        try:
+            return close_dispatch(dispatch, self, sender, original(self, sender, **named))
         except BaseException as error:
-            current.reset(token)
-            end_failed_dispatch(record, error)
+            fail_dispatch(dispatch, error)
             raise
-        current.reset(token)
-        end_dispatch(record, self, sender, responses, is_django=True)
-        return responses
+        finally:
+            current.reset(token)
 
-    return pass_over(functools.wraps(original)(send), method)
-
-
-def _send_within(
-    record: DispatchRecord, original: Any, signal: Any, sender: Any, named: Any
-) -> Any:
-    """A subclass's own send has called Django's: that is one dispatch, whose record is open."""
-    __traceback_hide__ = True
-    was_in_django, first = record.in_django, len(record.calls)
-    record.in_django = True
-    try:
-        responses = original(signal, sender, **named)
-    finally:
-        record.in_django = was_in_django
-    note_responses(record, responses, first)
-    return responses
+    found = inlined(send, original)
+    return found or pass_over(functools.wraps(original)(send), method)
 
 
 def _watch_own_send(original: Any, method: Method) -> Any:
@@ -117,26 +82,33 @@ def _watch_own_send(original: Any, method: Method) -> Any:
     def send(self: Any, /, *args: Any, **named: Any) -> Any:
         __traceback_hide__ = True
         node = current.get()
-        if (node is None and not recording.everywhere) or (
-            type(node) is DispatchRecord and node.signal_id == id(self) and not node.stopped
-        ):
+        caller = sys._getframe(1)
+        if _is_nothing_to_see(node, self, caller):
             return original(self, *args, **named)
         sender = args[0] if args else named.get("sender")
-        record = begin_dispatch(
-            node, self, sender, method, named, sys._getframe(1), is_django=False
-        )
-        token = current.set(record)
+        dispatch = open_dispatch(node, self, sender, method, named, caller, is_django=False)
+        del caller
+        token = current.set(dispatch)
         try:
             responses = original(self, *args, **named)
         except BaseException as error:
-            current.reset(token)
-            end_failed_dispatch(record, error)
+            fail_dispatch(dispatch, error)
             raise
-        current.reset(token)
-        end_dispatch(record, self, sender, responses, is_django=False)
-        return responses
+        else:
+            return close_dispatch(dispatch, self, sender, responses)
+        finally:
+            current.reset(token)
 
     return pass_over(functools.wraps(original)(send), method)
+
+
+def _is_nothing_to_see(node: Any, signal: Any, caller: Any) -> bool:
+    """Nobody traces; or it is no signal's, but of a class that signals mix in; or a part of the
+    dispatch that is open: an own send calls its parent's.
+    """
+    if (node is None and recording.everywhere is None) or not is_a(signal, Signal):
+        return True
+    return node is not None and node.signal_id == id(signal) and is_parents_call(signal, caller)
 
 
 def _watch_asend(original: Any, method: Method) -> Any:
@@ -144,7 +116,7 @@ def _watch_asend(original: Any, method: Method) -> Any:
     # called it is gone.
     def asend(self: Any, sender: Any, **named: Any) -> Any:
         site = None
-        if current.get() is not None or recording.everywhere:
+        if current.get() is not None or recording.everywhere is not None:
             site = _site_of(sys._getframe(1))
         begin = functools.partial(original, self, sender, **named)
         coroutine = _asend(begin, self, sender, method, named, site, is_django=True)
@@ -162,8 +134,8 @@ def _watch_own_asend(original: Any, method: Method) -> Any:
     def asend(self: Any, /, *args: Any, **named: Any) -> Any:
         __traceback_hide__ = True
         answer = original(self, *args, **named)
-        if type(answer) is not types.CoroutineType or (
-            current.get() is None and not recording.everywhere
+        if type(answer) is not types.CoroutineType or _is_nothing_to_see(
+            current.get(), self, sys._getframe(1)
         ):
             return answer
         sender = args[0] if args else named.get("sender")
@@ -211,28 +183,19 @@ async def _asend(
 ) -> Any:
     __traceback_hide__ = True
     node = current.get()
-    if node is None and not recording.everywhere:
+    if node is None and recording.everywhere is None:
         return await begin()
-    if type(node) is DispatchRecord and node.signal_id == id(signal) and not node.stopped:
-        was_in_django, first = node.in_django, len(node.calls)
-        node.in_django = is_django
-        try:
-            responses = await begin()
-        finally:
-            node.in_django = was_in_django
-        if is_django:
-            note_responses(node, responses, first)
-        return responses
     caller: Any = site or sys._getframe(0)
-    record = begin_dispatch(node, signal, sender, method, named, caller, is_django=is_django)
+    dispatch = open_dispatch(node, signal, sender, method, named, caller, is_django=is_django)
     del caller
+    if dispatch is UNHEARD:
+        return []
     try:
-        responses = await held(begin(), record)
+        responses = await held(begin(), dispatch)
     except BaseException as error:
-        end_failed_dispatch(record, error)
+        fail_dispatch(dispatch, error)
         raise
-    end_dispatch(record, signal, sender, responses, is_django=is_django)
-    return responses
+    return close_dispatch(dispatch, signal, sender, responses)
 
 
 # Install and uninstall
@@ -253,20 +216,19 @@ def install() -> None:
     """
     for name, watch in _DJANGOS_OWN.items():
         _patches.replace(Signal, name, watch)
-    _watch_sends(Signal)
-    live_receivers.order_is_djangos = _is_djangos(_patches.original(Signal, "_live_receivers"))
+    _watch_class(Signal)
     sends = [_patches.original(Signal, name) for name in _METHODS if (Signal, name) in _patches]
-    live_receivers.loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
+    receivers.loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
     if "__init_subclass__" not in vars(Signal):
         _patches.add(Signal, "__init_subclass__", classmethod(_watch_new_subclass))
     for subclass in _subclasses(Signal):
-        _watch_sends(subclass)
+        _watch_class(subclass)
 
 
 def uninstall() -> None:
     """Put back what is still ours; see ``Patches.restore``."""
     _patches.restore()
-    forget_connections()
+    forget_routes()
 
 
 def _subclasses(cls: type) -> Iterator[type]:
@@ -279,22 +241,27 @@ def _subclasses(cls: type) -> Iterator[type]:
 def _watch_new_subclass(cls: Any, /, **kwargs: Any) -> None:
     super(Signal, cls).__init_subclass__(**kwargs)
     try:
-        _watch_sends(cls)
+        _watch_class(cls)
     except Exception:
         recording.report_fault(current.get(), "to watch a new subclass of Signal")
 
 
-def _watch_sends(cls: type) -> None:
-    """Watch the send methods that the class defines itself."""
-    for method in _METHODS:
-        function = vars(cls).get(method)
-        if type(function) is types.FunctionType:
-            is_async = method.startswith("a")
-            if cls is Signal:
-                watch = _watch_asend if is_async else _watch_send
-            else:
-                watch = _watch_own_asend if is_async else _watch_own_send
-            _patches.replace(cls, method, functools.partial(watch, method=method))
+def _watch_class(cls: type) -> None:
+    """Watch what the class, or one that it mixes in, has in the place of Django's own."""
+    for each in class_bases(cls):
+        if each is Signal:
+            break
+        for method in _METHODS:
+            if type(namespace_of(each).get(method)) is types.FunctionType:
+                watch = _watch_own_asend if method.startswith("a") else _watch_own_send
+                _patches.replace(each, method, functools.partial(watch, method=method))
+        if type(namespace_of(each).get("_live_receivers")) is types.FunctionType:
+            _patches.replace(each, "_live_receivers", watch_own_live_receivers)
+    if cls is Signal:
+        for method in _METHODS:
+            if type(vars(Signal).get(method)) is types.FunctionType:
+                watch = _watch_asend if method.startswith("a") else _watch_send
+                _patches.replace(Signal, method, functools.partial(watch, method=method))
 
 
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {

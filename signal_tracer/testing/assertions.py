@@ -55,6 +55,7 @@ class SignalTrace:
         self._trace = self._tracing.__enter__()
         node = recording.current.get()
         assert type(node) is Root
+        assert node.recorder is not None
         self._witness = witnessing.start(node.recorder)
         return self
 

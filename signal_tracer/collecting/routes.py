@@ -1,0 +1,421 @@
+"""All that is known of one signal sent by one sender, looked up once: names and who is connected.
+
+It is found by identity, and forgotten when the signal or the sender dies. Who is connected is
+asked again after ``connect()`` and ``disconnect()``, and wherever Django is about to call another
+object than the one that was met last time: somebody may have rearranged ``Signal.receivers``.
+"""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from django.db.models.signals import m2m_changed
+
+from signal_tracer.collecting import naming
+from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.entries import Entry, identity, name_of_uid, read_entry
+from signal_tracer.collecting.naming import (
+    describe_receiver,
+    find_sender_frame,
+    is_a,
+    name_of_signal,
+    signal_name,
+)
+from signal_tracer.collecting.near_misses import family, reason_to_expect
+from signal_tracer.trace import Location, Reason, Summary, Value
+
+_NOBODY = identity(None)
+_object_hash: object = object.__hash__
+_object_eq: object = object.__eq__
+
+
+def _gone() -> None:
+    """Stands for a weak reference to what takes none."""
+
+
+class ReceiverInfo:
+    """What is known of one connected receiver; shared by all its calls.
+
+    ``refers_to()`` returns the receiver as long as it lives, unless it is a bound method, which
+    is made anew each time, or takes no weak reference: ``is_of()`` knows those methods.
+    """
+
+    __slots__ = (
+        "_function",
+        "_owner",
+        "counted_by",
+        "defined_at",
+        "dispatch_uid",
+        "hears_any_sender",
+        "is_async",
+        "name",
+        "refers_to",
+    )
+
+    def __init__(self, receiver: Any, uid: Value, *, is_async: bool) -> None:
+        described = describe_receiver(receiver)
+        self.name: str = described.name
+        self.defined_at: Location | None = described.defined_at
+        self.dispatch_uid = uid
+        self.is_async = is_async
+        self.hears_any_sender = False
+        # The signal coverage that knows already that it ran.
+        self.counted_by: object = None
+        self.stands_for(receiver)
+
+    def stands_for(self, receiver: Any) -> None:
+        """It is this object that Django calls: another tool may have put its own in between."""
+        self.refers_to: Callable[[], Any] = _gone
+        self._owner: Callable[[], Any] = _gone
+        self._function: Callable[[], Any] = _gone
+        try:
+            if type(receiver) is types.MethodType:
+                self._owner = weakref.ref(receiver.__self__)
+                self._function = weakref.ref(receiver.__func__)
+            else:
+                self.refers_to = weakref.ref(receiver)
+        except TypeError:
+            pass  # It is looked up again each time.
+
+    def is_of(self, receiver: Any) -> bool:
+        """Whether this is about that very object; of one without a weak reference, never."""
+        if type(receiver) is types.MethodType:
+            return receiver.__self__ is self._owner() and receiver.__func__ is self._function()
+        return receiver is not None and self.refers_to() is receiver
+
+    def is_like(self, other: ReceiverInfo) -> bool:
+        return (
+            self.name == other.name
+            and self.refers_to() is other.refers_to()
+            and self._owner() is other._owner()
+        )
+
+
+class MissInfo:
+    """A receiver that was not called, though a person might expect it; shared by dispatches."""
+
+    __slots__ = ("_sender_id", "connected_to", "info", "reason")
+
+    def __init__(self, info: ReceiverInfo, reason: Reason, connected: Any, sender_id: Any) -> None:
+        self.info = info
+        self.reason = reason
+        self.connected_to = name_of_sender(connected)
+        self._sender_id = sender_id
+
+    def is_like(self, other: MissInfo) -> bool:
+        return (
+            self.reason == other.reason
+            and self.connected_to == other.connected_to
+            and self.info.is_like(other.info)
+        )
+
+    def is_connected_in(self, entries: list[Any]) -> bool:
+        """Whether it is still there. Nothing tells when somebody rearranges the list."""
+        for entry in entries:
+            # Cheap ones first: most entries are about other senders.
+            if entry[0][1] == self._sender_id:
+                receiver = entry[1]
+                if issubclass(type(receiver), weakref.ReferenceType):
+                    receiver = receiver()
+                if self.info.is_of(receiver):
+                    return True
+        return False
+
+
+# Of the synchronous and the asynchronous receivers of a dispatch, and of those that were near.
+Infos: TypeAlias = "tuple[list[ReceiverInfo], list[ReceiverInfo], list[MissInfo]]"
+NO_INFOS: Infos = ([], [], [])
+
+
+class Route:
+    """What is the same for every dispatch of one signal to one sender.
+
+    ``reference`` refers weakly to a sender by which Django's cache can be asked without running
+    anybody's code, and is ``None`` for any other.
+    """
+
+    __slots__ = (
+        "_near",
+        "_near_size",
+        "_size",
+        "infos",
+        "kin",
+        "reference",
+        "sender",
+        "signal",
+    )
+
+    def __init__(self, signal: str, sender: str, kin: Route | None = None) -> None:
+        self.signal = signal
+        self.sender = sender
+        self.reference: weakref.ref[Any] | None = None
+        # Of an instance that sends: the route of all instances of its class.
+        self.kin = kin
+        self.infos: Infos = NO_INFOS if kin is None else kin.infos
+        # Of the connections that they are about; -1 for none that could be met again.
+        self._size: int = -1 if kin is None else kin._size
+        self._near: list[MissInfo] = []
+        self._near_size = -1
+
+    def infos_for(
+        self, signal: Any, sender: Any, synchronous: list[Any], asynchronous: list[Any]
+    ) -> Infos:
+        """What is known of each receiver in the two lists, in their order.
+
+        As far as their numbers tell: whoever calls them compares each with ``refers_to()``.
+        """
+        infos = self.infos
+        if (
+            self._size != len(signal.receivers)
+            or len(infos[0]) != len(synchronous)
+            or len(infos[1]) != len(asynchronous)
+        ):
+            return self.look_again(signal, sender, synchronous, asynchronous)
+        return infos
+
+    def look_again(
+        self, signal: Any, sender: Any, synchronous: list[Any], asynchronous: list[Any]
+    ) -> Infos:
+        connections = [
+            entry
+            for entry in map(read_entry, list(signal.receivers))
+            if entry.receiver is not None and entry.sender_id in (_NOBODY, identity(sender))
+        ]
+        called = [entry.receiver for entry in connections]
+        near = (self.kin or self).near_misses(signal, sender)
+        self.infos = (
+            [_info_of(receiver, False, connections) for receiver in synchronous],
+            [_info_of(receiver, True, connections) for receiver in asynchronous],
+            [miss for miss in near if not any(miss.info.is_of(each) for each in called)],
+        )
+        several = {identity(each) for both in (synchronous, asynchronous) for each in both}
+        # Of two connections of the same receiver nothing tells which one Django takes first.
+        is_clear = len(several) == len(synchronous) + len(asynchronous)
+        self._size = len(signal.receivers) if is_clear else -1
+        if self.kin is not None:
+            self.kin.infos, self.kin._size = self.infos, self._size
+        return self.infos
+
+    def near_misses(self, signal: Any, sender: Any) -> list[MissInfo]:
+        """Receivers of this signal that a person might expect to run for this sender."""
+        if self._near_size != len(signal.receivers):
+            is_class = is_a(sender, type)
+            own = sender if is_class else type(sender)
+            self._near = _find_near_misses(signal, own, is_class=is_class)
+            self._near_size = len(signal.receivers)
+        return self._near
+
+    def sure_infos(
+        self, signal: Any, sender: Any, synchronous: list[Any], asynchronous: list[Any]
+    ) -> Infos:
+        """The same, and each is about that very receiver."""
+        infos = self.infos_for(signal, sender, synchronous, asynchronous)
+        pairs = zip((*infos[0], *infos[1]), (*synchronous, *asynchronous), strict=True)
+        if all(info.is_of(receiver) for info, receiver in pairs):
+            return infos
+        return self.look_again(signal, sender, synchronous, asynchronous)
+
+    def forget_connections(self) -> None:
+        self._size = self._near_size = -1
+
+
+def still_near(signal: Any, near: list[MissInfo]) -> list[MissInfo]:
+    entries = list(signal.receivers)
+    return [each for each in near if each.is_connected_in(entries)]
+
+
+# Of each signal, by its id: the routes by the ids of the senders, or by the complement of the id
+# of their class for those that are no classes. Entries go when what they are about dies.
+tables: dict[int, dict[int, Route]] = {}
+_references: dict[int, dict[int, Any]] = {}
+
+
+def route_of(signal: Any, sender: Any, caller: types.FrameType | None) -> Route:
+    found = tables.get(id(signal), {}).get(id(sender))
+    return find_route(signal, sender, caller) if found is None else found
+
+
+def find_route(signal: Any, sender: Any, caller: types.FrameType | None) -> Route:
+    """One that is made now; ``tables`` has those that were made before."""
+    name = signal_name.known.get(id(signal)) or name_of_signal(signal, find_sender_frame(caller))
+    if sender is None or is_a(sender, type):
+        route = Route(name, name_of_sender(sender))
+        _keep(route, signal, id(sender), sender)
+        kind = type(sender)
+        if sender is not None and (
+            # A sender with a __hash__ or __eq__ of its own is left to Django alone.
+            type(kind) is type and kind.__hash__ is _object_hash and kind.__eq__ is _object_eq
+        ):
+            route.reference = weakref.ref(sender)
+        return route
+    return Route(name, name_of_sender(sender), _route_of_class(signal, name, sender))
+
+
+def _route_of_class(signal: Any, name: str, sender: Any) -> Route:
+    key = ~id(type(sender))
+    route = tables.get(id(signal), {}).get(key)
+    if route is None:
+        route = Route(name, "")
+        _keep(route, signal, key, type(sender))
+    return route
+
+
+def _keep(route: Route, signal: Any, key: int, whose: Any) -> None:
+    signal_id = id(signal)
+    table = tables.get(signal_id)
+    if table is None:
+        table = tables[signal_id] = {}
+        _references[signal_id] = {0: weakref.ref(signal, lambda _: _forget_table(signal_id))}
+    if whose is not None:
+
+        def forget(_: object) -> None:
+            if table.pop(key, None) is not None:
+                _references.get(signal_id, {}).pop(key, None)
+
+        _references[signal_id][key] = weakref.ref(whose, forget)
+    table[key] = route
+
+
+def _forget_table(signal_id: int) -> None:
+    tables.pop(signal_id, None)
+    _references.pop(signal_id, None)
+
+
+def forget_connections(signal: Any) -> None:
+    """``signal`` has new connections: look again."""
+    for route in list(tables.get(id(signal), {}).values()):
+        route.forget_connections()
+
+
+def forget_routes(signal: Any = None) -> None:
+    """``signal`` (or every signal) may go by another name."""
+    for signal_id in list(tables) if signal is None else [id(signal)]:
+        _forget_table(signal_id)
+
+
+naming.when_renamed.append(forget_routes)
+
+
+# Reading the connections
+
+
+def near_misses_of_unheard(
+    recorder: Any, changing: Any = None
+) -> dict[tuple[str, str], list[MissInfo]]:
+    """Of each signal and sender that nobody heard: who might have been expected to.
+
+    ``changing``: the one signal to look at.
+    """
+    found = {names: list(near) for names, near in list(recorder.near_unheard.items())}
+    for names, (signal_reference, class_reference, is_class) in list(
+        recorder.unheard_senders.items()
+    ):
+        signal, own = signal_reference(), class_reference()
+        if signal is None or own is None or not (changing is None or signal is changing):
+            continue
+        for each in still_near(signal, _near_misses_of(signal, own, is_class=is_class)):
+            known = found.setdefault(names, [])
+            if not any(each.is_like(other) for other in known):
+                known.append(each)
+    return found
+
+
+def note_near_misses(recorder: Any, changing: Any = None) -> None:
+    """Keep who was near to what was unheard so far.
+
+    Before the connections of a signal change: who connects from now on has missed nothing. Before
+    the trace ends: whoever reads it may have let receivers die or disconnected them.
+    """
+    recorder.near_unheard = near_misses_of_unheard(recorder, changing)
+    recorder.unheard_senders = {
+        names: references
+        for names, references in list(recorder.unheard_senders.items())
+        if changing is not None and references[0]() is not changing
+    }
+    recorder.count_anew()
+
+
+def _near_misses_of(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo]:
+    route = tables.get(id(signal), {}).get(id(own)) if is_class else None
+    if route is not None:
+        return route.near_misses(signal, own)
+    return _find_near_misses(signal, own, is_class=is_class)
+
+
+def _find_near_misses(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo]:
+    is_m2m = signal is m2m_changed
+    relatives: dict[int, type] | None = None
+    found = []
+    for entry in map(read_entry, list(signal.receivers)):
+        sender_id = entry.sender_id
+        if entry.receiver is None or sender_id == _NOBODY or (is_class and sender_id == id(own)):
+            continue
+        # Django 5.2 keeps nothing of a sender but its id: it is looked for among the relatives.
+        connected = entry.sender_reference() if entry.sender_reference is not None else None
+        if connected is None:
+            if relatives is None:
+                relatives = family(own, is_m2m=is_m2m)
+            connected = relatives.get(sender_id) if type(sender_id) is int else None
+        if connected is None:
+            continue
+        reason = reason_to_expect(own, connected, is_class=is_class, is_m2m=is_m2m)
+        if reason is not None:
+            info = ReceiverInfo(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
+            found.append(MissInfo(info, reason, connected, sender_id))
+    return found
+
+
+def listeners(
+    signal: Any, sender: Any, is_muted: Callable[[Any, Any, Any], bool]
+) -> list[ReceiverInfo]:
+    """The live receivers that Django would call, in its order: the asynchronous ones last."""
+    wanted = (_NOBODY, identity(sender))
+    found = [
+        ReceiverInfo(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
+        for entry in map(read_entry, list(signal.receivers))
+        if entry.receiver is not None
+        and entry.sender_id in wanted
+        and not is_muted(signal, sender, entry.receiver)
+    ]
+    return sorted(found, key=lambda info: info.is_async)
+
+
+def name_of_connected(signal: Any, receiver: Any, sender: Any, uid: Any) -> str:
+    """The receiver that a ``connect()`` or ``disconnect()`` call is about.
+
+    ``disconnect()`` may be given a ``dispatch_uid`` alone: then it is the one that goes by it.
+    """
+    if receiver is None and type(uid) is str:
+        for entry in map(read_entry, list(signal.receivers)):
+            if (
+                entry.receiver is not None
+                and entry.sender_id == identity(sender)
+                and entry.dispatch_uid == name_of_uid(uid)
+            ):
+                receiver = entry.receiver
+    return "unknown" if receiver is None else describe_receiver(receiver).name
+
+
+def _info_of(receiver: Any, is_async: bool, connections: list[Entry]) -> ReceiverInfo:
+    """Takes the receiver's connection off the list, so that the next one of the same is next."""
+    for candidate in (receiver, behind(receiver)):
+        wanted = identity(candidate)
+        for index, entry in enumerate(connections):
+            if identity(entry.receiver) == wanted:
+                del connections[index]
+                info = ReceiverInfo(entry.receiver, entry.dispatch_uid, is_async=is_async)
+                info.hears_any_sender = entry.sender_id == _NOBODY
+                if candidate is not receiver:
+                    info.stands_for(receiver)
+                return info
+    return ReceiverInfo(receiver, Summary("unknown"), is_async=is_async)
+
+
+def behind(receiver: Any) -> Any:
+    """The receiver that another tool's wrapper stands for."""
+    if type(receiver) is types.FunctionType:
+        return dict.get(receiver.__dict__, "__wrapped__")
+    return None
