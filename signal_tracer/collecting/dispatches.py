@@ -32,16 +32,17 @@ from signal_tracer.collecting.nodes import (
     capture_error,
 )
 from signal_tracer.collecting.receivers import WatchedReceiver
+from signal_tracer.collecting.recorder import Counter, Recorders
 from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import Route, find_route, still_near, tables
 from signal_tracer.trace import Method
 
 # Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
 # sender without receivers.
-_NO_RECEIVERS = dispatcher.NO_RECEIVERS
+NO_RECEIVERS = dispatcher.NO_RECEIVERS
 
 # Its ``data`` is looked into directly: its own ``get()`` makes a weak reference for each question.
-_SenderCache: Any = WeakKeyDictionary
+SenderCache: Any = WeakKeyDictionary
 
 # Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
 DEEPEST = 100
@@ -60,7 +61,6 @@ def open_dispatch(
     method: Method,
     named: dict[str, Any],
     caller: Any = None,
-    *,
     is_django: bool = True,
 ) -> Any:
     """The node that what the dispatch runs belongs to, to be set as ``current`` and closed.
@@ -91,8 +91,8 @@ def open_dispatch(
             not signal.receivers
             or (
                 route.reference is not None
-                and type(cache := signal.sender_receivers_cache) is _SenderCache
-                and cache.data.get(route.reference) is _NO_RECEIVERS
+                and type(cache := signal.sender_receivers_cache) is SenderCache
+                and cache.data.get(route.reference) is NO_RECEIVERS
             )
         ):
             counters = recorders.unheard.get(route)
@@ -103,6 +103,7 @@ def open_dispatch(
             else:
                 for counter in counters:
                     counter.count += 1
+                _count_at_once(route, recorders, counters)
             return UNHEARD
         if (
             recorder.excluded_names.get(route.signal) is not False
@@ -123,9 +124,10 @@ def open_dispatch(
                 caller = find_sender_frame(caller)
             if caller is not None:
                 code, instruction = caller.f_code, caller.f_lasti
+        below = recorders.below or recorders.go_below()
         record = DispatchRecord(
             node,
-            recorders.below or recorders.go_below(),
+            below if is_django else below.apart(),
             route,
             signal_id,
             method,
@@ -213,6 +215,13 @@ def count_unheard(node: Node, route: Route, signal: Any, sender: Any) -> None:
         if len(recorders.unheard) >= _MOST_ROUTES:
             recorders.unheard.clear()
         recorders.unheard[route] = counters
+        _count_at_once(route, recorders, counters)
+
+
+def _count_at_once(route: Route, recorders: Recorders, counters: tuple[Counter, ...]) -> None:
+    """Have the send methods count the next one of the same, if no other trace counts it."""
+    if route.reference is not None and len(counters) == 1 and recording.everywhere is None:
+        route.counted_in, [route.counter] = recorders.unheard, counters
 
 
 def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any:

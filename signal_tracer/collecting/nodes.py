@@ -161,6 +161,18 @@ class DispatchRecord:
         if self.keepers is not None or self.parent is None:
             return
         everybody = keepers = self.recorders.all
+        parent = self.parent
+        if len(everybody) == 1 and (
+            type(parent) is Root
+            or (type(parent) is CallRecord and type(parent.recorders) is not _OfSome)
+        ):
+            # A trace alone was asked before the dispatch was opened if it wants it.
+            [recorder] = everybody
+            if next(recorder.room, None) is not None:
+                around = parent if type(parent) is CallRecord else None
+                recorder.dispatches.extend((self, around))
+                self.keepers = everybody
+                return
         for recorder in everybody:
             # A trace alone was asked before the dispatch was opened.
             is_wanted = len(everybody) == 1 or not recorder.excludes(self.signal)
@@ -178,7 +190,9 @@ class DispatchRecord:
         self.stopped = clock.now()
         if self.keepers is None:
             self.link()
-        self.forget()
+        self.signal_id = 0
+        self.infos = NO_INFOS
+        self.parent = self.route = None
 
     def forget(self) -> None:
         """What is known of a dispatch only while it is open."""

@@ -11,7 +11,7 @@ import functools
 import operator
 import sys
 import types
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Coroutine, Generator, Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any
 
@@ -90,6 +90,27 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
     try:
         node: Any = current.get()
         ahead = type(signal)._live_receivers
+        if (
+            ahead is watch.function
+            and watch.is_djangos
+            and type(node) is DispatchRecord
+            and node.signal_id == id(signal)
+            and node.in_django
+            and not found[1]
+            and not muting.blocks
+            and counting.running is None
+            and loops_are_djangos
+        ):
+            # The plain case.
+            if found[0]:
+                if node.keepers is None:
+                    node.link()
+                if node.keepers:
+                    route: Any = node.route
+                    node.infos = infos = route.infos_for(signal, sender, *found)
+                    calls = _calls(node, route, signal, sender, found, zip(found[0], infos[0]))  # noqa: B905
+                    return calls, found[1]
+            return found
         if ahead is not watch.function and is_ours(ahead):
             return found  # That of a subclass, which asked its parent's: what it returns is next.
         if not watch.is_djangos and not _are_lists(found):
@@ -145,7 +166,9 @@ def _watched(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> 
     else:
         node.infos = route.infos_for(signal, sender, synchronous, asynchronous)
     if synchronous:
-        synchronous = _calls(node, route, signal, sender, found, node.infos[0])
+        # An own list may grow while Django goes over it.
+        pairs = zip(synchronous, chain(node.infos[0], repeat(None)))  # noqa: B905
+        synchronous = _calls(node, route, signal, sender, found, pairs)
     return synchronous, asynchronous
 
 
@@ -216,7 +239,7 @@ def _calls(
     signal: Any,
     sender: Any,
     found: Any,
-    infos: list[Any],
+    pairs: Iterable[Any],
 ) -> Iterator[Any]:
     """The receivers, one after the other as Django calls them.
 
@@ -228,7 +251,8 @@ def _calls(
         current.set,
         clock.now,
     )
-    for receiver, info in zip(found[0], chain(infos, repeat(None))):  # noqa: B905
+    stale = record.infos[0]
+    for receiver, info in pairs:
         call = None
         try:
             if (
@@ -236,7 +260,7 @@ def _calls(
                 and route is not None
                 and (info is None or not info.is_of(receiver))
             ):
-                info = _info_now(record, route, signal, sender, found, receiver, infos)
+                info = _info_now(record, route, signal, sender, found, receiver, stale)
             call = CallRecord(info, recorders, now())
             add_call(call)
             set_current(call)
@@ -299,8 +323,8 @@ class WatchedReceivers(list[Any]):
             try:
                 if not all(map(operator.is_, super().__iter__(), self.found)):
                     self.follow_changes()
-                found = (list(super().__iter__()),)
-                return _calls(self.record, None, None, None, found, self.infos)
+                pairs = zip(super().__iter__(), self.infos, strict=True)
+                return _calls(self.record, None, None, None, None, pairs)
             except Exception:
                 recording.report_fault(self.record, "to watch the receivers of a dispatch")
         return super().__iter__()

@@ -197,6 +197,10 @@ class Recorders:
         self.below = Recorders(self.all, self.depth + 1, self.unheard)
         return self.below
 
+    def apart(self) -> Recorders:
+        """The same, for a dispatch whose own unheard ones are not counted at once."""
+        return Recorders(self.all, self.depth)
+
     def and_also(self, recorder: Recorder, *, is_deep: bool) -> Recorders:
         """The same, and a trace that was started inside."""
         found = recorder._joined.get(self)

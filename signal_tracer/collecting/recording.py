@@ -13,6 +13,7 @@ from typing import Any
 from signal_tracer.collecting.deeds import Activity
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Node, Root, Within
 from signal_tracer.collecting.recorder import Recorder
+from signal_tracer.collecting.routes import forget_routes
 
 logger = logging.getLogger("signal_tracer")
 
@@ -29,6 +30,7 @@ witnesses: tuple[Any, ...] = ()
 def watch_everywhere(recorder: Recorder) -> None:
     global everywhere
     everywhere = Root(recorder, everywhere)
+    forget_routes()  # They have counted for others alone.
 
 
 def leave_everywhere(recorder: Recorder) -> None:

@@ -140,23 +140,28 @@ class Route:
     __slots__ = (
         "_near",
         "_near_size",
-        "_size",
+        "counted_in",
+        "counter",
         "infos",
         "kin",
         "reference",
         "sender",
         "signal",
+        "size",
     )
 
     def __init__(self, signal: str, sender: str, kin: Route | None = None) -> None:
         self.signal = signal
         self.sender = sender
         self.reference: weakref.ref[Any] | None = None
+        # What counts its unheard dispatches, in the one trace that asked last.
+        self.counted_in: object = None
+        self.counter: Any = None
         # Of an instance that sends: the route of all instances of its class.
         self.kin = kin
         self.infos: Infos = NO_INFOS if kin is None else kin.infos
         # Of the connections that they are about; -1 for none that could be met again.
-        self._size: int = -1 if kin is None else kin._size
+        self.size: int = -1 if kin is None else kin.size
         self._near: list[MissInfo] = []
         self._near_size = -1
 
@@ -169,7 +174,7 @@ class Route:
         """
         infos = self.infos
         if (
-            self._size != len(signal.receivers)
+            self.size != len(signal.receivers)
             or len(infos[0]) != len(synchronous)
             or len(infos[1]) != len(asynchronous)
         ):
@@ -194,9 +199,9 @@ class Route:
         several = {identity(each) for both in (synchronous, asynchronous) for each in both}
         # Of two connections of the same receiver nothing tells which one Django takes first.
         is_clear = len(several) == len(synchronous) + len(asynchronous)
-        self._size = len(signal.receivers) if is_clear else -1
+        self.size = len(signal.receivers) if is_clear else -1
         if self.kin is not None:
-            self.kin.infos, self.kin._size = self.infos, self._size
+            self.kin.infos, self.kin.size = self.infos, self.size
         return self.infos
 
     def near_misses(self, signal: Any, sender: Any) -> list[MissInfo]:
@@ -219,7 +224,7 @@ class Route:
         return self.look_again(signal, sender, synchronous, asynchronous)
 
     def forget_connections(self) -> None:
-        self._size = self._near_size = -1
+        self.size = self._near_size = -1
 
 
 def still_near(signal: Any, near: list[MissInfo]) -> list[MissInfo]:
