@@ -183,10 +183,8 @@ class Root:
             depth = 0 if type(outer) is Unkept else around.depth
             self.recorders = Recorders((*around, recorder)).at(depth)
             # What one of them redacts, the others must not show either.
-            secrets = recorder.capture.secrets
             for each in around:
-                secrets.add_all(each.capture.secrets)
-                each.capture.secrets = secrets
+                recorder.capture.secrets.share(each.capture.secrets)
 
     def add(self, record: DispatchRecord) -> None:
         self.recorder.roots.append(record)

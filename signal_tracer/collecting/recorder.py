@@ -107,7 +107,7 @@ class Recorder:
 
     def _counter_of(self, signal: Any, sender: Any) -> Counter:
         """A counter under the names; found by identity next time, for as long as both live."""
-        names = name_of_signal(signal), name_of_sender(sender)
+        names = name_of_signal(signal), name_of_sender(sender, self.capture)
         if self.excludes(names[0]):
             names = names[0], ""
         elif (

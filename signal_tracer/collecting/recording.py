@@ -147,7 +147,7 @@ def open_dispatch(
         recorders.below or recorders.go_below(),
         name,
         id(signal),
-        class_name.known.get(id(sender)) or name_of_sender(sender),
+        class_name.known.get(id(sender)) or name_of_sender(sender, recorder.capture),
         method,
         kwargs,
         None if site is None else site.f_code,

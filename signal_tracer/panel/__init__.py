@@ -94,9 +94,7 @@ class SignalTracerPanel(Panel):
     def generate_stats(self, request: HttpRequest, response: HttpResponseBase) -> None:
         try:
             if self._trace is not None:
-                self._trace.request = Request(
-                    str(request.method), request.path, response.status_code
-                )
+                self._trace.note_status(response.status_code)
                 counts = count(self._trace)
                 self.record_stats(
                     {
