@@ -35,6 +35,7 @@ from signal_tracer.collecting import (
     hiding,
     infos,
     live_receivers,
+    masking,
     muting,
     naming,
     near_misses,
@@ -44,6 +45,7 @@ from signal_tracer.collecting import (
     receivers,
     recorder,
     recording,
+    secrecy,
     signals,
     spans,
     witnessing,
@@ -61,6 +63,7 @@ MODULES = (
     hiding,
     infos,
     live_receivers,
+    masking,
     muting,
     naming,
     near_misses,
@@ -70,6 +73,7 @@ MODULES = (
     receivers,
     recorder,
     recording,
+    secrecy,
     signals,
     spans,
     witnessing,
@@ -503,21 +507,23 @@ capture.Capture._describe_container
 capture.Capture._describe_item
 capture.Capture._describe_object
 capture.Capture._key
-capture.Capture._remember
+capture.Capture._look_within
 capture.Capture._text
 capture.Capture.hide
 capture.Capture.kwargs
 capture.Capture.value
 capture.CapturedError.__init__
 capture._ModelKey.__init__
+capture._fields_with_values
+capture._find_fields
 capture._first_of_set
 capture._instance_dict_of
 capture._key_attributes
+capture._members_of
 capture._message_of
 capture._names_of_members
 capture._show_int
 capture._show_key
-capture.is_secret
 capture.name_of_sender
 capture.render
 capture.render_model
@@ -551,6 +557,11 @@ infos.MissInfo.__init__
 infos.ReceiverInfo.__init__
 live_receivers._note_own_method
 live_receivers._watch_list
+masking.Secrets.__init__
+masking.Secrets._all
+masking.Secrets.add
+masking.Secrets.redact_shapes
+masking._Order.__init__
 muting.Chosen.is_it
 muting.Selection.mutes
 muting.Split.keep
@@ -627,6 +638,9 @@ recording.count_unheard
 recording.innermost_call
 recording.node_with_everywhere
 recording.open_dispatch
+secrecy._without_ordinary
+secrecy.is_secret
+secrecy.redact_shapes
 signals._watch_own_send
 signals._watch_sends
 spans._Place.__init__
