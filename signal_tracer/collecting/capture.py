@@ -7,13 +7,14 @@ recorded as its type.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import enum
 import itertools
 import pathlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -170,22 +171,27 @@ class Capture:
             texts = _texts_of(each)
             for text in texts:
                 self.secrets.add(text)
-            if not texts:
-                room = _MOST_MEMBERS - len(waiting)
-                waiting += [member for _, member in _members_of(each, room)]
+            if not texts and is_a(each, Model):
+                waiting += _texts_of_model(each)
+            elif not texts:
+                waiting += _members_of(each, max(_MOST_MEMBERS - len(waiting), 0))[1]
         return REDACTED
 
     def _look_within(self, live: object) -> None:
         """Remembers what secret keys hold in ``live``, also where it is not shown."""
         waiting = [live]
         left = _MOST_MEMBERS
-        for each in waiting:
-            for name, member in _members_of(each, left):
-                left -= 1
-                if is_secret(name):
+        for each in waiting:  # It grows.
+            names, members = _members_of(each, left)
+            left -= len(members)
+            for name, member in zip(names, members, strict=False):
+                if name is not None and is_secret(name):
                     self.hide(member)
-                elif id(type(member)) not in _LEAF_TYPES and not is_a(member, Model):
-                    waiting.append(member)
+            waiting += [
+                member
+                for member in members
+                if id(type(member)) not in _LEAF_TYPES and not issubclass(type(member), Model)
+            ]
 
     def _key(self, live: object) -> object:
         if live is None or type(live) is int or (type(live) is str and len(live) <= 100):
@@ -331,32 +337,38 @@ def _names_of_members(kind: type, members: list[Any], size: int) -> tuple[object
     return (None, *members[:1] * (size - 1)) if size in (2, 3) else ()
 
 
-def _members_of(live: Any, most: int) -> Sequence[tuple[object, Any]]:
-    """What ``live`` holds, each with its name or ``None``; nothing, if it is no container."""
+def _members_of(live: Any, most: int) -> tuple[Sequence[object], list[Any]]:
+    """What ``live`` holds, and the names of that, if it has any; nothing, if it is no container."""
     kind = type(live)
     if issubclass(kind, dict):
-        return list(itertools.islice(dict.items(live), most))
+        items = list(itertools.islice(dict.items(live), most))
+        return [name for name, _ in items], [value for _, value in items]
     for base in (list, tuple, set, frozenset):
         if issubclass(kind, base):
             members = list(itertools.islice(base.__iter__(live), most))
-            names = (
-                ()
-                if base in (set, frozenset)
-                else _names_of_members(kind, members, base.__len__(live))
-            )
-            return list(itertools.zip_longest(names, members))[: len(members)]
-    if issubclass(kind, Model):
-        keys = (_model_keys.known.get(id(kind)) or _model_keys(kind)).attributes
-        items = list(itertools.islice(dict.items(_instance_dict(live)), most))
-        return [(name, value) for name, value in items if name in keys or is_secret(name)]
+            if base is list or base is tuple:
+                return _names_of_members(kind, members, base.__len__(live)), members
+            return (), members
     if issubclass(kind, Promise):
         # Not the text, which would have to be made; what it is made of is often the same.
         values = _instance_dict_of(live)
-        return [(None, values.get("_args")), (None, values.get("_kw"))][:most]
+        return (), [values.get("_args"), values.get("_kw")][:most]
     if issubclass(kind, LazyObject):
         wrapped = _instance_dict_of(live).get("_wrapped", empty)
-        return [] if wrapped is empty else [(None, wrapped)][:most]
-    return list(itertools.islice(_fields_with_values(live), most))
+        return (), [] if wrapped is empty else [wrapped][:most]
+    fields = _fields_of.known.get(id(kind))
+    if fields is None:
+        fields = _fields_of(kind)
+    return _with_values(live, fields[:most]) if fields else ((), [])
+
+
+def _texts_of_model(live: Any) -> list[Any]:
+    """The key of an instance, and what stands under secret names."""
+    kind = type(live)
+    keys = (_model_keys.known.get(id(kind)) or _model_keys(kind)).attributes
+    return [
+        value for name, value in dict.items(_instance_dict(live)) if name in keys or is_secret(name)
+    ]
 
 
 def _find_fields(kind: type) -> tuple[str, ...]:
@@ -367,20 +379,18 @@ def _find_fields(kind: type) -> tuple[str, ...]:
 _fields_of: IdentityCache[tuple[str, ...]] = IdentityCache(_find_fields)
 
 
-def _fields_with_values(live: object) -> Iterator[tuple[str, object]]:
-    """The fields of an instance of a dataclass, past its own ways to read them."""
-    kind = type(live)
-    names = _fields_of(kind)
-    values = _instance_dict_of(live) if names else {}
-    for name in names:
-        slot = find_in_class(kind, name)
+def _with_values(live: object, fields: tuple[str, ...]) -> tuple[list[str], list[object]]:
+    """The fields of an instance of a dataclass that are set, past its own ways to read them."""
+    found: dict[str, object] = {}
+    values = _instance_dict_of(live)
+    for name in fields:
+        slot = find_in_class(type(live), name)
         if name in values:
-            yield name, values[name]
+            found[name] = values[name]
         elif type(slot) is MemberDescriptorType:
-            try:
-                yield name, slot.__get__(live)
-            except AttributeError:  # Not set so far.
-                continue
+            with contextlib.suppress(AttributeError):  # Not set so far.
+                found[name] = slot.__get__(live)
+    return list(found), list(found.values())
 
 
 def _texts_of(live: Any) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ _CHARACTER = re.compile(r"%[0-7]\w|%[C-Fc-f]\w(?:%[89ABab]\w)+|.", re.DOTALL)
 # Names of code: "shop.Order", "shop.views.pay.<locals>.done", "partial(shop.receivers.send)".
 _NAME = re.compile(r"(?:partial\()*[^\W\d][\w.<>]*(?:\(\))?\)*")
 _MADE = re.compile(r"(?=\D*\d)[^/\\]{8,}")
+# It looks the same wherever it is quoted.
+_PLAIN = re.compile(r"[\w.~-]*", re.ASCII)
 # What stands before the secret itself in a header.
 _SCHEME = re.compile(r"(?:basic|bearer|digest|token|apikey)\s+(?=\S+$)", re.IGNORECASE)
 
@@ -197,17 +199,18 @@ class _Order:
 
 def _forms(text: str) -> Iterator[str]:
     """A secret as it may be quoted: alone, in the ``repr()`` of a container, in JSON, in a URL."""
-    bare = text.strip()
-    for each in {text, bare, _SCHEME.sub("", bare, count=1), unquote(bare)}:
-        quoted = repr(each)[1:-1]
-        forms = {each, quoted, quoted.replace("'", "\\'"), json.dumps(each)[1:-1]}
-        if " " in each:
+    forms = {text}
+    if _PLAIN.fullmatch(text) is None:
+        bare = text.strip()
+        for each in {text, bare, _SCHEME.sub("", bare, count=1), unquote(bare)}:
+            quoted = repr(each)[1:-1]
+            forms |= {each, quoted, quoted.replace("'", "\\'"), json.dumps(each)[1:-1]}
             forms.add(each.replace(" ", "+"))
-        for form in forms:
-            for start in range(0, len(form), _LONGEST_PIECE):
-                piece = form[start : start + _LONGEST_PIECE]
-                if len(piece) >= (_DISTINCT if start else _SHORTEST):
-                    yield piece
+    for form in forms:
+        for start in range(0, len(form), _LONGEST_PIECE):
+            piece = form[start : start + _LONGEST_PIECE]
+            if len(piece) >= (_DISTINCT if start else _SHORTEST):
+                yield piece
 
 
 _LAST = "\U0010ffff"

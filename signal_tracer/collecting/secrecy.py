@@ -15,14 +15,14 @@ MASK = "[redacted]"
 # By name
 
 # In any place of a name: the words of Django's own filter for debug pages, and some that it does
-# not know and that stand in no word of a language.
+# not know and that stand in no word of a language. In capitals, because "re" finds one of many
+# ten times slower where it ignores the case.
 _PART = re.compile(
     f"{SafeExceptionReporterFilter.hidden_settings.pattern}"
-    "|AUTHORIZATION|CARD|CVV|SESSION|COOKIE|PWD|JWT|CREDENTIAL|QUERY_STRING",
-    re.IGNORECASE,
+    "|CARD|CVV|SESSION|COOKIE|PWD|JWT|CREDENTIAL|QUERY_STRING"
 )
 # As words only: they stand in "shipping", "class_name" and "footprint". Nor are "pins" secrets.
-_WORDS = re.compile(r"pin|bearers?|dsns?|ibans?|ssns?|otps?|totp|hotp")
+_WORDS = re.compile(r"pin|bearers?|dsns?|ibans?|ssns?|[th]?otps?")
 # What has one of the parts in it, and is no secret for that.
 _ORDINARY = re.compile(
     r"""
@@ -38,7 +38,7 @@ _ORDINARY = re.compile(
 )
 # Split at what is no letter, and as in userPin, userPIN, PINCode and OTPs.
 _WORD = re.compile(r"[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+")
-_PERHAPS = re.compile(f"{_PART.pattern}|PIN|BEARER|DSN|IBAN|SSN|OTP", re.IGNORECASE)
+_PERHAPS = re.compile(f"{_PART.pattern}|PIN|BEARER|DSN|IBAN|SSN|OTP")
 
 
 def is_secret(name: Any) -> bool:
@@ -51,11 +51,11 @@ def is_secret(name: Any) -> bool:
         text = bytes.decode(name, "latin-1")
     else:
         return False
-    if _PERHAPS.search(text) is None:
+    if _PERHAPS.search(text.upper()) is None:
         return False
     if any(_WORDS.fullmatch(word.lower()) for word in _WORD.findall(text)):
         return True
-    return _PART.search(_WORD.sub(_without_ordinary, text)) is not None
+    return _PART.search(_WORD.sub(_without_ordinary, text).upper()) is not None
 
 
 def _without_ordinary(word: re.Match[str]) -> str:
@@ -71,8 +71,8 @@ _SHAPE = re.compile(
     r"""
       eyJ (?<![\w-]...) [\w-]{10,}+ (?:\.[\w-]*){1,4} (?P<jwt>)
     | -----BEGIN\ (?P<pem>[A-Z0-9 ]*PRIVATE\ KEY[A-Z ]*)-----
-        (?: .*?-----END\ (?P=pem)-----
-          | (?=.{0,300}?[A-Za-z0-9+/=]{32}) .* )  # It was cut.
+        (?: (?:[^-]|-(?!----))*+ -----END\ (?P=pem)-----
+          | (?=.{0,300}?[A-Za-z0-9+/=]{32}) (?:[^-]|-(?!----))*+ \Z )  # It was cut.
     | AKIA (?<![A-Za-z0-9]....) [A-Z0-9]{16} (?![A-Za-z0-9])
     | ASIA (?<![A-Za-z0-9]....) [A-Z0-9]{16} (?![A-Za-z0-9])
     | gh[oprsu]_ (?<![A-Za-z0-9]....) [A-Za-z0-9]{20,}
