@@ -144,7 +144,7 @@ class Trace:
 
     @property
     def name(self) -> str:
-        self.contents  # noqa: B018  # what is in it may be a secret that stands in the name too
+        self._learn_secrets()
         return self._name_concealed()
 
     @name.setter
@@ -153,7 +153,7 @@ class Trace:
 
     @property
     def request(self) -> Request | None:
-        self.contents  # noqa: B018  # as for the name
+        self._learn_secrets()
         return self._request_concealed()
 
     @request.setter
@@ -164,6 +164,10 @@ class Trace:
         """The trace's request, if it has one, was answered so."""
         if self._request is not None:
             self._request = Request(self._request.method, self._request.path, status)
+
+    def _learn_secrets(self) -> None:
+        if self._conceal is not None:
+            self.contents  # noqa: B018  # to be read: what is in it may stand in the name as well
 
     def _name_concealed(self) -> str:
         return self._name if self._conceal is None else self._conceal(self._name)
@@ -311,16 +315,17 @@ class Trace:
 
     def to_dict(self) -> JSON:
         """What ``from_dict()`` reads, holding only what JSON holds; see docs/trace.schema.json."""
-        request = self.request
+        contents = self.contents  # First: its secrets are masked in the rest.
+        request = self._request_concealed()
         return {
             "version": FORMAT_VERSION,
-            "name": self.name,
+            "name": self._name_concealed(),
             "started_at": self.started_at.isoformat(),
             "slow_after": self.slow_after,
             "ignore_findings": list(self.ignore_findings),
             "request": request
             and {"method": request.method, "path": request.path, "status": request.status},
-            **write_contents(self.contents),
+            **write_contents(contents),
         }
 
     @classmethod

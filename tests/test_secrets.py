@@ -732,9 +732,9 @@ def test_ordinary_values_are_captured_without_looking_for_secrets_in_them() -> N
     finally:
         sys.setprofile(None)
 
-    # The number has its bits counted, and the text its length.
+    # The number is asked whether it is a model, and for its bits, and the text for its length.
     assert [each for each in calls[:-1] if each != "<listcomp>"] == [
         *("kwargs", "get", "values"),
-        *("value", "bit_length"),
+        *("value", "issubclass", "bit_length"),
         *("value", "len"),
     ]

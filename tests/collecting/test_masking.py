@@ -24,19 +24,27 @@ from signal_tracer.showing.export.perfetto import to_perfetto
 
 # By name
 
-SECRET_NAMES = """
-pwd user_pwd userPwd PWD userpwd pin PIN X-Pin userPin userPIN PINCode pin_code pin1
-jwt jwtToken id_jwt bearer bearer_token credentials Credentials aws-credentials credential
-dsn DSN sentry_dsn databaseDSN iban IBAN customer_iban ssn userSsn otp otp_code OTPs totp
-password token tokens cards api_key apikey auth Authorization author_token monkeyKey
-passport session_key HTTP_COOKIE set-cookie signature query_string QUERY_STRING
-""".split()
-ORDINARY_NAMES = """
-shipping spinning opinion pins total_pins pinned pineapple mapping keyboard monkey keyword
-author authors authorName author_id assignment passenger passengers bypass discard wildcard
-class_name className footprint hotpot option optional Caliban kidsname forbearer cardinality
-capital rapid update_fields instance created raw using model pk_set reverse name url possession
-""".split()
+SECRET_NAMES = [
+    *("pwd", "user_pwd", "userPwd", "PWD", "userpwd", "pin"),
+    *("PIN", "X-Pin", "userPin", "userPIN", "PINCode", "pin_code"),
+    *("pin1", "jwt", "jwtToken", "id_jwt", "bearer", "bearer_token"),
+    *("credentials", "Credentials", "aws-credentials", "credential", "dsn", "DSN"),
+    *("sentry_dsn", "databaseDSN", "iban", "IBAN", "customer_iban", "ssn"),
+    *("userSsn", "otp", "otp_code", "OTPs", "totp", "password"),
+    *("token", "tokens", "cards", "api_key", "apikey", "auth"),
+    *("Authorization", "author_token", "monkeyKey", "passport", "session_key", "HTTP_COOKIE"),
+    *("set-cookie", "signature", "query_string", "QUERY_STRING"),
+]
+ORDINARY_NAMES = [
+    *("shipping", "spinning", "opinion", "pins", "total_pins", "pinned"),
+    *("pineapple", "mapping", "keyboard", "monkey", "keyword", "author"),
+    *("authors", "authorName", "author_id", "assignment", "passenger", "passengers"),
+    *("bypass", "discard", "wildcard", "class_name", "className", "footprint"),
+    *("hotpot", "option", "optional", "Caliban", "kidsname", "forbearer"),
+    *("cardinality", "capital", "rapid", "update_fields", "instance", "created"),
+    *("raw", "using", "model", "pk_set", "reverse", "name"),
+    *("url", "possession"),
+]
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
@@ -150,7 +158,7 @@ def test_no_text_makes_looking_for_secrets_slow(text: str) -> None:
 
 
 def plainly(texts: list[str], text: str) -> str:
-    """The same as ``Secrets.mask()`` of texts that need no other form, one place after the other."""
+    """``Secrets.mask()`` for texts that look the same wherever they are quoted."""
     masked, at = "", 0
     while at < len(text):
         for secret in sorted(texts, key=len, reverse=True):
