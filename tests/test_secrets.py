@@ -37,6 +37,7 @@ from signal_tracer.middleware import SignalTracerMiddleware
 from signal_tracer.panel import SignalTracerPanel
 from signal_tracer.showing.console import render_trace
 from signal_tracer.showing.export.perfetto import to_perfetto
+from signal_tracer.testing import SignalTrace
 from signal_tracer.trace import Request, Summary
 
 paid = Signal()
@@ -516,6 +517,7 @@ HIDDEN_IN_PLACE: dict[str, dict[str, object]] = {
     "a secret key deep below": {"data": deep({"password": SECRET}, 6)},
     "a dataclass deep below": {"data": deep(Account("ann", SECRET), 4)},
     "a late member": {"passwords": [*map(str, range(500)), SECRET]},
+    "a very late member": {"passwords": [*map(str, range(9_000)), SECRET]},
     "a late key": {"data": {**{f"n{number}": number for number in range(500)}, "pin": SECRET}},
     "a late header": {"headers": [*[("accept", "x")] * 300, ("authorization", SECRET)]},
     "a named tuple deep below": {"data": deep(WithToken("ann", SECRET), 4)},
@@ -738,3 +740,13 @@ def test_ordinary_values_are_captured_without_looking_for_secrets_in_them() -> N
         *("value", "issubclass", "bit_length"),
         *("value", "len"),
     ]
+
+
+def test_a_failed_assertion_shows_no_secret_of_a_sender() -> None:
+    with SignalTrace() as trace:
+        paid.send(f"sent with {SECRET}", password=SECRET)
+        with pytest.raises(AssertionError) as failed:
+            trace.assert_sent(paid, sender="somebody else")
+
+    assert SECRET not in str(failed.value)
+    assert "[redacted]" in str(failed.value)

@@ -54,8 +54,9 @@ _SORTED_ITEMS = 1000
 _TRACEBACK_LINES = 40
 # What looks like a secret is looked for that far behind the place where a text is cut.
 _LONGEST_SHAPE = 5_000
-# Members of one value that are looked at for secrets, the outer ones first.
-_MOST_MEMBERS = 1000
+# Members of one value that are looked at for secrets, and of one that is hidden; the outer first.
+_MOST_MEMBERS = 1_000
+_MOST_HIDDEN = 10_000
 
 
 def _ids(*kinds: type) -> frozenset[int]:
@@ -174,7 +175,7 @@ class Capture:
             if not texts and is_a(each, Model):
                 waiting += _texts_of_model(each)
             elif not texts:
-                waiting += _members_of(each, max(_MOST_MEMBERS - len(waiting), 0))[1]
+                waiting += _members_of(each, max(_MOST_HIDDEN - len(waiting), 0))[1]
         return REDACTED
 
     def _look_within(self, live: object) -> None:

@@ -86,6 +86,11 @@ def conceal(recorder: Recorder, text: str) -> str:
     return secrets.mask(secrets.redact_shapes(text))
 
 
+def conceal_name(recorder: Recorder, name: str) -> str:
+    """The same for what may be the name of code."""
+    return recorder.capture.secrets.mask_name(name)
+
+
 class _Reading:
     """Makes the plain data of one trace from its records."""
 
