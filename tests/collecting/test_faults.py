@@ -514,7 +514,6 @@ capture.Capture.kwargs
 capture.Capture.value
 capture.CapturedError.__init__
 capture._ModelKey.__init__
-capture._fields_with_values
 capture._find_fields
 capture._first_of_set
 capture._instance_dict_of
