@@ -51,7 +51,7 @@ class SignalTracerMiddleware:
             return self.get_response(request)
         with _traced(request) as trace:
             response = cast("HttpResponseBase", self.get_response(request))
-            _note_status(trace, response)
+            trace.note_status(response.status_code)
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
@@ -62,7 +62,7 @@ class SignalTracerMiddleware:
             return await get_response(request)
         with _traced(request) as trace:
             response = await get_response(request)
-            _note_status(trace, response)
+            trace.note_status(response.status_code)
         return response
 
 
@@ -93,11 +93,6 @@ def _traced(request: HttpRequest) -> Iterator[Trace]:
     finally:
         if trace is not None:
             _report(trace)
-
-
-def _note_status(trace: Trace, response: HttpResponseBase) -> None:
-    if trace.request is not None:
-        trace.request = Request(trace.request.method, trace.request.path, response.status_code)
 
 
 def _report(trace: Trace) -> None:

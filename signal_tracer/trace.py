@@ -94,12 +94,13 @@ class Trace:
     """
 
     __slots__ = (
+        "_conceal",
         "_contents",
+        "_name",
         "_name_of",
         "_read",
+        "_request",
         "ignore_findings",
-        "name",
-        "request",
         "slow_after",
         "started_at",
     )
@@ -115,16 +116,21 @@ class Trace:
         contents: Contents | None = None,
         read: Callable[[], tuple[Contents, bool]] | None = None,
         name_of: Callable[[Role, object], str] | None = None,
+        conceal: Callable[[str], str] | None = None,
     ) -> None:
-        """``read`` returns what a running trace holds, and whether that is final."""
-        self.name = name
+        """``read`` returns what a running trace holds, and whether that is final.
+
+        ``conceal`` masks what the trace has redacted, for as long as there is something to read.
+        """
+        self._name = name
         self.started_at = started_at
-        self.request = request
+        self._request = request
         self.slow_after = slow_after
         self.ignore_findings = ignore_findings
         self._contents = contents or Contents()
         self._read = read
         self._name_of = name_of
+        self._conceal = conceal
 
     @property
     def contents(self) -> Contents:
@@ -132,7 +138,45 @@ class Trace:
             self._contents, is_final = self._read()
             if is_final:
                 self._read = None
+                self._name, self._request = self._name_concealed(), self._request_concealed()
+                self._conceal = None  # It holds the secrets.
         return self._contents
+
+    @property
+    def name(self) -> str:
+        self._learn_secrets()
+        return self._name_concealed()
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def request(self) -> Request | None:
+        self._learn_secrets()
+        return self._request_concealed()
+
+    @request.setter
+    def request(self, request: Request | None) -> None:
+        self._request = request
+
+    def note_status(self, status: int) -> None:
+        """The trace's request, if it has one, was answered so."""
+        if self._request is not None:
+            self._request = Request(self._request.method, self._request.path, status)
+
+    def _learn_secrets(self) -> None:
+        if self._conceal is not None:
+            self.contents  # noqa: B018  # to be read: what is in it may stand in the name as well
+
+    def _name_concealed(self) -> str:
+        return self._name if self._conceal is None else self._conceal(self._name)
+
+    def _request_concealed(self) -> Request | None:
+        request = self._request
+        if request is None or self._conceal is None:
+            return request
+        return Request(request.method, self._conceal(request.path), request.status)
 
     @property
     def duration(self) -> float:
@@ -267,20 +311,21 @@ class Trace:
         return "\n".join(lines) or "no dispatches"
 
     def __repr__(self) -> str:
-        return f"<Trace {self.name!r}>"
+        return f"<Trace {self._name_concealed()!r}>"
 
     def to_dict(self) -> JSON:
         """What ``from_dict()`` reads, holding only what JSON holds; see docs/trace.schema.json."""
-        request = self.request
+        contents = self.contents  # First: its secrets are masked in the rest.
+        request = self._request_concealed()
         return {
             "version": FORMAT_VERSION,
-            "name": self.name,
+            "name": self._name_concealed(),
             "started_at": self.started_at.isoformat(),
             "slow_after": self.slow_after,
             "ignore_findings": list(self.ignore_findings),
             "request": request
             and {"method": request.method, "path": request.path, "status": request.status},
-            **write_contents(self.contents),
+            **write_contents(contents),
         }
 
     @classmethod

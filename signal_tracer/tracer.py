@@ -20,7 +20,7 @@ from signal_tracer.collecting import (
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.nodes import Node, Root
-from signal_tracer.collecting.reading import read
+from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import note_near_misses
@@ -82,6 +82,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             ignore_findings=config.ignore_findings,
             read=partial(read, recorder),
             name_of=_name_of,
+            conceal=partial(conceal, recorder),
         )
 
     def __exit__(

@@ -11,8 +11,10 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from html import unescape
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 from debug_toolbar.store import MemoryStore
@@ -23,14 +25,20 @@ from django.db import models
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.test import RequestFactory
+from django.utils.functional import SimpleLazyObject, lazystr
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 from rich.console import Console
 
 from signal_tracer import Trace, trace_signals
+from signal_tracer.collecting.capture import Capture
 from signal_tracer.collecting.masking import Secrets
+from signal_tracer.middleware import SignalTracerMiddleware
 from signal_tracer.panel import SignalTracerPanel
 from signal_tracer.showing.console import render_trace
-from signal_tracer.trace import Summary
+from signal_tracer.showing.export.perfetto import to_perfetto
+from signal_tracer.testing import SignalTrace
+from signal_tracer.trace import Request, Summary
 
 paid = Signal()
 Shown = Callable[[Callable[[], object]], str]
@@ -55,8 +63,8 @@ def in_the_console(trace: Trace) -> str:
     return out.getvalue()
 
 
-def in_the_panel(send: Callable[[], object]) -> str:
-    request = RequestFactory().get("/pay/")
+def in_the_panel(send: Callable[[], object], path: str = "/pay/") -> str:
+    request = RequestFactory().get(path)
     toolbar = DebugToolbar(request, lambda request: HttpResponse())
     panel = toolbar.get_panel_by_id(SignalTracerPanel.__name__)
     panel.enable_instrumentation()
@@ -465,3 +473,280 @@ def test_a_secret_is_masked_when_other_threads_add_theirs() -> None:
             assert [secrets.mask(text) for text in texts] == ["[redacted]"] * 20
     finally:
         sys.setswitchinterval(interval)
+
+
+# Remembered, though not shown
+
+
+@dataclass(eq=False)
+class Account:
+    user: str
+    password: object
+
+
+@dataclass(slots=True)
+class Slotted:
+    user: str
+    password: object
+
+
+class WithToken(NamedTuple):
+    user: str
+    token: object
+
+
+def deep(value: object, levels: int) -> object:
+    for _ in range(levels):
+        value = [{"in": value}]
+    return value
+
+
+HIDDEN_IN_PLACE: dict[str, dict[str, object]] = {
+    "bytes": {"password": SECRET.encode()},
+    "bytearray": {"password": bytearray(SECRET.encode())},
+    "memoryview": {"password": memoryview(SECRET.encode())},
+    "bytes in a list": {"tokens": [SECRET.encode()]},
+    "a lazy text": {"password": gettext_lazy(SECRET)},
+    "another lazy text": {"password": lazystr(SECRET)},
+    "a lazy object that was set up": {"password": SimpleLazyObject(lambda: SECRET)},
+    "a dataclass": {"password": Account("ann", SECRET)},
+    "a field of a dataclass": {"account": Account("ann", SECRET)},
+    "a field of a dataclass with slots": {"account": Slotted("ann", SECRET)},
+    "a field of a dataclass in a list": {"accounts": [1, Account("ann", [SECRET])]},
+    "deep below a secret key": {"password": deep(SECRET, 6)},
+    "a secret key deep below": {"data": deep({"password": SECRET}, 6)},
+    "a dataclass deep below": {"data": deep(Account("ann", SECRET), 4)},
+    "a late member": {"passwords": [*map(str, range(500)), SECRET]},
+    "a very late member": {"passwords": [*map(str, range(9_000)), SECRET]},
+    "a late key": {"data": {**{f"n{number}": number for number in range(500)}, "pin": SECRET}},
+    "a late header": {"headers": [*[("accept", "x")] * 300, ("authorization", SECRET)]},
+    "a named tuple deep below": {"data": deep(WithToken("ann", SECRET), 4)},
+    "a list of two": {"header": ["Authorization", SECRET]},
+    "a tuple of three": {"cookie": ("set-cookie", SECRET, {"secure": True})},
+    "bytes as a key": {"data": {b"password": SECRET}},
+    "a header of ASGI": {"headers": [(b"authorization", SECRET.encode())]},
+    "a model": {"session": Session(session_key=SECRET)},
+    "JSON": {"body": '{"user": "ann", "password": "' + SECRET + '"}'},
+    "JSON in a list": {"bodies": ['{"user": "ann", "password": "' + SECRET + '"}']},
+    "a long JSON": {"body": '{"password": "' + SECRET + '", "text": "' + "x" * 500 + '"}'},
+    "a URL": {"database": f"postgres://ann:{SECRET}@localhost/shop"},
+    "a long URL": {"database": f"postgres://ann:{SECRET}@localhost/{'shop' * 100}"},
+}
+
+
+@pytest.mark.parametrize("named", HIDDEN_IN_PLACE.values(), ids=HIDDEN_IN_PLACE)
+def test_what_is_hidden_in_place_is_masked_where_a_message_quotes_it(
+    named: dict[str, object], shown: Shown
+) -> None:
+    if "password" in named:
+        str(named["password"])  # Sets up what is lazy.
+
+    def fail(sender: object, **kwargs: object) -> None:
+        raise ValueError(f"cannot log in with {SECRET}")
+
+    paid.connect(fail)
+    said = shown(lambda: paid.send_robust(None, **named))
+
+    assert SECRET not in said
+    assert "cannot log in with [redacted]" in said
+
+
+def test_an_instance_that_is_sent_is_looked_into_as_a_value_is(shown: Shown) -> None:
+    def fail(sender: object, **kwargs: object) -> None:
+        raise ValueError(f"cannot log in with {SECRET}")
+
+    def send() -> None:
+        paid.send_robust(Account("ann", SECRET))
+        Signal().send(Account("ann", "unheard-Zq9"))
+        paid.send_robust(None, text="and unheard-Zq9")
+
+    paid.connect(fail)
+    said = shown(send)
+
+    assert SECRET not in said
+    assert "unheard-Zq9" not in said
+
+
+def test_a_value_that_holds_itself_is_looked_into_once_around() -> None:
+    circle: list[object] = [{"password": SECRET}]
+    circle.append(circle)
+    wide: list[object] = []
+    wide += [wide] * 50
+
+    with trace_signals() as trace:
+        paid.send(None, circle=circle, wide=wide, password=circle, token=wide, text=SECRET)
+
+    assert trace.faults == 0
+    assert trace.dispatches[0].kwargs["text"] == Summary("'[redacted]'")
+
+
+def test_looking_for_secrets_runs_nothing_of_a_dataclass_or_lazy_object() -> None:
+    touched: list[str] = []
+
+    def set_up() -> str:
+        touched.append("set up")
+        return SECRET
+
+    @dataclass
+    class Hostile:
+        password: str
+
+        def __getattribute__(self, name: str) -> object:
+            touched.append(name)
+            return object.__getattribute__(self, name)
+
+    account = Hostile(SECRET)
+    touched.clear()
+    lazy = SimpleLazyObject(set_up)
+    with trace_signals() as trace:
+        paid.send(None, account=account, password=[account, lazy], nested=[[[account]]], lazy=lazy)
+
+    assert touched == []
+    assert trace.faults == 0
+
+
+def test_a_jwt_and_a_key_are_hidden_under_any_name_and_in_any_text(shown: Shown) -> None:
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9"
+    key_id = "AKIAIOSFODNN7EXAMPLE"
+
+    def fail(sender: object, **kwargs: object) -> None:
+        raise ValueError(f"refused {jwt} of {key_id}")
+
+    paid.connect(fail)
+    said = shown(
+        lambda: paid.send_robust(
+            f"sender {jwt}", text=jwt, long=f"{'x ' * 80}{jwt}", items=[{"a": key_id}], id=key_id
+        )
+    )
+
+    for half in (jwt[:20], jwt[25:50], jwt[-20:], key_id):
+        assert half not in said
+
+
+# The request and the name
+
+
+def test_a_secret_in_the_path_of_a_request_is_masked_in_all_that_is_shown(settings: Any) -> None:
+    settings.DEBUG_TOOLBAR_PANELS = ["signal_tracer.panel.SignalTracerPanel"]
+    secret = "ab/ü Zq9-hunter"
+    traces: list[Trace] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        paid.send(None, token=secret)
+        return HttpResponse()
+
+    settings.SIGNAL_TRACER = {"ENABLED": True, "REPORTERS": [f"{__name__}.keep"]}
+    kept.clear()
+    request = RequestFactory().get(f"/activate/{quote(secret)}/?token={secret}&page=2")
+    SignalTracerMiddleware(view)(request)
+    traces += kept
+    (trace,) = traces
+    html = in_the_panel(lambda: paid.send(None, token=secret), f"/activate/{quote(secret)}/")
+
+    assert trace.name == "GET /activate/[redacted]/"
+    assert trace.request == Request("GET", "/activate/[redacted]/", 200)
+    assert "/activate/[redacted]/" in html
+    shown = f"{trace.to_json()} {in_the_console(trace)} {to_perfetto(trace)} {trace!r} {html}"
+    for half in ("Zq9-hunter", quote(secret), "page=2"):
+        assert half not in shown
+
+
+kept: list[Trace] = []
+
+
+def keep(trace: Trace) -> None:
+    kept.append(trace)
+
+
+def test_the_name_of_a_trace_is_masked_while_it_runs_and_afterwards() -> None:
+    request = Request("GET", f"/a/{quote(SECRET)}/postgres-Zq9/")
+    with trace_signals(f"check {SECRET}", request=request) as trace:
+        before = trace.name
+        paid.send(None, password=SECRET, url="postgres://ann:postgres-Zq9@localhost")
+        during = trace.name, trace.request
+    trace.name += " again"
+
+    assert before == f"check {SECRET}"
+    assert during == ("check [redacted]", Request("GET", "/a/[redacted]/[redacted]/"))
+    assert trace.name == "check [redacted] again"
+    assert trace.request == during[1]
+
+
+def test_a_trace_that_has_been_read_keeps_no_secret() -> None:
+    with trace_signals(f"check {SECRET}") as trace:
+        paid.send(None, password=SECRET)
+    trace.to_json()
+
+    assert trace._conceal is None
+    assert SECRET not in trace._name
+
+
+def test_a_secret_is_masked_in_whatever_else_a_trace_names(shown: Shown) -> None:
+    token = "f9a8b7c6d5e4"
+
+    def respond(sender: object, **kwargs: object) -> object:
+        raise ValueError("f9a8b7c6d5e4")
+
+    def send() -> None:
+        respond.__qualname__ = f"respond_{token}"
+        paid.connect(respond, dispatch_uid=("uid", token))
+        paid.send_robust(None, password=token, **{f"named_{token}": 1})
+        paid.disconnect(respond, dispatch_uid=("uid", token))
+
+    said = shown(send)
+
+    assert token not in said
+
+
+def test_what_one_of_two_traces_inside_another_redacts_is_masked_in_the_outer_one() -> None:
+    first, second = trace_signals(), trace_signals()
+    with trace_signals(f"outer {SECRET}") as outer:
+        paid.send(None, text=SECRET)
+        first.__enter__()
+        second.__enter__()
+        second.__exit__(None, None, None)
+        paid.send(None, password=SECRET)
+        first.__exit__(None, None, None)
+
+    assert SECRET not in outer.to_json()
+
+
+# What it costs
+
+
+def test_ordinary_values_are_captured_without_looking_for_secrets_in_them() -> None:
+    capture = Capture(200)
+    named = {"created": True, "count": 5, "using": None}
+    named |= {"text": "an ordinary text of some length, and no more than that"}
+    capture.kwargs(named)
+    calls: list[str] = []
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+        elif event == "c_call":
+            calls.append(argument.__name__)
+
+    capture.kwargs(named)
+    sys.setprofile(note)
+    try:
+        capture.kwargs(named)
+    finally:
+        sys.setprofile(None)
+
+    # The number is asked whether it is a model, and for its bits, and the text for its length.
+    assert [each for each in calls[:-1] if each != "<listcomp>"] == [
+        *("kwargs", "get", "values"),
+        *("value", "issubclass", "bit_length"),
+        *("value", "len"),
+    ]
+
+
+def test_a_failed_assertion_shows_no_secret_of_a_sender() -> None:
+    with SignalTrace() as trace:
+        paid.send(f"sent with {SECRET}", password=SECRET)
+        with pytest.raises(AssertionError) as failed:
+            trace.assert_sent(paid, sender="somebody else")
+
+    assert SECRET not in str(failed.value)
+    assert "[redacted]" in str(failed.value)

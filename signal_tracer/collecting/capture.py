@@ -7,14 +7,14 @@ recorded as its type.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import enum
 import itertools
 import pathlib
-import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -31,9 +31,8 @@ from django.db.models.manager import BaseManager
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, Promise, empty
-from django.views.debug import SafeExceptionReporterFilter
 
-from signal_tracer.collecting.masking import MASK, Secrets
+from signal_tracer.collecting.masking import LONGEST, Secrets
 from signal_tracer.collecting.naming import (
     IdentityCache,
     class_name,
@@ -44,19 +43,20 @@ from signal_tracer.collecting.naming import (
     locate,
     name_of_signal,
 )
+from signal_tracer.collecting.secrecy import MASK, is_secret
 from signal_tracer.trace import Error, Location, Summary, TracebackLine, Value
 
 REDACTED = Summary(MASK)
 
-# The words of Django's own filter for debug pages, and those it does not know.
-_SECRET_NAME = re.compile(
-    f"{SafeExceptionReporterFilter.hidden_settings.pattern}|AUTHORIZATION|CARD|CVV|SESSION|COOKIE",
-    re.IGNORECASE,
-)
 _DEPTH = 2
 _ITEMS = 10
 _SORTED_ITEMS = 1000
 _TRACEBACK_LINES = 40
+# What looks like a secret is looked for that far behind the place where a text is cut.
+_LONGEST_SHAPE = 5_000
+# Members of one value that are looked at for secrets, and of one that is hidden; the outer first.
+_MOST_MEMBERS = 1_000
+_MOST_HIDDEN = 10_000
 
 
 def _ids(*kinds: type) -> frozenset[int]:
@@ -71,6 +71,8 @@ _PATH_TYPES = _ids(
     pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath
 )
 _MESSAGE_TYPES = _ids(str, int, float, bool, type(None))
+# They hold nothing.
+_LEAF_TYPES = _MESSAGE_TYPES | _PLAIN_TYPES | _PATH_TYPES | _ids(bytes, datetime.datetime)
 _instance_dict: Callable[[object], dict[str, object]] = find_in_class(Model, "__dict__").__get__  # type: ignore[attr-defined]  # its descriptor
 
 
@@ -78,12 +80,6 @@ class Unrendered(tuple[str, object]):
     """A model instance as its label and key: 60 bytes and no string made in the hot path."""
 
     __slots__ = ()
-
-
-def is_secret(name: Any) -> bool:
-    """Whether a key's name says that its value must not be shown."""
-    # A pattern reads the text of a subclass of str too, such as a safe string, by itself.
-    return issubclass(type(name), str) and _SECRET_NAME.search(name) is not None
 
 
 def _key_attributes(model: type[Model]) -> tuple[str, ...]:
@@ -168,23 +164,35 @@ class Capture:
 
     def hide(self, live: object) -> Summary:
         """Redacts ``live``, and remembers its texts."""
-        self._remember(live, _DEPTH)
+        if type(live) is str:
+            self.secrets.add(live)
+            return REDACTED
+        waiting = [live]
+        for each in waiting:  # It grows.
+            texts = _texts_of(each)
+            for text in texts:
+                self.secrets.add(text)
+            if not texts and is_a(each, Model):
+                waiting += _texts_of_model(each)
+            elif not texts:
+                waiting += _members_of(each, max(_MOST_HIDDEN - len(waiting), 0))[1]
         return REDACTED
 
-    def _remember(self, live: Any, depth: int) -> None:
-        kind = type(live)
-        if issubclass(kind, str):
-            text = str.__str__(live)
-        elif (kind is int and live.bit_length() <= 128) or id(kind) in _PLAIN_TYPES:
-            text = str(live)
-        else:
-            for base, _, _ in _CONTAINERS if depth else ():
-                if issubclass(kind, base):
-                    members = dict.values(live) if base is dict else base.__iter__(live)
-                    for each in list(itertools.islice(members, _ITEMS)):
-                        self._remember(each, depth - 1)
-            return
-        self.secrets.add(text)
+    def _look_within(self, live: object) -> None:
+        """Remembers what secret keys hold in ``live``, also where it is not shown."""
+        waiting = [live]
+        left = _MOST_MEMBERS
+        for each in waiting:  # It grows.
+            names, members = _members_of(each, left)
+            left -= len(members)
+            for name, member in zip(names, members, strict=False):
+                if name is not None and is_secret(name):
+                    self.hide(member)
+            waiting += [
+                member
+                for member in members
+                if id(type(member)) not in _LEAF_TYPES and not issubclass(type(member), Model)
+            ]
 
     def _key(self, live: object) -> object:
         if live is None or type(live) is int or (type(live) is str and len(live) <= 100):
@@ -195,12 +203,14 @@ class Capture:
         limit = 5 * self.max_length
         if len(text) <= limit:
             return text
-        return f"{text[:limit]}… ({len(text):,} characters)"
+        shown = self.secrets.redact_shapes(text[: limit + _LONGEST_SHAPE])
+        return f"{shown[:limit]}… ({len(text):,} characters)"
 
     def _text(self, text: str) -> str:
+        shown = self.secrets.redact_shapes(text[: self.max_length + _LONGEST_SHAPE])
         if len(text) <= self.max_length:
-            return repr(text)
-        return f"{text[: self.max_length]!r}… ({len(text):,} characters)"
+            return repr(shown)
+        return f"{shown[: self.max_length]!r}… ({len(text):,} characters)"
 
     def _describe(self, live: Any, depth: int) -> str:
         kind = type(live)
@@ -224,6 +234,8 @@ class Capture:
             return f"{class_name(kind)}.{self._enum_name(live)}"
         if id(kind) in _PATH_TYPES:
             return f"{kind.__name__}({self._text(str(live))})"
+        if depth == _DEPTH:
+            self._look_within(live)
         return self._describe_container(live, depth) or self._describe_object(live)
 
     def _enum_name(self, live: object) -> str:
@@ -252,7 +264,7 @@ class Capture:
                 members = _first_of_set(base.__iter__(live), size)
             else:
                 members = list(itertools.islice(base.__iter__(live), _ITEMS))
-            names = _names_of_members(kind, members, size) if base is tuple else ()
+            names = _names_of_members(kind, members, size) if base in (tuple, list) else ()
             items = [
                 self.hide(each).text if is_secret(name) else self._describe(each, depth - 1)
                 for each, name in itertools.zip_longest(members, names)
@@ -316,11 +328,90 @@ def _first_of_set(members: Iterable[Any], size: int) -> list[Any]:
 
 
 def _names_of_members(kind: type, members: list[Any], size: int) -> tuple[object, ...]:
-    """The field names of a named tuple; a pair may be an item, such as a header and its value."""
+    """The field names of a named tuple; the rest of two or three may go by the first.
+
+    Such as a header and its value, or a cookie with its options.
+    """
     fields = find_in_class(kind, "_fields")
     if type(fields) is tuple and len(fields) == size:
-        return fields[:_ITEMS]
-    return (None, members[0]) if size == 2 else ()
+        return fields[: len(members)]
+    return (None, *members[:1] * (size - 1)) if size in (2, 3) else ()
+
+
+def _members_of(live: Any, most: int) -> tuple[Sequence[object], list[Any]]:
+    """What ``live`` holds, and the names of that, if it has any; nothing, if it is no container."""
+    kind = type(live)
+    if issubclass(kind, dict):
+        items = list(itertools.islice(dict.items(live), most))
+        return [name for name, _ in items], [value for _, value in items]
+    for base in (list, tuple, set, frozenset):
+        if issubclass(kind, base):
+            members = list(itertools.islice(base.__iter__(live), most))
+            if base is list or base is tuple:
+                return _names_of_members(kind, members, base.__len__(live)), members
+            return (), members
+    if issubclass(kind, Promise):
+        # Not the text, which would have to be made; what it is made of is often the same.
+        values = _instance_dict_of(live)
+        return (), [values.get("_args"), values.get("_kw")][:most]
+    if issubclass(kind, LazyObject):
+        wrapped = _instance_dict_of(live).get("_wrapped", empty)
+        return (), [] if wrapped is empty else [wrapped][:most]
+    fields = _fields_of.known.get(id(kind))
+    if fields is None:
+        fields = _fields_of(kind)
+    return _with_values(live, fields[:most]) if fields else ((), [])
+
+
+def _texts_of_model(live: Any) -> list[Any]:
+    """The key of an instance, and what stands under secret names."""
+    kind = type(live)
+    keys = (_model_keys.known.get(id(kind)) or _model_keys(kind)).attributes
+    return [
+        value for name, value in dict.items(_instance_dict(live)) if name in keys or is_secret(name)
+    ]
+
+
+def _find_fields(kind: type) -> tuple[str, ...]:
+    fields = find_in_class(kind, "__dataclass_fields__")
+    return tuple(fields) if type(fields) is dict else ()
+
+
+_fields_of: IdentityCache[tuple[str, ...]] = IdentityCache(_find_fields)
+
+
+def _with_values(live: object, fields: tuple[str, ...]) -> tuple[list[str], list[object]]:
+    """The fields of an instance of a dataclass that are set, past its own ways to read them."""
+    found: dict[str, object] = {}
+    values = _instance_dict_of(live)
+    for name in fields:
+        slot = find_in_class(type(live), name)
+        if name in values:
+            found[name] = values[name]
+        elif type(slot) is MemberDescriptorType:
+            with contextlib.suppress(AttributeError):  # Not set so far.
+                found[name] = slot.__get__(live)
+    return list(found), list(found.values())
+
+
+def _texts_of(live: Any) -> tuple[str, ...]:
+    """What a message would quote of ``live``; nothing, if it is a container or not known."""
+    kind = type(live)
+    if issubclass(kind, str):
+        return (str.__str__(live),)
+    if issubclass(kind, bytes | bytearray):
+        base = bytes if issubclass(kind, bytes) else bytearray
+        text = base.__getitem__(live, slice(LONGEST)).decode("utf-8", "backslashreplace")
+        return (text,)
+    if kind is memoryview:
+        return (live[:LONGEST].tobytes().decode("utf-8", "backslashreplace"),)
+    if kind is uuid.UUID:
+        return str(live), live.hex
+    if id(kind) in _PLAIN_TYPES or id(kind) in _PATH_TYPES:
+        return (str(live),)
+    if kind is int and live.bit_length() <= 128:
+        return (str(live),)
+    return ()
 
 
 def _instance_dict_of(live: object) -> dict[str, object]:
@@ -358,14 +449,15 @@ def render(captured: object) -> Value:
     return captured  # type: ignore[return-value]  # anything else is one already
 
 
-def name_of_sender(sender: object) -> str:
+def name_of_sender(sender: object, capture: Capture | None = None) -> str:
     """``shop.Order`` for a model class, a dotted path for a class, ``'a string'`` in quotes.
 
-    An instance is described as a value is: ``shop.Order(pk=3)``, ``<shop.services.Checkout>``.
+    An instance is described as a value is: ``shop.Order(pk=3)``, ``<shop.services.Checkout>``;
+    what is redacted in it is remembered by ``capture``.
     """
     if is_a(sender, type):
         return class_name(sender)
-    described = render(Capture(200).value(sender))
+    described = render((capture or Capture(200)).value(sender))
     return described.text if isinstance(described, Summary) else repr(described)
 
 
@@ -419,4 +511,7 @@ def _message_of(error: BaseException, capture: Capture) -> str:
         return capture._bounded(f"[Errno {args[0]}] {args[1]}")
     if not args:
         return ""
+    if not plain:
+        for each in args:
+            capture._look_within(each)
     return capture._bounded(", ".join(capture._describe(each, 1) for each in args))

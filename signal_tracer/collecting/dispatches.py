@@ -86,7 +86,7 @@ def open_dispatch(
         route = None if table is None else table.get(id(sender))
         if route is None:
             caller = caller or sys._getframe(1).f_back
-            route = find_route(signal, sender, caller)
+            route = find_route(signal, sender, caller, recorder.capture)
         if is_django and (
             not signal.receivers
             or (
@@ -300,7 +300,8 @@ def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:
             elif was_heard:
                 recorder.leave_out(record.signal)
             else:
-                recorder.count_unheard(signal, sender, (record.signal, name_of_sender(sender)))
+                names = record.signal, name_of_sender(sender, recorder.capture)
+                recorder.count_unheard(signal, sender, names)
 
 
 def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from signal_tracer.collecting.capture import Capture, render
 from signal_tracer.trace import Value
 
-_uids = Capture(200)
-
 
 class Entry(NamedTuple):
     """One connection, read. It keeps its receiver alive: not for longer than a look.
@@ -65,7 +63,8 @@ def read_entry(entry: Any) -> Entry:
 
 def name_of_uid(uid: Any) -> Value:
     """A ``dispatch_uid``, which may be anything that can be hashed, as it is shown."""
-    return render(_uids.value(uid))
+    # One of its own: what it redacts is not to be remembered for ever.
+    return render(Capture(200).value(uid))
 
 
 def identity(live: Any) -> Any:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import linecache
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import CodeType
 from typing import Any
 
 from signal_tracer.collecting import clock
-from signal_tracer.collecting.capture import REDACTED, CapturedError, render
+from signal_tracer.collecting.capture import CapturedError, render
 from signal_tracer.collecting.deeds import Activity, BypassRecord, ChangeRecord
-from signal_tracer.collecting.masking import MASK
 from signal_tracer.collecting.naming import locate
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Failure
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_of_unheard
+from signal_tracer.collecting.secrecy import redact_shapes
 from signal_tracer.collecting.spans import Span
+from signal_tracer.collecting.veiling import veil
 from signal_tracer.trace import (
     Bypass,
     ConnectionChange,
@@ -53,7 +53,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         unheard=[
             Unheard(
                 signal,
-                _mask_sender(sender, recorder.capture.secrets.mask),
+                sender,
                 times,
                 tuple(reading.near_misses(near_misses.get((signal, sender), []))),
             )
@@ -72,7 +72,20 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         duration=((recorder.stopped or clock.now()) - recorder.started) / 1e9,
     )
     contents.omitted_others = recorder.omitted_others + reading.omitted_near_misses
+    # Last, because a secret may be known by what came after the text that quotes it.
+    veil(contents, recorder.capture.secrets)
     return contents, is_final and reading.is_settled
+
+
+def conceal(recorder: Recorder, text: str) -> str:
+    """``text``, which belongs to the trace, without what is a secret in it or elsewhere in it."""
+    secrets = recorder.capture.secrets
+    return secrets.mask(secrets.redact_shapes(text))
+
+
+def conceal_name(recorder: Recorder, name: str) -> str:
+    """The same for what may be the name of code."""
+    return recorder.capture.secrets.mask_name(name)
 
 
 class _Reading:
@@ -81,7 +94,7 @@ class _Reading:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._until = recorder.stopped or clock.now()
-        self._mask = recorder.capture.secrets.mask
+        self._redact_shapes = recorder.capture.secrets.redact_shapes
         self.omitted_near_misses = 0
         # By the id of the receiver call that sent them, which its dispatch keeps alive.
         self._sent_in: dict[int, list[DispatchRecord]] = {}
@@ -91,7 +104,7 @@ class _Reading:
             # Calls in a loop that turned out to be another tool's are not shown.
             sender = id(call if id(call) in known else None)
             self._sent_in.setdefault(sender, []).append(record)
-        self._masked_sql: dict[str, str] = {}
+        self._redacted_sql: dict[str, str] = {}
         # Whether each transaction that a dispatch was sent in has been committed or rolled back.
         self.is_settled = True
         # Of the receiver calls that were read: the others ran outside of them.
@@ -112,7 +125,7 @@ class _Reading:
         not_run += rare.not_run or ()
         return Dispatch(
             signal=record.signal,
-            sender=_mask_sender(record.sender, self._mask),
+            sender=record.sender,
             method=record.method,
             kwargs={
                 name: self._value(value)
@@ -138,7 +151,7 @@ class _Reading:
         """As many as a person would read; the rest is counted."""
         self.omitted_near_misses += len(found[_MOST_NEAR_MISSES:])
         return [
-            self._near_miss(each.info, each.reason, _mask_sender(each.connected_to, self._mask))
+            self._near_miss(each.info, each.reason, each.connected_to)
             for each in found[:_MOST_NEAR_MISSES]
         ]
 
@@ -221,15 +234,15 @@ class _Reading:
         for each in list(activity.handled):
             error = each.error.render(lambda file, line: "")
             raised_at = error.traceback[-1].location if error.traceback else each.caught_at
-            message = self._mask(error.message)
+            message = self._redact_shapes(error.message)
             found.append(HandledException(error.type, message, raised_at, each.caught_at))
         return {"handled": found, "omitted_handled": activity.omitted_handled}
 
     def _sql(self, text: str) -> str:
-        masked = self._masked_sql.get(text)
-        if masked is None:
-            masked = self._masked_sql[text] = self._mask(text)
-        return masked
+        redacted = self._redacted_sql.get(text)
+        if redacted is None:
+            redacted = self._redacted_sql[text] = self._redact_shapes(text)
+        return redacted
 
     def bypasses(self, activity: Activity | None) -> list[Bypass]:
         if activity is None:
@@ -265,7 +278,7 @@ class _Reading:
             action=record.action,
             signal=record.signal,
             receiver=record.receiver,
-            sender=_mask_sender(record.sender, self._mask),
+            sender=record.sender,
             dispatch_uid=self._value(record.dispatch_uid),
             called_from=self._location(called_by, record.instruction),
             started_at=self._since_start(record.started),
@@ -277,18 +290,20 @@ class _Reading:
 
     def _error(self, captured: CapturedError) -> Error:
         error = captured.render(_read_line)
-        lines = (TracebackLine(each.location, self._mask(each.code)) for each in error.traceback)
-        return Error(error.type, self._mask(error.message), tuple(lines))
+        # Of code nothing is remembered: what stands there in quotes is often a name.
+        lines = (
+            TracebackLine(each.location, redact_shapes(each.code, lambda _: None))
+            for each in error.traceback
+        )
+        return Error(error.type, self._redact_shapes(error.message), tuple(lines))
 
     def _value(self, captured: object) -> Value:
         value = render(captured)
         if isinstance(value, str):
-            masked = self._mask(value)
-            return value if masked == value else Summary(repr(masked))
+            redacted = self._redact_shapes(value)
+            return value if redacted == value else Summary(repr(redacted))
         if isinstance(value, Summary):
-            return Summary(self._mask(value.text))
-        if type(value) is int and abs(value) >= 10_000 and self._mask(str(value)) == MASK:
-            return REDACTED
+            return Summary(self._redact_shapes(value.text))
         return value
 
     def _since_start(self, moment: int) -> float:
@@ -319,11 +334,3 @@ def _time_covered(dispatches: list[Dispatch], start: float, duration: float) -> 
 
 def _read_line(file: str, line: int) -> str:
     return linecache.getline(file, line).strip()
-
-
-_NAME = re.compile(r"[^\W\d][\w.<>]*")
-
-
-def _mask_sender(sender: str, mask: Callable[[str], str]) -> str:
-    # The name of a class is code: a secret such as "shop" does not make one of shop.Order.
-    return sender if _NAME.fullmatch(sender) else mask(sender)

@@ -214,8 +214,8 @@ def _note_other_use(node: Any, signal: Any, sender: Any, found: Any) -> None:
     """Somebody asks for the receivers of a signal that is not being sent, as far as we see."""
     if signal is m2m_changed and not (found[0] or found[1]):
         # add() of a many-to-many field asks first, and sends nothing when nobody listens.
-        names = name_of_signal(signal), name_of_sender(sender)
         for recorder in node.recorders:
+            names = name_of_signal(signal), name_of_sender(sender, recorder.capture)
             recorder.count_unheard(signal, sender, names)
     elif type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
         _note_own_method(node, signal, sys._getframe(3))

@@ -208,10 +208,8 @@ class Recorders:
             found = Recorders((*self.all, recorder), self.depth if is_deep else 0)
             recorder._joined[self] = found
             # What one of them redacts, the others must not show either.
-            secrets = recorder.capture.secrets
             for each in self.all:
-                secrets.add_all(each.capture.secrets)
-                each.capture.secrets = secrets
+                recorder.capture.secrets.share(each.capture.secrets)
         return found
 
     def leave(self, recorder: Recorder) -> None:

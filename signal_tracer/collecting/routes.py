@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from django.db.models.signals import m2m_changed
 
 from signal_tracer.collecting import naming
-from signal_tracer.collecting.capture import name_of_sender
+from signal_tracer.collecting.capture import Capture, name_of_sender
 from signal_tracer.collecting.entries import Entry, identity, name_of_uid, read_entry
 from signal_tracer.collecting.naming import (
     describe_receiver,
@@ -243,8 +243,13 @@ def route_of(signal: Any, sender: Any, caller: types.FrameType | None) -> Route:
     return find_route(signal, sender, caller) if found is None else found
 
 
-def find_route(signal: Any, sender: Any, caller: types.FrameType | None) -> Route:
-    """One that is made now; ``tables`` has those that were made before."""
+def find_route(
+    signal: Any, sender: Any, caller: types.FrameType | None, capture: Capture | None = None
+) -> Route:
+    """One that is made now; ``tables`` has those that were made before.
+
+    ``capture``: the trace's, which remembers what it redacts in the sender.
+    """
     name = signal_name.known.get(id(signal)) or name_of_signal(signal, find_sender_frame(caller))
     if sender is None or is_a(sender, type):
         route = Route(name, name_of_sender(sender))
@@ -256,7 +261,7 @@ def find_route(signal: Any, sender: Any, caller: types.FrameType | None) -> Rout
         ):
             route.reference = weakref.ref(sender)
         return route
-    return Route(name, name_of_sender(sender), _route_of_class(signal, name, sender))
+    return Route(name, name_of_sender(sender, capture), _route_of_class(signal, name, sender))
 
 
 def _route_of_class(signal: Any, name: str, sender: Any) -> Route:

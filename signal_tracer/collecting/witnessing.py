@@ -13,6 +13,7 @@ from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import name_of_sender, render
 from signal_tracer.collecting.naming import name_of_signal
 from signal_tracer.collecting.nodes import DispatchRecord
+from signal_tracer.collecting.reading import conceal, conceal_name
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.trace import Method, show_value
 
@@ -32,7 +33,11 @@ class Sent:
 
     def shown(self, name: str) -> str:
         """The value as the trace shows it, without what is redacted elsewhere."""
-        return self.recorder.capture.secrets.mask(show_value(render(self.captured[name])))
+        return conceal(self.recorder, show_value(render(self.captured[name])))
+
+    def shown_sender(self) -> str:
+        """The same for the sender, of which ``sender_name`` is for comparing."""
+        return conceal_name(self.recorder, self.sender_name)
 
 
 class Witness:
@@ -57,7 +62,7 @@ class Witness:
             names, values, sender_name = node.names, node.values, node.sender
         else:
             names, values = self.recorder.capture.kwargs(named)
-            sender_name = name_of_sender(sender)
+            sender_name = name_of_sender(sender, self.recorder.capture)
         captured = dict(zip(names, values, strict=True))
         self.sent.append(
             Sent(signal, sender, named, method, name, sender_name, captured, self.recorder)

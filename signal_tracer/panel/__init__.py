@@ -94,8 +94,11 @@ class SignalTracerPanel(Panel):
     def generate_stats(self, request: HttpRequest, response: HttpResponseBase) -> None:
         try:
             if self._trace is not None:
+                known = self._trace.request  # Its path has nothing in it that was redacted.
                 self._trace.request = Request(
-                    str(request.method), request.path, response.status_code
+                    str(request.method),
+                    request.path if known is None else known.path,
+                    response.status_code,
                 )
                 counts = count(self._trace)
                 self.record_stats(

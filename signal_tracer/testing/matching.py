@@ -73,7 +73,7 @@ class Wanted:
 
     def _differences(self, sent: Sent) -> Iterator[str]:
         if not is_sender(self.sender, sent):
-            yield _difference("sender", sent.sender_name, show_sender(self.sender))
+            yield _difference("sender", sent.shown_sender(), show_sender(self.sender))
         for name, expected in self.named.items():
             actual = sent.named.get(name, _MISSING)
             if actual is _MISSING:
@@ -110,4 +110,4 @@ def show(name: str, value: Any) -> str:
 
 def show_sent(sent: Sent) -> str:
     named = (f"{name}={sent.shown(name)}" for name in sent.captured)
-    return "  ".join([f"{sent.signal_name}.{sent.method}", f"sender={sent.sender_name}", *named])
+    return "  ".join([f"{sent.signal_name}.{sent.method}", f"sender={sent.shown_sender()}", *named])

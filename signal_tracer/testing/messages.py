@@ -97,7 +97,9 @@ def _counted(line: str, count: int) -> str:
 
 
 def _all_sent(sent: list[Sent]) -> list[str]:
-    found = Counter(f"{each.signal_name}.{each.method}  sender={each.sender_name}" for each in sent)
+    found = Counter(
+        f"{each.signal_name}.{each.method}  sender={each.shown_sender()}" for each in sent
+    )
     return _cut([_counted(line, count) for line, count in found.items()]) or ["nothing"]
 
 

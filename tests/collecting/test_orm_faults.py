@@ -19,9 +19,9 @@ from signal_tracer import trace_signals
 from signal_tracer.collecting import (
     bulk,
     callbacks,
-    connections,
     deeds,
     recording,
+    routes,
     spans,
     transactions,
 )
@@ -29,10 +29,10 @@ from signal_tracer.tracer import uninstall
 
 pytestmark = pytest.mark.usefixtures("committed_books")
 
-MODULES = (bulk, callbacks, connections, deeds, spans, transactions)
+MODULES = (bulk, callbacks, deeds, routes, spans, transactions)
 # What stands here runs inside the user's code only; of the others test_faults tells.
 OURS = (
-    *("bulk.", "callbacks.", "transactions.", "connections.listeners"),
+    *("bulk.", "callbacks.", "transactions.", "routes.listeners"),
     *("deeds.BypassRecord", "deeds.CallbackRecord", "spans.Here", "spans.Span"),
 )
 
@@ -69,7 +69,6 @@ bulk._model_of
 bulk._options
 bulk._rows
 bulk._who_called
-connections.listeners
 deeds.BypassRecord.__init__
 deeds.CallbackRecord.__init__
 spans.Here.__init__
