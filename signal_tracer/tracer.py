@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextvars import Token
 from datetime import UTC, datetime
 from functools import partial
@@ -31,6 +32,8 @@ __all__ = ["trace_signals", "uninstall"]
 
 # What watches Django, together from the first trace on.
 _WATCHING = (signals, queries, bulk, transactions, callbacks)
+# Two threads that start their first trace at once would each put theirs around Django's.
+_installing = threading.RLock()
 
 
 class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like contextlib.suppress
@@ -65,8 +68,9 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 "Write `with trace_signals() as trace:` with a new one."
             )
         config = read_config()
-        for each in _WATCHING:
-            each.install()
+        with _installing:
+            for each in _WATCHING:
+                each.install()
         transactions.look_around()
         recorder = Recorder(config)
         self._root = Root(recorder, recording.nearest_running(current.get()))
@@ -127,8 +131,9 @@ def uninstall() -> None:
     The tracer stays installed after the first trace, because that is cheaper than to come and
     go; tests that compare ``vars(Signal)`` may want this.
     """
-    for each in _WATCHING:
-        each.uninstall()
+    with _installing:
+        for each in _WATCHING:
+            each.uninstall()
 
 
 def _name_of(role: Role, live: Any) -> str:

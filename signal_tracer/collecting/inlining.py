@@ -37,7 +37,9 @@ def inlined(wrapper: Any, original: Any) -> Any:
     """
     try:
         return _inline(wrapper, original)
-    except (OSError, SyntaxError, ValueError, _Impossible):
+    except Exception:
+        # Whatever it is, the wrapper itself does the same with one frame more: a source that is
+        # not there, or ast.parse() in several threads of Python 3.11, which raises SystemError.
         return None
 
 
