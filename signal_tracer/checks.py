@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from inspect import isasyncgenfunction, isgeneratorfunction
 from itertools import groupby
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
@@ -15,15 +18,16 @@ from django.utils.module_loading import import_string
 from signal_tracer import conf
 from signal_tracer.findings import Finding, Level, over_signal_map, slugs
 from signal_tracer.mapping import map_for_check
-from signal_tracer.wording import listed, place_of
+from signal_tracer.wording import listed, place_of, printable
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
     """E001: an unknown key. E002: a value of the wrong type, or a setting that is no dict.
 
-    E004: a reporter, or the callable in ``ENABLED``, that cannot be imported or called. (E003,
-    a panel without its app, is the panel's own check: without the app this one does not run.)
-    E005: an ignored finding that does not exist. W001: a key that this Python cannot honour.
+    E004: a reporter, or the callable in ``ENABLED``, that cannot be imported or called, or whose
+    call runs nothing of it. (E003, a panel without its app, is the panel's own check: without
+    the app this one does not run.) E005: an ignored finding that does not exist. W001: a key that
+    this Python cannot honour. W002: an async callable that WSGI cannot await.
     """
     messages: list[CheckMessage] = [
         Error(
@@ -36,6 +40,8 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     messages.extend(_check_paths())
     messages.extend(_check_slugs())
     messages.extend(_check_python())
+    for message in messages:  # They quote values, paths and what importing them raised.
+        message.msg, message.hint = printable(message.msg), printable(message.hint or "")
     return messages
 
 
@@ -55,7 +61,7 @@ def _check_paths() -> Iterator[CheckMessage]:
     if isinstance(config.enabled, str):
         paths.append(("ENABLED", config.enabled))
     for key, path in paths:
-        reason = _why_not_callable(path)
+        found, reason = _look_up(path)
         if reason:
             yield Error(
                 f"SIGNAL_TRACER[{key!r}] names {path!r}, {reason}.",
@@ -65,14 +71,37 @@ def _check_paths() -> Iterator[CheckMessage]:
                 ),
                 id="signal_tracer.E004",
             )
+        # Nothing of Django's says how a project is served; with Channels or Daphne, this does.
+        elif _is(iscoroutinefunction, found) and not getattr(settings, "ASGI_APPLICATION", None):
+            yield checks.Warning(
+                f"SIGNAL_TRACER[{key!r}] names {path!r}, which is async: each request that is "
+                "served by WSGI starts an event loop for it, and waits until that has ended.",
+                hint=(
+                    "Make it a plain function; or, where ASGI serves the project, set "
+                    "ASGI_APPLICATION or put 'signal_tracer.W002' in SILENCED_SYSTEM_CHECKS."
+                ),
+                id="signal_tracer.W002",
+            )
 
 
-def _why_not_callable(path: str) -> str | None:
+def _look_up(path: str) -> tuple[object, str | None]:
+    """What the path leads to, and why nobody can call that."""
     try:
         found = import_string(path)
-    except Exception as error:  # The module is the user's, and may raise anything.
-        return f"which cannot be imported ({type(error).__name__}: {error})"
-    return None if callable(found) else "which is not callable"
+    except (Exception, SystemExit) as error:  # The module is the user's, and may raise anything.
+        return None, f"which cannot be imported ({type(error).__name__}: {error})"
+    if not callable(found):
+        return found, "which is not callable"
+    if _is(isgeneratorfunction, found) or _is(isasyncgenfunction, found):
+        return found, "which is a generator function: to call it runs none of its code"
+    return found, None
+
+
+def _is(kind: Callable[[object], bool], found: object) -> bool:
+    """Whether the callable is of a kind of function, or an instance that is called as one."""
+    if kind(found) or isinstance(found, type):
+        return kind(found)
+    return kind(type(found).__call__)
 
 
 def _check_slugs() -> Iterator[CheckMessage]:
@@ -142,7 +171,7 @@ def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _message(finding: Finding, text: str, advice: str) -> CheckMessage:
-    return _MESSAGES[finding.level](text, hint=advice, id=IDS[finding.slug])
+    return _MESSAGES[finding.level](printable(text), hint=advice, id=IDS[finding.slug])
 
 
 def _several(findings: list[Finding]) -> str:

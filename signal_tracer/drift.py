@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
+from signal_tracer.printable import printable
 from signal_tracer.signal_map import (
     JSON,
     Connection,
@@ -45,7 +46,7 @@ class Kept(NamedTuple):
     def __str__(self) -> str:
         sender = "any sender" if self.sender is None else self.sender
         uid = "" if self.dispatch_uid is None else f" (dispatch_uid {self.dispatch_uid})"
-        return f"{self.receiver} for {sender}{uid}"
+        return printable(f"{self.receiver} for {sender}{uid}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +138,12 @@ def _as_filter(name: str, given: Any) -> Any:
 
 
 def compare(old: SavedMap, new: SavedMap) -> list[str]:
-    """What differs, in words: signals, then connections, added, removed, changed, reordered."""
+    """What differs, a line each: signals, then connections, added, removed, changed, reordered."""
     lines = [f"removed: the signal {name}" for name in old.signals if name not in new.signals]
     lines += [f"added: the signal {name}" for name in new.signals if name not in old.signals]
     for name in sorted(old.signals.keys() | new.signals.keys()):
         lines += _differences(name, old.signals.get(name, []), new.signals.get(name, []))
-    return lines
+    return [printable(line) for line in lines]
 
 
 def _differences(signal: str, old: list[Kept], new: list[Kept]) -> Iterator[str]:

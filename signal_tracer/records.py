@@ -1,6 +1,7 @@
 """The place for the records of a trace: what was sent, what ran, what was skipped, as plain data.
 
-Nothing here knows Django, rich or how a trace was collected. Times are seconds as floats,
+Nothing here knows Django, rich or how a trace was collected. A record holds each text as it was;
+``str()`` of one is for a person, and safe to print. Times are seconds as floats,
 counted from the start of the trace, unless a name says otherwise.
 """
 
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
+
+from signal_tracer.printable import printable
 
 Outcome = Literal["returned", "raised", "swallowed", "cancelled", "running"]
 Method = Literal["send", "send_robust", "asend", "asend_robust"]
@@ -40,7 +43,7 @@ class Summary:
     text: str
 
     def __str__(self) -> str:
-        return self.text
+        return printable(self.text)
 
 
 Value: TypeAlias = "str | int | float | bool | Summary | None"
@@ -65,7 +68,7 @@ class Location:
     function: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return printable(f"{self.file}:{self.line}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Error:
 
     def __str__(self) -> str:
         name = self.type.rpartition(".")[2]
-        return f"{name}: {self.message}" if self.message else name
+        return printable(f"{name}: {self.message}" if self.message else name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ class Bypass:
     def __str__(self) -> str:
         """One line: ``shop.Order.bulk_create()  50 rows``."""
         rows = "" if self.rows is None else f"  {self.rows} row{'s' * (self.rows != 1)}"
-        return f"{self.model}.{self.method}(){rows}"
+        return printable(f"{self.model}.{self.method}(){rows}")
 
 
 @dataclass(slots=True)
@@ -270,8 +273,8 @@ class ReceiverCall:
     def __str__(self) -> str:
         """One line: ``shop.receivers.send_receipt  SWALLOWED ValueError: no address``."""
         if self.outcome == "returned":
-            return self.receiver
-        return f"{self.receiver}  {self.outcome.upper()} {self.error or ''}".rstrip()
+            return printable(self.receiver)
+        return printable(f"{self.receiver}  {self.outcome.upper()} {self.error or ''}".rstrip())
 
 
 @dataclass(slots=True)
@@ -304,7 +307,7 @@ class Dispatch:
 
     def __str__(self) -> str:
         """One line: ``shop.signals.paid.send  sender=shop.Order``."""
-        return f"{self.signal}.{self.method}  sender={self.sender}"
+        return printable(f"{self.signal}.{self.method}  sender={self.sender}")
 
 
 @dataclass(frozen=True, slots=True)

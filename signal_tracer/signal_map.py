@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
+from signal_tracer.printable import printable
 from signal_tracer.records import Location, Reason, Summary, Value, goes_by
 
 JSON: TypeAlias = "dict[str, Any]"
@@ -97,7 +98,8 @@ class Connection:
     def __str__(self) -> str:
         """One line: ``shop.receivers.send_receipt  sender=shop.Order  DEAD``."""
         marks = [*self.marks()]
-        return f"{self.receiver}  sender={self.sender}{'  ' * bool(marks)}{' '.join(marks)}"
+        said = f"{self.receiver}  sender={self.sender}{'  ' * bool(marks)}{' '.join(marks)}"
+        return printable(said)
 
     def marks(self) -> Iterator[str]:
         """What a reader must not miss, as words, the worst first."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, cast
 
+from signal_tracer.printable import printable
 from signal_tracer.records import (
     Bypass,
     Change,
@@ -308,7 +309,7 @@ class Trace:
         lines: list[str] = []
         for dispatch in self.dispatches:
             _outline(dispatch, 0, lines)
-        return "\n".join(lines) or "no dispatches"
+        return "\n".join(map(printable, lines)) or "no dispatches"
 
     def __repr__(self) -> str:
         return f"<Trace {self._name_concealed()!r}>"

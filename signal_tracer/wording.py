@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
+from signal_tracer.printable import printable as printable
 from signal_tracer.records import Bypass, Location, TracebackLine
 
 
@@ -18,16 +19,6 @@ def listed(names: Iterable[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``; each name once, in the order given."""
     *most, last = dict.fromkeys(names)
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def printable(text: str, *, ascii_only: bool = False) -> str:
-    """``text`` with all that a terminal would obey, or could not show, escaped."""
-    return "".join(
-        each
-        if each.isprintable() and (each.isascii() or not ascii_only)
-        else each.encode("unicode_escape").decode("ascii")
-        for each in text
-    )
 
 
 def format_duration(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +27,38 @@ not_callable = "text"
 
 def a_reporter(trace: object) -> None:
     """A callable that a setting can name."""
+
+
+async def an_async_reporter(trace: object) -> None:
+    """Awaited by the middleware."""
+
+
+def a_generator(trace: object) -> Iterator[None]:
+    yield
+
+
+async def an_async_generator(trace: object) -> AsyncIterator[None]:
+    yield
+
+
+class Reporter:
+    """Called as a class, it is told what an instance is told when that is called."""
+
+    def __init__(self, trace: object = None) -> None:
+        pass
+
+    async def __call__(self, trace: object) -> None:
+        pass
+
+
+class Generator:
+    def __call__(self, trace: object) -> Iterator[None]:
+        yield
+
+
+a_partial = partial(an_async_reporter)
+an_instance = Reporter()
+a_generators_instance = Generator()
 
 
 def found(setting: Any, settings: Any) -> list[tuple[str, str, str]]:
@@ -56,6 +90,8 @@ def found(setting: Any, settings: Any) -> list[tuple[str, str, str]]:
         {"MAX_VALUE_LENGTH": 10**9},
         {"RECORD_LOCATIONS": False},
         {"IGNORE_FINDINGS": ["slow-receiver", "bulk-bypass:shop.*"]},
+        {"ENABLED": "test_checks.Reporter"},
+        {"REPORTERS": ["test_checks.Reporter"]},
     ],
     ids=str,
 )
@@ -207,8 +243,16 @@ def test_a_setting_that_is_no_dict_is_named(setting: Any, kind: str | None, sett
         (".relative", "which cannot be imported ("),
         ("test_checks.not_callable", "which is not callable."),
         ("module_that_fails.report", "which cannot be imported (ZeroDivisionError: "),
+        ("module_that_exits.report", "which cannot be imported (SystemExit: 3)"),
+        ("module_that_shouts.report", r"which cannot be imported (ValueError: \x1b[2J\n)."),
+        ("test_checks.a_generator", "which is a generator function: to call it runs none of its "),
+        ("test_checks.an_async_generator", "which is a generator function: "),
+        ("test_checks.a_generators_instance", "which is a generator function: "),
     ],
-    ids=["no attribute", "no module", "no dots", "empty", "relative", "no callable", "failing"],
+    ids=[
+        *("no attribute", "no module", "no dots", "empty", "relative", "no callable", "failing"),
+        *("exiting", "shouting", "generator", "async generator", "instance"),
+    ],
 )
 def test_a_path_that_leads_nowhere_is_named(
     key: str,
@@ -219,6 +263,8 @@ def test_a_path_that_leads_nowhere_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "module_that_fails.py").write_text("1 / 0")
+    (tmp_path / "module_that_exits.py").write_text("raise SystemExit(3)")
+    (tmp_path / "module_that_shouts.py").write_text(r"raise ValueError('\x1b[2J\n')")
     monkeypatch.syspath_prepend(tmp_path)
     ((check_id, message, hint),) = found({key: [path] if key == "REPORTERS" else path}, settings)
 
@@ -228,6 +274,35 @@ def test_a_path_that_leads_nowhere_is_named(
         "Give the dotted path of a callable, such as "
         "'signal_tracer.showing.console.report', or remove it."
     )
+
+
+ASYNC = ["an_async_reporter", "a_partial", "an_instance"]
+
+
+@pytest.mark.parametrize("key", ["REPORTERS", "ENABLED"])
+@pytest.mark.parametrize("name", ASYNC)
+def test_an_async_callable_is_named_where_wsgi_would_have_to_wait_for_it(
+    key: str, name: str, settings: Any
+) -> None:
+    settings.ASGI_APPLICATION = None
+    path = f"test_checks.{name}"
+    setting = {key: [path] if key == "REPORTERS" else path}
+
+    assert found(setting, settings) == [
+        (
+            "W002",
+            (
+                f"SIGNAL_TRACER[{key!r}] names {path!r}, which is async: each request that is "
+                "served by WSGI starts an event loop for it, and waits until that has ended."
+            ),
+            (
+                "Make it a plain function; or, where ASGI serves the project, set "
+                "ASGI_APPLICATION or put 'signal_tracer.W002' in SILENCED_SYSTEM_CHECKS."
+            ),
+        )
+    ]
+    settings.ASGI_APPLICATION = "config.asgi.application"
+    assert found(setting, settings) == []
 
 
 def test_everything_wrong_is_named_at_once(settings: Any) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.exceptions import MiddlewareNotUsed
 from django.dispatch import Signal
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
+from django.utils.functional import SimpleLazyObject
 
 from signal_tracer import Trace, middleware
 from signal_tracer.collecting import recording
@@ -445,3 +449,412 @@ def test_a_request_without_a_method_is_traced() -> None:
     SignalTracerMiddleware(answer)(HttpRequest())
 
     assert [(trace.name, trace.request) for trace in traces] == [("? ", Request("?", "", 200))]
+
+
+# Async callables of the setting
+
+
+async def never(request: HttpRequest) -> bool:
+    await asyncio.sleep(0)
+    return False
+
+
+async def only_pay_soon(request: HttpRequest) -> bool:
+    await asyncio.sleep(0)
+    return request.path.startswith("/pay-soon/")
+
+
+async def keep_soon(trace: Trace) -> None:
+    await asyncio.sleep(0)
+    keep(trace)
+
+
+class Async:
+    """What is called is no coroutine function, and its call is to be awaited all the same."""
+
+    async def __call__(self, given: Any) -> bool:
+        await asyncio.sleep(0)
+        calls.append("instance")
+        return False
+
+    async def method(self, given: Any) -> bool:
+        return await self(given)
+
+
+class Awaitable:
+    def __init__(self, given: Any) -> None:
+        pass
+
+    def __await__(self) -> Iterator[Any]:
+        return Async()(None).__await__()
+
+
+instance = Async()
+method = instance.method
+partly = functools.partial(Async.method, instance)
+plainly_async = lambda given: instance(given)  # noqa: E731
+ASYNC = ["instance", "method", "partly", "plainly_async", "Awaitable"]
+
+
+def use(settings: Any, enabled: Any, *reporters: str) -> None:
+    settings.SIGNAL_TRACER = {
+        "ENABLED": f"{__name__}.{enabled}" if isinstance(enabled, str) else enabled,
+        "REPORTERS": [f"{__name__}.{each}" for each in reporters],
+    }
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.name == "signal_tracer"]
+
+
+async def test_an_async_callable_decides_for_async_requests(settings: Any) -> None:
+    use(settings, "only_pay_soon", "keep")
+    for address in ("/look/", "/pay-soon/", "/pay/"):
+        assert (await AsyncClient().get(address)).status_code < 300
+
+    assert [trace.name for trace in traces] == ["GET /pay-soon/"]
+
+
+def test_an_async_callable_decides_for_sync_requests(settings: Any) -> None:
+    use(settings, "only_pay_soon", "keep")
+    for address in ("/look/", "/pay-soon/", "/pay/"):
+        assert Client().get(address).status_code < 300
+
+    assert [trace.name for trace in traces] == ["GET /pay-soon/"]
+
+
+@pytest.mark.parametrize("name", ["never", *ASYNC])
+async def test_whatever_is_awaitable_is_awaited_before_it_decides(settings: Any, name: str) -> None:
+    use(settings, name, "keep")
+    await AsyncClient().get("/look/")
+    await sync_to_async(Client().get)("/look/")
+
+    assert traces == []
+    assert calls == ([] if name == "never" else ["instance"] * 2)
+
+
+@pytest.mark.parametrize("name", ASYNC)
+async def test_whatever_is_awaitable_is_awaited_as_a_reporter(settings: Any, name: str) -> None:
+    use(settings, True, name, "keep_soon", "keep_too")
+    await AsyncClient().get("/look/")
+    await sync_to_async(Client().get)("/look/")
+
+    assert calls == ["instance", "reported GET /look/"] * 2
+    assert [trace.request for trace in traces] == [Request("GET", "/look/", 200)] * 2
+
+
+def test_without_any_event_loop_an_async_reporter_is_run(settings: Any) -> None:
+    use(settings, True, "keep_soon")
+    Client().get("/pay/")
+
+    assert outlines() == ["paid.send  sender='the shop'\n  receipt"]
+
+
+async def test_where_nothing_can_wait_an_async_callable_is_logged_once(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sync request in the very thread of an event loop; no coroutine is left unawaited."""
+    use(settings, "only_pay_soon", "keep")
+    handler = SignalTracerMiddleware(pay)
+    for _ in range(2):
+        assert handler(RequestFactory().get("/pay-soon/")).content == b"paid"  # type: ignore[union-attr]
+    use(settings, True, "keep_soon", "keep")
+    for _ in range(2):
+        assert handler(RequestFactory().get("/pay-soon/")).content == b"paid"  # type: ignore[union-attr]
+    gc.collect()
+
+    assert [trace.name for trace in traces] == ["GET /pay-soon/"] * 2
+    assert logged(caplog) == [
+        (
+            "SIGNAL_TRACER['ENABLED'] is 'test_middleware.only_pay_soon', which failed; "
+            "requests are not traced while it does."
+        ),
+        (
+            "The reporter 'test_middleware.keep_soon' of SIGNAL_TRACER['REPORTERS'] failed; "
+            "the request went on."
+        ),
+    ]
+
+
+async def test_a_cancelled_request_is_given_to_async_reporters(settings: Any) -> None:
+    use(settings, True, "keep_soon", "keep_too")
+    started = asyncio.Event()
+
+    async def wait(request: HttpRequest) -> HttpResponse:
+        await paid.asend("the shop")
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    handler: Any = SignalTracerMiddleware(wait)
+    task = asyncio.create_task(handler(RequestFactory().get("/pay/")))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert [trace.request for trace in traces] == [Request("GET", "/pay/", None)]
+    assert calls == ["reported GET /pay/"]
+
+
+async def hang(trace: Trace) -> None:
+    calls.append("began")
+    await asyncio.Event().wait()
+
+
+async def test_a_request_is_cancelled_while_a_reporter_waits(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    use(settings, True, "hang", "keep")
+
+    async def answer(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    handler: Any = SignalTracerMiddleware(answer)
+    task = asyncio.create_task(handler(RequestFactory().get("/pay/")))
+    while not calls:  # noqa: ASYNC110  # the reporter has no event to set
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert (traces, logged(caplog)) == ([], [])
+
+
+def test_a_request_that_nobody_runs_any_more_is_given_to_sync_reporters(settings: Any) -> None:
+    use(settings, True, "keep")
+
+    async def wait(request: HttpRequest) -> HttpResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    handler: Any = SignalTracerMiddleware(wait)
+    running = handler(RequestFactory().get("/pay/"))
+    loop = asyncio.new_event_loop()
+    loop.call_soon(running.send, None)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    running.close()
+
+    assert [trace.request for trace in traces] == [Request("GET", "/pay/", None)]
+
+
+async def send_soon(trace: Trace) -> None:
+    await paid.asend("the reporter")
+    calls.append(f"{recording.current.get()}")
+
+
+def send_now(trace: Trace) -> None:
+    paid.send("the reporter")
+    calls.append(f"{recording.current.get()}")
+
+
+@pytest.mark.parametrize("reporter", ["send_soon", "send_now"])
+async def test_what_a_reporter_sends_is_in_no_trace(settings: Any, reporter: str) -> None:
+    use(settings, True, reporter, "keep")
+    await AsyncClient().get("/pay/")
+    await sync_to_async(Client().get)("/pay/")
+
+    assert calls == ["view", "None"] * 2
+    assert outlines() == ["paid.send  sender='the shop'\n  receipt"] * 2
+
+
+# What ends a request, and what does not
+
+
+class Unlike(BaseException):
+    pass
+
+
+RAISED = (SystemExit, Unlike, asyncio.CancelledError, LookupError, MemoryError, RecursionError)
+
+
+def raises(error: type[BaseException]) -> tuple[str, str]:
+    """The names of a sync and of an async callable that raise."""
+
+    def now(given: Any) -> bool:
+        raise error("of the setting")
+
+    async def soon(given: Any) -> bool:
+        await asyncio.sleep(0)
+        raise error("of the setting")
+
+    for each in (now, soon):
+        globals()[f"{each.__name__}_{error.__name__}"] = each
+    return f"now_{error.__name__}", f"soon_{error.__name__}"
+
+
+RAISING = [name for error in RAISED for name in raises(error)]
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_nothing_that_the_setting_names_ends_a_sync_request(
+    settings: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    use(settings, name)
+    assert [Client().get("/pay/").content for _ in range(2)] == [b"paid"] * 2
+    middleware._logged.clear()
+    use(settings, True, name, "keep")
+    assert [Client().get("/pay/").content for _ in range(2)] == [b"paid"] * 2
+
+    assert len(traces) == 2
+    assert [message.split(" ")[0] for message in logged(caplog)] == [
+        "SIGNAL_TRACER['ENABLED']",
+        "The",
+    ]
+
+
+@pytest.mark.parametrize("name", RAISING)
+async def test_nothing_that_the_setting_names_ends_an_async_request(
+    settings: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    client = AsyncClient()
+    use(settings, name)
+    assert [(await client.get("/pay-soon/")).content for _ in range(2)] == [b"paid"] * 2
+    middleware._logged.clear()
+    use(settings, True, name, "keep")
+    assert [(await client.get("/pay-soon/")).content for _ in range(2)] == [b"paid"] * 2
+
+    assert len(traces) == 2
+    assert len(logged(caplog)) == 2
+
+
+interrupting = raises(KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("name", interrupting)
+def test_a_persons_interrupt_gets_through(
+    settings: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    for enabled, reporters in ((name, []), (True, [name])):
+        use(settings, enabled, *reporters)
+        with pytest.raises(KeyboardInterrupt):
+            SignalTracerMiddleware(pay)(RequestFactory().get("/pay/"))
+
+    assert logged(caplog) == []
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_the_end_that_a_view_makes_is_the_very_one(settings: Any, error: Any) -> None:
+    use(settings, True, "now_SystemExit", "keep")
+    raised = error("in the view")
+
+    def end(request: HttpRequest) -> HttpResponse:
+        raise raised
+
+    with pytest.raises(error) as caught:
+        SignalTracerMiddleware(end)(RequestFactory().get("/pay/"))
+
+    assert caught.value is raised
+    assert len(traces) == 1
+
+
+# Answers that are none
+
+
+class Untold:
+    def __bool__(self) -> bool:
+        raise ArithmeticError("neither")
+
+
+def untold(request: HttpRequest) -> Untold:
+    return Untold()
+
+
+def no_lazily(request: HttpRequest) -> Any:
+    return SimpleLazyObject(list)
+
+
+def yes_lazily(request: HttpRequest) -> Any:
+    return SimpleLazyObject(lambda: [1])
+
+
+class Decides:
+    def __init__(self, request: HttpRequest) -> None:
+        self.path = request.path
+
+    def __bool__(self) -> bool:
+        return self.path == "/pay/"
+
+
+def in_parts(given: Any) -> Iterator[bool]:
+    calls.append("in parts")
+    yield True
+
+
+async def in_async_parts(given: Any) -> Any:
+    calls.append("in parts")
+    yield True
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [("no_lazily", []), ("yes_lazily", ["GET /look/", "GET /pay/"]), ("Decides", ["GET /pay/"])],
+)
+def test_an_answer_counts_by_its_truth(settings: Any, name: str, names: list[str]) -> None:
+    use(settings, name, "keep")
+    for address in ("/look/", "/pay/"):
+        Client().get(address)
+
+    assert [trace.name for trace in traces] == names
+
+
+@pytest.mark.parametrize("name", ["untold", "in_parts", "in_async_parts"])
+async def test_an_answer_that_cannot_be_understood_is_logged_once(
+    settings: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    use(settings, name, "keep")
+    await AsyncClient().get("/look/")
+    await sync_to_async(Client().get)("/look/")
+
+    assert traces == []
+    assert len(logged(caplog)) == 1
+
+
+@pytest.mark.parametrize("name", ["in_parts", "in_async_parts"])
+async def test_a_reporter_that_nobody_runs_is_logged_once(
+    settings: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    use(settings, True, name, "keep")
+    await AsyncClient().get("/look/")
+    await sync_to_async(Client().get)("/look/")
+
+    assert (len(traces), calls) == (2, [])
+    assert logged(caplog) == [
+        (
+            f"The reporter 'test_middleware.{name}' of SIGNAL_TRACER['REPORTERS'] failed; "
+            "the request went on."
+        ),
+    ]
+    assert f"test_middleware.{name} returned a generator, of which no code has run." in caplog.text
+
+
+def report_lazily(trace: Trace) -> Any:
+    return SimpleLazyObject(lambda: calls.append("set up"))
+
+
+def test_what_a_reporter_returns_is_left_alone(settings: Any) -> None:
+    use(settings, True, "report_lazily")
+    Client().get("/look/")
+
+    assert calls == []
+
+
+@pytest.mark.parametrize("key", ["ENABLED", "REPORTERS"])
+def test_a_module_that_exits_when_it_is_imported_ends_no_request(
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+) -> None:
+    (tmp_path / "module_that_exits.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    path_of_it = "module_that_exits.report"
+    settings.SIGNAL_TRACER = {"ENABLED": True} | {
+        key: path_of_it if key == "ENABLED" else [path_of_it]
+    }
+
+    assert [Client().get("/pay/").content for _ in range(2)] == [b"paid"] * 2
+    assert len(logged(caplog)) == 1

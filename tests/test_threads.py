@@ -259,7 +259,7 @@ def test_two_traces_of_the_whole_process_may_overlap() -> None:
 
     assert senders(one) == ["1", "2"]
     assert senders(two) == ["2", "3"]
-    assert recording.everywhere == ()
+    assert recording.everywhere is None
 
 
 def test_a_trace_may_be_ended_in_another_thread() -> None:

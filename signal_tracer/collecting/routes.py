@@ -274,22 +274,26 @@ def _route_of_class(signal: Any, name: str, sender: Any) -> Route:
 
 
 def _keep(route: Route, signal: Any, key: int, whose: Any) -> None:
+    """Have it found again for as long as the signal and ``whose`` live.
+
+    Without a lock, which a weak reference's callback could not take: each step is one of C's.
+    """
     signal_id = id(signal)
-    table = tables.get(signal_id)
-    if table is None:
-        table = tables[signal_id] = {}
-        _references[signal_id] = {0: weakref.ref(signal, lambda _: _forget_table(signal_id))}
+    references = _references.setdefault(signal_id, {})
+    if 0 not in references:
+        references[0] = weakref.ref(signal, lambda _: _forget_signal(signal_id))
+    table = tables.setdefault(signal_id, {})
     if whose is not None:
 
         def forget(_: object) -> None:
-            if table.pop(key, None) is not None:
-                _references.get(signal_id, {}).pop(key, None)
+            table.pop(key, None)
+            references.pop(key, None)
 
-        _references[signal_id][key] = weakref.ref(whose, forget)
+        references[key] = weakref.ref(whose, forget)
     table[key] = route
 
 
-def _forget_table(signal_id: int) -> None:
+def _forget_signal(signal_id: int) -> None:
     tables.pop(signal_id, None)
     _references.pop(signal_id, None)
 
@@ -302,8 +306,8 @@ def forget_connections(signal: Any) -> None:
 
 def forget_routes(signal: Any = None) -> None:
     """``signal`` (or every signal) may go by another name."""
-    for signal_id in list(tables) if signal is None else [id(signal)]:
-        _forget_table(signal_id)
+    for table in list(tables.values()) if signal is None else [tables.get(id(signal), {})]:
+        table.clear()
 
 
 naming.when_renamed.append(forget_routes)

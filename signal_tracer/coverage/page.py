@@ -6,6 +6,7 @@ from html import escape
 
 from signal_tracer.coverage.result import CoveredReceiver, SignalCoverage
 from signal_tracer.signal_map import ANY
+from signal_tracer.wording import printable
 
 _STYLE = """
 :root { color-scheme: light dark; --line: light-dark(#d8d4cc, #45423d);
@@ -27,13 +28,13 @@ td.outcome { white-space: nowrap; } .never { color: var(--never); font-weight: 6
 def page(coverage: SignalCoverage) -> str:
     """The page: per app, those that never ran first."""
     sections = [_section(app, receivers) for app, receivers in coverage.by_app().items()]
-    problem = f"<p><strong>{escape(coverage.problem)}</strong></p>" if coverage.problem else ""
+    problem = f"<p><strong>{_text(coverage.problem)}</strong></p>" if coverage.problem else ""
     summary = (
         f"{coverage.ran:,} of {coverage.total:,} receivers ran: {coverage.percent:g}%"
         if coverage.receivers
         else "No receivers of the project were found."
     )
-    found = "".join(f"<p>{escape(each)}</p>" for each in coverage.found())
+    found = "".join(f"<p>{_text(each)}</p>" for each in coverage.found())
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -53,11 +54,16 @@ def page(coverage: SignalCoverage) -> str:
 """
 
 
+def _text(given: str) -> str:
+    """Other people's text, of which neither the browser nor its reader makes anything else."""
+    return escape(printable(given))
+
+
 def _section(app: str, receivers: list[CoveredReceiver]) -> str:
     ran = sum(each.outcome == "ran" for each in receivers)
     rows = "".join(map(_row, sorted(receivers, key=lambda each: each.outcome)))
     return f"""<section>
-<h2>{escape(app)} <small>{ran:,} of {len(receivers):,}</small></h2>
+<h2>{_text(app)} <small>{ran:,} of {len(receivers):,}</small></h2>
 <table>
 <thead><tr><th>Ran?</th><th>Receiver</th><th>Signal and sender</th></tr></thead>
 <tbody>{rows}</tbody>
@@ -73,8 +79,8 @@ def _row(receiver: CoveredReceiver) -> str:
     mark = ' <span class="soft">async</span>' if receiver.is_async else ""
     return (
         f'<tr><td class="outcome {kind}">{said}</td>'
-        f"<td><code>{escape(receiver.receiver)}</code>{mark}<br>"
-        f'<code class="soft">{escape(receiver.place)}</code></td>'
-        f"<td><code>{escape(receiver.signal)}</code><br>"
-        f'<span class="soft">{escape(sender)}</span></td></tr>'
+        f"<td><code>{_text(receiver.receiver)}</code>{mark}<br>"
+        f'<code class="soft">{_text(receiver.place)}</code></td>'
+        f"<td><code>{_text(receiver.signal)}</code><br>"
+        f'<span class="soft">{_text(sender)}</span></td></tr>'
     )

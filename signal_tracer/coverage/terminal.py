@@ -6,10 +6,20 @@ from collections.abc import Iterator
 
 from signal_tracer.coverage.result import CoveredReceiver, SignalCoverage
 from signal_tracer.signal_map import ANY
+from signal_tracer.wording import printable
 
 
 def lines(coverage: SignalCoverage) -> Iterator[str]:
     """Who never ran, per app with file and line; then the summary."""
+    return map(printable, _lines(coverage))
+
+
+def summary(coverage: SignalCoverage) -> Iterator[str]:
+    """How many ran, how many were found, and how."""
+    return map(printable, _summary(coverage))
+
+
+def _lines(coverage: SignalCoverage) -> Iterator[str]:
     apps = coverage.by_app()
     if apps:
         width = max(len("app"), *map(len, apps))
@@ -20,11 +30,10 @@ def lines(coverage: SignalCoverage) -> Iterator[str]:
             yield f"{app:<{width}} {ran:>5,} {watched:>5,}"
             yield from _wanting(receivers)
         yield ""
-    yield from summary(coverage)
+    yield from _summary(coverage)
 
 
-def summary(coverage: SignalCoverage) -> Iterator[str]:
-    """How many ran, how many were found, and how."""
+def _summary(coverage: SignalCoverage) -> Iterator[str]:
     if coverage.receivers:
         yield f"{coverage.ran:,} of {coverage.total:,} receivers ran: {coverage.percent:g}%"
     else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from signal_tracer.findings.values import Value
+from signal_tracer.printable import printable
 from signal_tracer.records import Bypass, ConnectionChange, Dispatch, Location, ReceiverCall
 
 Level = Literal["error", "warning", "info"]
@@ -63,11 +64,17 @@ class Finding:
 
     @property
     def message(self) -> str:
-        return self.kind.message % self.values
+        return self._filled(self.kind.message)
 
     @property
     def advice(self) -> str:
-        return self.kind.advice % self.values
+        return self._filled(self.kind.advice)
+
+    def _filled(self, template: str) -> str:
+        return template % {
+            name: value if isinstance(value, int) else printable(str(value))
+            for name, value in self.values.items()
+        }
 
     @property
     def docs(self) -> str:

@@ -130,13 +130,19 @@ class SignalTracerPanel(Panel):
         except Exception:
             logger.exception("The panel could not tell the time that receivers took.")
 
+    def load_stats_from_store(self, data: object) -> None:
+        # A store outlives upgrades, and may hold what another release, or nobody, understands.
+        super().load_stats_from_store(data if isinstance(data, dict) else {})
+
     @property
     def nav_subtitle(self) -> str:
         stats = self.get_stats()
         if not stats.get("trace"):
             return gettext("No trace: see the log of 'signal_tracer'")
+        # From a store that outlives an upgrade, anything may come under these names.
+        numbers = {name: number for name, number in stats.items() if type(number) is int}
         subtitle = " · ".join(
-            counted(singular, plural, stats.get(name, 0))
+            counted(singular, plural, numbers.get(name, 0))
             for name, singular, plural in (
                 ("dispatches", "%(number)s dispatch", "%(number)s dispatches"),
                 ("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls"),
@@ -146,7 +152,7 @@ class SignalTracerPanel(Panel):
                 ("rolled_back", "%(number)s rolled back", "%(number)s rolled back"),
                 ("bypasses", "%(number)s bypass", "%(number)s bypasses"),
             )
-            if stats.get(name) or name in ("dispatches", "receiver_calls")
+            if numbers.get(name) or name in ("dispatches", "receiver_calls")
         )
         return aside(subtitle)
 

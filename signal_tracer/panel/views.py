@@ -15,6 +15,7 @@ from debug_toolbar.decorators import render_with_toolbar_language, require_show_
 from debug_toolbar.store import get_store
 from debug_toolbar.toolbar import DebugToolbar
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
@@ -35,14 +36,22 @@ logger = logging.getLogger("signal_tracer")
 PANEL_ID = "SignalTracerPanel"
 
 
+# What a store raises for an id that cannot be one of its own (the database's are UUIDs), and for
+# an entry that it cannot read. Not what a database raises that cannot be asked at all.
+UNREADABLE = (ValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
 class MissingError(Exception):
     """There is no such trace, or no such part of it; says to a person what to do."""
 
 
 def stored_trace(request_id: str) -> Trace:
     """The trace that the panel stored. Raises ``MissingError`` with what to tell a person."""
-    toolbar = DebugToolbar.fetch(request_id, PANEL_ID)
-    data = toolbar.get_panel_by_id(PANEL_ID).get_stats().get("trace") if toolbar else None
+    try:
+        toolbar = DebugToolbar.fetch(request_id, PANEL_ID)
+        data = toolbar.get_panel_by_id(PANEL_ID).get_stats().get("trace") if toolbar else None
+    except UNREADABLE:
+        data = None
     if not data:
         raise MissingError(
             gettext(
@@ -58,8 +67,15 @@ def stored_trace(request_id: str) -> Trace:
 
 def stored_page(request_id: str) -> Page:
     """The page of a request that the toolbar still has."""
-    kept = latest_page(request_id) if get_store().exists(request_id) else None
+    kept = latest_page(request_id) if _is_stored(request_id) else None
     return kept or page_of(request_id, stored_trace(request_id))
+
+
+def _is_stored(request_id: str) -> bool:
+    try:
+        return bool(get_store().exists(request_id))
+    except UNREADABLE:
+        return False
 
 
 @login_not_required
@@ -68,12 +84,14 @@ def stored_page(request_id: str) -> Page:
 @render_with_toolbar_language
 def part(request: HttpRequest, request_id: str) -> JsonResponse:
     """A part of a trace as JSON: ``content`` fills the toolbar's window, ``inner`` a place in the
-    panel itself."""
+    panel itself. What there is not is a 404 that holds, for both, what to do about it."""
+    status = 200
     try:
         page = stored_page(request_id)
         title, inner, extra = _part(page, request)
     except MissingError as error:
         title, inner, extra = _missing(str(error))
+        status = 404
     except Exception:
         logger.exception("The panel could not show a part of a trace.")
         title, inner, extra = _missing(
@@ -89,7 +107,7 @@ def part(request: HttpRequest, request_id: str) -> JsonResponse:
             "direction": "rtl" if get_language_bidi() else "ltr",
         },
     )
-    return JsonResponse({"content": content, "inner": inner, **extra})
+    return JsonResponse({"content": content, "inner": inner, **extra}, status=status)
 
 
 def _missing(text: str) -> tuple[str, str, dict[str, Any]]:
@@ -104,7 +122,8 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
     if "row" in asked:
         return _row(page, _number(asked["row"]), start)
     if "sort" in asked:
-        return _table(gettext("Receivers"), "receivers", page.receivers(asked["sort"], start))
+        receivers = page.receivers(asked["sort"], start)
+        return _table(gettext("Receivers"), "receivers", receivers, start)
     if "outline" in asked:
         text = "\n".join(map(visible, str(page.trace).split("\n")))
         context = {"text": text}
@@ -121,20 +140,21 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
     }
     for name, title in titles.items():
         if name in asked:
-            return _table(title, name, page.listed(name, start))
+            return _table(title, name, page.listed(name, start), start)
     if "map" in asked:
         return gettext("Signal map"), _render("map", map_context(page.trace, page.places)), {}
     if "only" in asked:
         lines = select(page.lines, asked["only"])
         return _title(asked["only"], len(lines)), _rows(page, lines, start, asked["only"]), {}
     if start:
+        window = _rows(page, page.lines, start)
         rows = page.rows(page.lines, start)
         context = {**rows, "parts": page.parts}
         return (
             gettext("More rows"),
             str(rows["rows"]),
             {
-                "window": _rows(page, page.lines, start),
+                "window": window,
                 "more": render_to_string("signal_tracer/timeline_more.html", context),
             },
         )
@@ -159,10 +179,12 @@ def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]
 
 
 def _table(
-    title: str, name: str, context: dict[str, Any] | None
+    title: str, name: str, context: dict[str, Any] | None, start: int
 ) -> tuple[str, str, dict[str, Any]]:
     if context is None:
-        raise MissingError(_no_such_part())
+        if start:
+            raise MissingError(_no_such_part())
+        return _missing(_no_such_part())  # it was right to ask: there only happens to be none
     return title, _render(name, {**context, "in_window": True}), {}
 
 
@@ -177,6 +199,8 @@ def _title(kind: str, count: int) -> str:
 
 
 def _rows(page: Page, lines: list[Line], start: int, only: str = "") -> str:
+    if start and start >= len(lines):
+        raise MissingError(_no_such_part())
     rows = page.rows(lines, start, name="sigtrw", is_flat=bool(only))
     context = {**rows, "parts": page.parts, "only": only}
     return _render("timeline", context)

@@ -13,7 +13,7 @@ from django.utils.translation import get_language_bidi
 
 from signal_tracer.panel.language import counted, gettext, gettext_noop
 from signal_tracer.records import Value, show_value
-from signal_tracer.wording import format_duration
+from signal_tracer.wording import format_duration, printable
 
 NOTHING = SafeString("")
 # Nobody reads on, and a browser would lay all of it out. The download has the whole.
@@ -64,12 +64,7 @@ def visible(text: str) -> str:
             left_out,
         )
         return f"{visible(text[:MAX_CHARACTERS])}… {rest}"
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
-        for each in text
-    )
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def value(given: Value) -> str:

@@ -117,7 +117,7 @@ class _Page:
     def _heading(self, signal: MappedSignal) -> RenderableType:
         heading = Text(self.clean(signal.name), "cyan")
         if signal.own_methods:  # Django's rules of who is called may not hold for it.
-            heading.append(f"  own {', '.join(signal.own_methods)}", "yellow")
+            heading.append(self.clean(f"  own {', '.join(signal.own_methods)}"), "yellow")
         return Padding(heading, (0, 0, 0, 2))
 
     def _rows(self, connection: Connection, widths: list[int]) -> Iterator[RenderableType]:

@@ -20,6 +20,7 @@ from signal_tracer.collecting.naming import (
 )
 from signal_tracer.mapping.reading import entries_of
 from signal_tracer.records import goes_by
+from signal_tracer.wording import printable
 
 _MISSING = object()
 
@@ -33,7 +34,7 @@ class UnknownNameError(LookupError):
             if likely
             else "Give its dotted path, as a trace shows it."
         )
-        super().__init__(f"There is no {wanted} {name!r}. {hint}")
+        super().__init__(printable(f"There is no {wanted} {name!r}. {hint}"))
 
 
 def is_pattern(name: str) -> bool:
@@ -110,7 +111,8 @@ def is_model(live: Any) -> bool:
 
 
 def _ambiguous(name: str, names: list[str]) -> LookupError:
-    return LookupError(f"{name!r} could be any of {', '.join(sorted(names))}. Give the full name.")
+    could_be = printable(", ".join(sorted(names)))
+    return LookupError(f"{name!r} could be any of {could_be}. Give the full name.")
 
 
 def _import(name: str) -> Any:

@@ -1,11 +1,15 @@
-"""The place for what a failed assertion says: asked for, sent instead, near misses, outline."""
+"""The place for what a failed assertion says: asked for, sent instead, near misses, outline.
+
+An entry of a list is one line, or a tuple of lines. Whatever stands in them, no line of a message
+is made by anybody else.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from signal_tracer.collecting.witnessing import Sent
 from signal_tracer.records import goes_by
@@ -13,7 +17,10 @@ from signal_tracer.showing.outline import count
 from signal_tracer.testing.connected import Connected
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
 from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Skipped, Trace
-from signal_tracer.wording import plural
+from signal_tracer.wording import plural, printable
+
+T = TypeVar("T")
+Entry: TypeAlias = str | tuple[str, ...]
 
 _MOST_LINES = 20
 _MOST_OUTLINE_LINES = 100
@@ -32,18 +39,21 @@ def _asked(times: int | None) -> str:
     return "once or more" if times is None else f"exactly {_often(times)}"
 
 
-def _text(first: str, *blocks: tuple[str, Iterable[str]]) -> str:
+def _text(first: str, *blocks: tuple[str, Iterable[Entry]]) -> str:
     lines = [first]
-    for title, members in blocks:
-        members = list(members)
-        if members:
-            lines += ["", f"{title}:", *(f"  {each}" for each in members)]
-    return "\n".join(lines)
+    for title, entries in blocks:
+        entries = list(entries)
+        if entries:
+            lines += ["", f"{title}:"]
+        for entry in entries:
+            line, *below = [entry] if isinstance(entry, str) else entry
+            lines += [f"  {line}", *(f"    {each}" for each in below)]
+    return "\n".join(map(printable, lines))
 
 
-def _cut(lines: list[str], most: int = _MOST_LINES) -> list[str]:
-    left_out = len(lines) - most
-    return lines if left_out <= 0 else [*lines[:most], f"... and {left_out:,} more"]
+def _cut(entries: list[T], most: int = _MOST_LINES) -> list[T | str]:
+    left_out = len(entries) - most
+    return [*entries[:most], *([f"... and {left_out:,} more"] if left_out > 0 else [])]
 
 
 def _outline(trace: Trace) -> tuple[str, list[str]]:
@@ -103,18 +113,12 @@ def _all_sent(sent: list[Sent]) -> list[str]:
     return _cut([_counted(line, count) for line, count in found.items()]) or ["nothing"]
 
 
-def _compared(wanted: Wanted, sent: list[Sent]) -> list[str]:
+def _compared(wanted: Wanted, sent: list[Sent]) -> list[Entry]:
     """The dispatches of the signal, and in what each is not as asked for."""
-    found: Counter[str] = Counter()
+    found: Counter[tuple[str, ...]] = Counter()
     for each in sent:
-        differences = wanted.differences(each)
-        found["\n    ".join([show_sent(each), *(differences or ["as asked for"])])] += 1
-    return _cut([_counted_first(entry, count) for entry, count in found.items()])
-
-
-def _counted_first(entry: str, count: int) -> str:
-    first, newline, rest = entry.partition("\n")
-    return f"{_counted(first, count)}{newline}{rest}"
+        found[show_sent(each), *(wanted.differences(each) or ["as asked for"])] += 1
+    return _cut([(_counted(line, count), *below) for (line, *below), count in found.items()])
 
 
 def not_sent_so(
@@ -124,7 +128,7 @@ def not_sent_so(
     name = wanted.signal_name
     if not of_signal:
         first = f"{name} was never sent."
-        instead = ("sent instead", _all_sent(sent))
+        instead: tuple[str, Iterable[Entry]] = ("sent instead", _all_sent(sent))
     else:
         first = f"{_happened(name, 'sent', len(of_signal))}, but never as asked for."
         if found:
@@ -217,18 +221,18 @@ def not_connected(signal: str, receiver: str, sender: Any, connections: list[Con
 
 def swallowed(trace: Trace, allowed: Callable[[str], bool] = lambda _: False) -> str:
     """Names the exceptions that were swallowed, save those of receivers that are allowed to."""
-    lines = [
-        "\n    ".join([f"{call.receiver}  {call.error or ''}".rstrip(), *_where(dispatch, call)])
+    entries: list[Entry] = [
+        (f"{call.receiver}  {call.error or ''}".rstrip(), *_where(dispatch, call))
         for dispatch in trace.walk()
         for call in dispatch.receiver_calls
         if call.outcome == "swallowed" and not allowed(call.receiver)
     ]
     what = (
         "1 exception of a receiver was"
-        if len(lines) == 1
-        else (f"{len(lines):,} exceptions of receivers were")
+        if len(entries) == 1
+        else (f"{len(entries):,} exceptions of receivers were")
     )
-    return _text(f"{what} swallowed.", ("swallowed", _cut(lines)), _outline(trace))
+    return _text(f"{what} swallowed.", ("swallowed", _cut(entries)), _outline(trace))
 
 
 def _where(dispatch: Dispatch, call: ReceiverCall) -> Iterator[str]:

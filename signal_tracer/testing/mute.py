@@ -11,6 +11,7 @@ from signal_tracer.collecting import muting, signals
 from signal_tracer.collecting.muting import ANY_SENDER, Block, Chosen, Selection
 from signal_tracer.collecting.naming import class_name, is_a
 from signal_tracer.testing.lookup import find, find_sender, is_model
+from signal_tracer.wording import printable
 
 
 class mute:  # noqa: N801  # used as `with mute(...):`, like contextlib.suppress
@@ -73,12 +74,13 @@ def _look_up(wanted: Any) -> tuple[Any, str | None]:
         return wanted, None
     if is_model(wanted):
         raise TypeError(
-            f"{class_name(wanted)} is a model, which mute() cannot mute by itself. "
+            f"{printable(class_name(wanted))} is a model, which mute() cannot mute by itself. "
             "Name the signals and give it as their sender: mute(post_save, sender=...)."
         )
     if not callable(wanted):
         raise TypeError(
-            f"mute() wants signals, receivers or dotted names, not a {class_name(type(wanted))}."
+            "mute() wants signals, receivers or dotted names, not a "
+            f"{printable(class_name(type(wanted)))}."
         )
     return wanted, None
 

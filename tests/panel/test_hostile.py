@@ -1,46 +1,16 @@
 """Hostile content in every field of every record arrives as text, and not as megabytes."""
 
-import dataclasses
 import re
-import typing
 from html.parser import HTMLParser
 
 import pytest
+from filling import everything
 from pages import trace_of
 
-from signal_tracer import records
 from signal_tracer.panel.words import MAX_CHARACTERS, visible
 from signal_tracer.trace import Dispatch, Error, Query, ReceiverCall, Request, Summary
 
 HOSTILE = "<script>alert(1)</script>.<b>\"'&\u202e\x00"
-
-
-def filled(kind, text, depth=0):
-    """A record with ``text`` in every field that takes any."""
-    hints = typing.get_type_hints(kind)
-    return kind(
-        **{each.name: value_for(hints[each.name], text, depth) for each in dataclasses.fields(kind)}
-    )
-
-
-def value_for(hint, text, depth):
-    if hint is str:
-        return text
-    if hint in (int, float, bool):
-        return hint(1)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return args[0]
-    if origin in (list, tuple):
-        if dataclasses.is_dataclass(args[0]) and depth > 3:
-            return origin()
-        return origin([value_for(args[0], text, depth + 1)])
-    if origin is dict:
-        return {text: text, "summary": Summary(text)}
-    if dataclasses.is_dataclass(hint):
-        return filled(hint, text, depth + 1)
-    options = [each for each in args if each is not type(None)]
-    return value_for(options[0], text, depth)
 
 
 OURS = """
@@ -62,31 +32,6 @@ def names_in(page):
 
     Reader().feed(page)
     return names
-
-
-OUTCOMES = ("returned", "raised", "swallowed", "cancelled", "running")
-
-
-def everything(text):
-    """A trace that holds every kind of record, and every outcome and reason."""
-    contents = filled(records.Contents, text)
-    dispatch = contents.dispatches[0]
-    dispatch.unwatched = None
-    calls = [filled(records.ReceiverCall, text, 2) for _ in OUTCOMES]
-    for call, outcome in zip(calls, OUTCOMES, strict=True):
-        call.outcome = outcome
-    dispatch.receiver_calls = calls
-    reasons = typing.get_args(records.Reason)
-    dispatch.near_misses = [
-        dataclasses.replace(filled(records.NearMiss, text), reason=reason) for reason in reasons
-    ]
-    contents.dispatches += [
-        Dispatch(text, text, unwatched=[text], error=filled(records.Error, text)),
-        filled(records.Dispatch, text, 3),
-    ]
-    trace = trace_of()
-    trace._contents = contents
-    return trace
 
 
 @pytest.fixture

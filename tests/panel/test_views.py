@@ -156,7 +156,7 @@ def test_a_request_that_the_toolbar_forgot_says_so(ask):
     MemoryStore.clear()
     answer = get("?row=1")
 
-    assert answer.status_code == 200  # or the toolbar would show a bare status
+    assert answer.status_code == 404
     assert "The trace of this request is not available any more" in said(answer.json()["content"])
     for file in ("trace.json", "perfetto.json"):
         download = Client().get(f"/__debug__/signal_tracer/0123456789abcdef/{file}")

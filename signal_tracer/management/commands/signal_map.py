@@ -108,6 +108,9 @@ class Command(BaseCommand):
         try:
             self.answer()
             self.stdout.flush()
+        except CommandError as error:
+            error.args = (printable(f"{error}"),)  # It may quote names, files and other errors.
+            raise
         except BrokenPipeError:
             # Whoever reads has seen enough, as head does: Python is not to say so at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -206,7 +209,7 @@ class Command(BaseCommand):
             self.stdout.write(f"The signal map is as it was kept in {file}.")
             return
         for line in differences:
-            self.stdout.write(printable(line))
+            self.stdout.write(line)
         raise CommandError(
             f"The signal map differs from {file} in {plural(len(differences), 'place')}. If that "
             f"is meant, keep it: manage.py signal_map --write {file}"

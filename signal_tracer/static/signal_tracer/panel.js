@@ -67,6 +67,7 @@ const COPYING = `
 
 const sheet = new CSSStyleSheet();
 const chosen = new WeakMap(); // panel -> the kind of rows that a number in its head asked for
+const failed = new WeakSet(); // links that the toolbar is to follow, and to say what is wrong
 
 function adopt(root) {
   if (!root.adoptedStyleSheets.includes(sheet)) {
@@ -88,6 +89,14 @@ function showWindow(root, content) {
   const win = root.querySelector("#djDebugWindow");
   win.innerHTML = content;
   win.classList.remove("djdt-hidden");
+}
+
+/* The toolbar's own would show no more than "404" of an answer that says what to do. */
+function openWindow(link, scope) {
+  load(link).then(
+    (data) => showWindow(scope.getRootNode(), data.content),
+    () => { failed.add(link); link.click(); },
+  );
 }
 
 /* Folding */
@@ -184,7 +193,7 @@ async function reveal(panel, body) {
   toggle.focus({ preventScroll: true });
 }
 
-/* Links: true means that there is no need for the toolbar to follow it. */
+/* Links: true means that nothing of it goes into the toolbar's window. */
 
 function follow(link, scope) {
   const asked = new URL(link.href).searchParams;
@@ -251,6 +260,10 @@ function sort(link) {
 
 async function copy(link, panel) {
   const data = await load(link);
+  if (data.missing) {
+    showWindow(panel.getRootNode(), data.content);
+    return;
+  }
   try {
     await navigator.clipboard.writeText(data.text);
     panel.querySelector(".sigtr-said").textContent = link.dataset.done;
@@ -273,9 +286,10 @@ function onClick(event) {
   if (!scope || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const link = target.closest("a.remoteCall");
   const button = target.closest("[data-do], .djToggleSwitch[data-toggle-id^='f']");
-  if (link ? !follow(link, scope) : !button) return;
+  if (link ? failed.has(link) : !button) return;
   event.preventDefault();
   event.stopPropagation();
+  if (link && !follow(link, scope)) openWindow(link, scope);
   if (!button) return;
   if (button.dataset.do === "all") unfilter(scope);
   else if (button.dataset.do) fold(scope, button.dataset.do === "expand");
