@@ -16,6 +16,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from signal_tracer.collecting.arguments import kind_of
+
 
 def parsed(command: BaseCommand, options: dict[str, Any]) -> dict[str, Any]:
     """The options of ``execute()``, each as the parser of ``command`` reads it.
@@ -71,8 +73,7 @@ def _word(action: Action, given: Any) -> str:
 
 def _refusal(action: Action, given: Any) -> CommandError:
     return CommandError(
-        f"{action.option_strings[-1]} takes {_wanted(action)}; it was given "
-        f"{'an' if type(given).__name__[0] in 'aeiou' else 'a'} {type(given).__name__}."
+        f"{action.option_strings[-1]} takes {_wanted(action)}; it was given {kind_of(given)}."
     )
 
 

@@ -107,6 +107,7 @@ class Hostile:
 
 CHOICES = "(choose from 'table', 'tree', 'json', 'markdown', 'mermaid', 'dot')"
 EXPLAIN = "--explain takes SIGNAL and SENDER, as a list or as a str of them"
+SIGNAL = "django.dispatch.dispatcher.Signal"
 LEVELS = "(choose from 'error', 'warning', 'info')"
 
 
@@ -117,7 +118,7 @@ LEVELS = "(choose from 'error', 'warning', 'info')"
         ({"format": ""}, f"Error: argument --format: invalid choice: '' {CHOICES}"),
         (
             {"format": 5},
-            "--format takes one of table, tree, json, markdown, mermaid, dot; it was given an int.",
+            "--format takes one of table, tree, json, markdown, mermaid, dot; it was given a int.",
         ),
         (
             {"format": ["json"]},
@@ -139,22 +140,22 @@ LEVELS = "(choose from 'error', 'warning', 'info')"
         ),
         (
             {"explain": 5},
-            f"{EXPLAIN}; it was given an int.",
+            f"{EXPLAIN}; it was given a int.",
         ),
         (
             {"explain": [rung, "shop.Order"]},
-            f"{EXPLAIN}; it was given a Signal.",
+            f"{EXPLAIN}; it was given a {SIGNAL}.",
         ),
         (
             {"write": ""},
             "Error: argument --write: give the name of a file, not an empty text",
         ),
-        ({"write": 5}, "--write takes FILE, as a str or a pathlib.Path; it was given an int."),
+        ({"write": 5}, "--write takes FILE, as a str or a pathlib.Path; it was given a int."),
         ({"check": True}, "--check takes FILE, as a str or a pathlib.Path; it was given a bool."),
         ({"check": b"a"}, "--check takes FILE, as a str or a pathlib.Path; it was given a bytes."),
         (
             {"output": Hostile()},
-            "--output takes FILE, as a str or a pathlib.Path; it was given a Hostile.",
+            f"--output takes FILE, as a str or a pathlib.Path; it was given a {__name__}.Hostile.",
         ),
         (
             {"write": "a\0b"},
@@ -166,14 +167,14 @@ LEVELS = "(choose from 'error', 'warning', 'info')"
         ({"check": "a\0b"}, r"a\x00b cannot be read (embedded null byte)."),
         (
             {"signal": rung},
-            "--signal takes NAME, as a str or a list of such; it was given a Signal.",
+            f"--signal takes NAME, as a str or a list of such; it was given a {SIGNAL}.",
         ),
         (
             {"app": ["shop", 5]},
-            "--app takes NAME, as a str or a list of such; it was given an int.",
+            "--app takes NAME, as a str or a list of such; it was given a int.",
         ),
         ({"project_only": "no"}, "--project-only takes True or False; it was given a str."),
-        ({"unheard": 1}, "--unheard takes True or False; it was given an int."),
+        ({"unheard": 1}, "--unheard takes True or False; it was given a int."),
         ({"load_urls": []}, "--load-urls takes True or False; it was given a list."),
         (
             {"verbosity": "loud"},
