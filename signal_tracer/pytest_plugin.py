@@ -76,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--signal-coverage-fail-under",
         type=_percentage,
         metavar="N",
-        help="fail if less than N percent of the project's receivers ran",
+        help="fail if less than N percent of the project's receivers ran, N from 0 to 100",
     )
 
 
