@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+import json
+import sys
+import traceback
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from signal_tracer.coverage.result import SignalCoverage
     from signal_tracer.testing import SignalTrace
     from signal_tracer.trace import Trace
+
+Made = TypeVar("Made")
 
 MARKERS = (
     (
@@ -68,9 +74,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--signal-coverage-fail-under",
-        type=float,
+        type=_percentage,
         metavar="N",
-        help="fail if less than N percent of the project's receivers ran",
+        help="fail if less than N percent of the project's receivers ran, N from 0 to 100",
     )
 
 
@@ -94,13 +100,23 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+def _percentage(given: str) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 100:  # Nor is this true of nan.
+        raise ArgumentTypeError(f"{given!r} is no percentage: give a number from 0 to 100")
+    return number
+
+
 def _reports(given: list[str]) -> list[Report]:
     if not given:
         return []
-    from signal_tracer.coverage.files import parse
+    from signal_tracer.coverage.files import chosen
 
     try:
-        return [parse(each) for each in given]
+        return chosen(given)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -125,13 +141,11 @@ def signal_trace(request: pytest.FixtureRequest) -> Iterator[SignalTrace]:
     _want_django("signal_trace")
     from signal_tracer.testing import SignalTrace
 
+    def make(name: str = request.node.nodeid, *, all_threads: bool = False) -> SignalTrace:
+        return SignalTrace(name, all_threads=all_threads)
+
     marker = request.node.get_closest_marker("signal_trace")
-    if marker:
-        _check_arguments(request, marker, SignalTrace)
-    args, options = (marker.args, dict(marker.kwargs)) if marker else ((), {})
-    if not args:
-        options.setdefault("name", request.node.nodeid)
-    with SignalTrace(*args, **options) as trace:
+    with _from_marker(request.node, marker, make) if marker else make() as trace:
         yield trace
 
 
@@ -148,24 +162,57 @@ def mute_signals(request: pytest.FixtureRequest) -> Iterator[Any]:
     with ExitStack() as muted:
 
         def mute_until_the_end(*what: Any, sender: Any = None, only: Any = None) -> None:
+            __tracebackhide__ = True
             muted.enter_context(mute(*what, sender=sender, only=only))
 
         for marker in request.node.iter_markers("mute_signals"):
-            _check_arguments(request, marker, mute)
-            mute_until_the_end(*marker.args, **marker.kwargs)
+            muted.enter_context(_from_marker(request.node, marker, mute))
         yield mute_until_the_end
 
 
-def _check_arguments(request: pytest.FixtureRequest, marker: pytest.Mark, takes: Any) -> None:
+@pytest.fixture
+def _allow_swallowed(request: pytest.FixtureRequest) -> None:
+    """For a test with the marker ``allow_swallowed``: says so if its arguments are wrong."""
+    _allowed_in(request.node)
+
+
+def _allowed_in(node: pytest.Item) -> list[tuple[Any, ...]]:
+    """For each marker the receivers whose exceptions may be swallowed; without any: of all."""
+    markers = node.iter_markers("allow_swallowed")
+    return [_from_marker(node, marker, _only_receivers) for marker in markers]
+
+
+def _only_receivers(*receivers: Any) -> tuple[Any, ...]:
+    for each in receivers:
+        is_name = isinstance(each, str)
+        if not (each if is_name else callable(each)):
+            what = "an empty name" if is_name else f"a {type(each).__name__}"
+            raise TypeError(f"it takes receivers or their dotted names, and was given {what}.")
+    return receivers
+
+
+def _from_marker(node: pytest.Item, marker: pytest.Mark, make: Callable[..., Made]) -> Made:
+    """What ``make`` makes of the marker's arguments; the test fails if they are wrong."""
     try:
-        inspect.signature(takes).bind(*marker.args, **marker.kwargs)
+        inspect.signature(make).bind(*marker.args, **marker.kwargs)
+        return make(*marker.args, **marker.kwargs)
     except TypeError as error:
-        usage = next(each for each in MARKERS if each.startswith(marker.name)).partition(":")[0]
-        pytest.fail(
-            f"The marker {marker.name} of {request.node.nodeid} is wrong: {error}. "
-            f"Write @pytest.mark.{usage}, with any of these arguments.",
-            pytrace=False,
-        )
+        if not _is_refusal(error):
+            raise
+        said = str(error).rstrip(".")
+    usage = next(each for each in MARKERS if each.startswith(marker.name)).partition(":")[0]
+    pytest.fail(
+        f"The marker {marker.name} of {node.nodeid} is wrong: {said}. "
+        f"Write @pytest.mark.{usage}, with any of these arguments.",
+        pytrace=False,
+    )
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether we raised it, and not a module of the user's that was imported for a name."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module = str(frame.f_globals.get("__name__"))
+    return module == inspect.__name__ or module.startswith(f"{__package__}.")
 
 
 def _want_django(name: str) -> None:
@@ -181,9 +228,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = {marker.name for marker in item.iter_markers()}
         # The trace last, and so around the mute.
-        for name in ("mute_signals", "signal_trace"):
+        for name in ("allow_swallowed", "mute_signals", "signal_trace"):
             if name in names:
-                _use_fixture(item, name)
+                _use_fixture(item, "_allow_swallowed" if name == "allow_swallowed" else name)
 
 
 def _use_fixture(item: pytest.Item, name: str) -> None:
@@ -243,9 +290,15 @@ class _Tracing:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        trace = self.trace
-        if trace is None:
-            return report
+        if self.trace is not None:
+            try:
+                report.sections += self._sections(self.trace, report)
+            except Exception as error:
+                # Raised here, it would end the whole run and lose the reports of all tests.
+                report.sections.append((SECTION, f"cannot be shown: {_what(error)}"))
+        return report
+
+    def _sections(self, trace: Trace, report: pytest.TestReport) -> Iterator[tuple[str, str]]:
         # A subtest that passed is no test, and its outline would be a part of the test's.
         is_whole = report.when == "call" and type(report) is pytest.TestReport
         if self.shown and (report.failed or (self.shown == "all" and is_whole)):
@@ -253,16 +306,16 @@ class _Tracing:
 
             outline = outline_of(trace)
             if outline:
-                report.sections.append((f"{SECTION} {report.when}", outline))
+                yield f"{SECTION} {report.when}", outline
         not_kept = trace.omitted + trace.too_deep
         if self.fail_on_swallowed and not_kept and is_whole:
-            report.sections.append((NOT_SEEN, NOT_SEEN_TEXT % f"{not_kept:,}"))
-        return report
+            yield NOT_SEEN, NOT_SEEN_TEXT % f"{not_kept:,}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         # pytest shows nothing of tests that passed, unless it is asked to.
         for report in terminalreporter.getreports("passed"):
-            for title, text in report.sections:
+            # Other plugins count what is no report of pytest's.
+            for title, text in getattr(report, "sections", ()):
                 if title.startswith(NOT_SEEN):
                     terminalreporter.write_line(f"{report.nodeid}: {text}", yellow=True)
                 elif title.startswith(SECTION) and not terminalreporter.hasopt("P"):
@@ -272,13 +325,13 @@ class _Tracing:
 
 def _fail_on_swallowed(item: pytest.Item, trace: Trace) -> None:
     swallowed = trace.swallowed()
-    markers = list(item.iter_markers("allow_swallowed"))
-    if not swallowed or any(not marker.args for marker in markers):
+    markers = _allowed_in(item) if swallowed else []
+    if not swallowed or () in markers:
         return
     from signal_tracer.testing import messages
     from signal_tracer.testing.lookup import is_receiver
 
-    allowed = [each for marker in markers for each in marker.args]
+    allowed = [each for marker in markers for each in marker]
 
     def is_allowed(name: str) -> bool:
         return any(is_receiver(each, name) for each in allowed)
@@ -306,75 +359,126 @@ class _Coverage:
         self.measuring: Any = None
         self.test_files: set[str] = set()
         self.results: list[SignalCoverage] = []
-        self.merged: SignalCoverage | None = None
-        self.written: list[Path] = []
+        self.said: list[str] = []
+        # What makes the run fail, a line each.
+        self.failures: list[str] = []
+        self.is_told = False
+
+    @contextmanager
+    def _going_on(self, doing: str) -> Iterator[None]:
+        """Whatever goes wrong here is told at the end: raised, it would lose the tests' report."""
+        try:
+            yield
+        except Exception as error:
+            self._fail(
+                f"signal coverage failed {doing}: {_what(error)}. "
+                "Mend that, or leave out --signal-coverage."
+            )
+
+    def _fail(self, line: str) -> None:
+        if line not in self.failures:
+            self.failures.append(line)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self.test_files.add(str(item.path))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
-        from signal_tracer.coverage.measuring import Measuring
+        with self._going_on("before the first test"):
+            from signal_tracer.coverage.measuring import Measuring
 
-        self.measuring = Measuring()
-        self.test_files |= {
-            each.__file__
-            for each in self.config.pluginmanager.get_plugins()
-            if getattr(each, "__file__", None) and Path(each.__file__).name == "conftest.py"
-        }
+            self.measuring = Measuring()
+            self.test_files |= {
+                each.__file__
+                for each in self.config.pluginmanager.get_plugins()
+                if getattr(each, "__file__", None) and Path(each.__file__).name == "conftest.py"
+            }
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
-        self.measuring.go_on()
+        if self.measuring is not None:
+            with self._going_on("before a test"):
+                self.measuring.go_on()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        from signal_tracer.coverage.files import write
-        from signal_tracer.coverage.result import merge
-
         if self.measuring is not None:
-            self.results.append(self.measuring.end(self.test_files))
+            with self._going_on("after the last test"):
+                self.results.append(self.measuring.end(self.test_files))
         worker: dict[str, Any] | None = getattr(self.config, "workeroutput", None)
         if worker is not None:
-            worker[WORKER_OUTPUT] = [each.to_dict() for each in self.results]
+            # As text: what comes back is the same whatever a name holds.
+            worker[WORKER_OUTPUT] = json.dumps(
+                [[each.to_dict() for each in self.results], self.failures]
+            )
+            self.is_told = True
             return
-        if not self.results:
-            return  # The tests could not be collected.
-        self.merged = merge(self.results)
-        self.written = write(self.merged, self.reports, self.config.invocation_params.dir)
-        if self._is_under(self.merged) and session.exitstatus == pytest.ExitCode.OK:
+        with self._going_on("to make its report"):
+            self._report()
+        if self.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
-        from signal_tracer.coverage.result import SignalCoverage
+        with self._going_on("to read what a worker measured"):
+            from signal_tracer.coverage.result import SignalCoverage
 
-        given = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT)
-        if given is None:
-            name = node.gateway.id
-            self.results.append(
-                SignalCoverage(problem=f"What ran in worker {name} is not known: it crashed.")
-            )
-        else:
-            self.results += map(SignalCoverage.from_dict, given)
+            given = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT)
+            if given is None:
+                name = node.gateway.id
+                self.results.append(
+                    SignalCoverage(problem=f"What ran in worker {name} is not known: it crashed.")
+                )
+                return
+            results, failures = json.loads(given)
+            self.results += map(SignalCoverage.from_dict, results)
+            for each in failures:
+                self._fail(each)
 
-    def _is_under(self, coverage: SignalCoverage) -> bool:
-        return self.fail_under is not None and coverage.percent < self.fail_under
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def _report(self) -> None:
+        from signal_tracer.coverage.files import NotWrittenError, write
+        from signal_tracer.coverage.result import merge
         from signal_tracer.coverage.terminal import lines, summary
 
-        if self.merged is None:
-            return
-        terminalreporter.section("signal coverage")
+        if not self.results:
+            return  # The tests could not be collected.
+        merged = merge(self.results)
         shows_all = any(each.kind == "term" for each in self.reports)
-        for line in (lines if shows_all else summary)(self.merged):
-            terminalreporter.write_line(line)
-        for path in self.written:
-            terminalreporter.write_line(f"Written: {path}")
-        if self._is_under(self.merged):
-            terminalreporter.write_line(
-                f"FAILED: {self.merged.percent:g}% is less than the {self.fail_under:g}% of "
-                "--signal-coverage-fail-under",
-                red=True,
+        self.said += (lines if shows_all else summary)(merged)
+        for report in self.reports:
+            if report.kind != "term":
+                try:
+                    path = write(merged, report, self.config.invocation_params.dir)
+                    self.said.append(f"Written: {path}")
+                except NotWrittenError as error:
+                    self._fail(str(error))
+        if self.fail_under is not None and merged.percent < self.fail_under:
+            self._fail(
+                f"{merged.percent:g}% is less than the {self.fail_under:g}% of "
+                "--signal-coverage-fail-under"
             )
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from signal_tracer.wording import printable
+
+        if self.said or self.failures:
+            terminalreporter.section("signal coverage")
+        for line in self.said:
+            terminalreporter.write_line(printable(line))
+        for line in self.failures:
+            terminalreporter.write_line(printable(f"FAILED: {line}"), red=True)
+        self.is_told = True
+
+    def pytest_unconfigure(self) -> None:
+        # Without a terminal reporter, or without its summary, nobody has said why the run fails.
+        from signal_tracer.wording import printable
+
+        for line in () if self.is_told else self.failures:
+            sys.stderr.write(printable(f"signal coverage: FAILED: {line}") + "\n")
+
+
+def _what(error: Exception) -> str:
+    """An exception in a line, with its place; its own text may fail too, which is seen to here."""
+    said = traceback.format_exception_only(error)[-1].strip().rstrip(".")
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{said} ({place.filename}:{place.lineno})"

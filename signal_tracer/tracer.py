@@ -18,6 +18,7 @@ from signal_tracer.collecting import (
     signals,
     transactions,
 )
+from signal_tracer.collecting.arguments import kind_of, want_switch, want_text
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import describe_receiver, name_of_signal
 from signal_tracer.collecting.nodes import Node, Root
@@ -49,12 +50,18 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
     process instead.
 
     ``name``: what is traced, for whoever reads it. ``request``: the HTTP request it belongs to.
-    Raises ``RuntimeError`` when entered a second time: each ``with`` wants a trace of its own.
+    Raises ``TypeError`` for another kind of argument, and ``RuntimeError`` when entered a second
+    time: each ``with`` wants a trace of its own.
     """
 
     def __init__(
         self, name: str = "", *, all_threads: bool = False, request: Request | None = None
     ) -> None:
+        __tracebackhide__ = True
+        want_text("name", name)
+        want_switch("all_threads", all_threads)
+        if request is not None and type(request) is not Request:
+            raise TypeError(f"request= wants a Request, and was given {kind_of(request)}.")
         self._name = name
         self._all_threads = all_threads
         self._request = request

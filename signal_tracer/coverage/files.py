@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,14 @@ class Report(NamedTuple):
     kind: str
     file: str | None = None
 
+    @property
+    def path(self) -> str:
+        return self.file or f"signal-coverage.{self.kind}"
+
+
+class NotWrittenError(Exception):
+    """A report could not be written: the message says where, why and what to do."""
+
 
 def parse(given: str) -> Report:
     """What ``--signal-coverage=`` was given. Raises ``ValueError``, which says what it takes."""
@@ -30,14 +39,36 @@ def parse(given: str) -> Report:
     return Report(kind, file or None)
 
 
-def write(coverage: SignalCoverage, reports: Iterable[Report], folder: Path) -> list[Path]:
-    """Write those that are files; a path is taken from ``folder``."""
-    written = []
-    for kind, file in reports:
-        if kind != "term":
-            path = folder / (file or f"signal-coverage.{kind}")
-            text = page(coverage) if kind == "html" else f"{coverage.to_json()}\n"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
-    return written
+def chosen(given: Iterable[str]) -> list[Report]:
+    """All that were given, each once. Raises ``ValueError`` also for two that share a file."""
+    reports = list(dict.fromkeys(map(parse, given)))
+    kinds: dict[str, str] = {}
+    for each in reports:
+        other = kinds.setdefault(os.path.normpath(each.path), each.kind)
+        if each.kind not in ("term", other):
+            raise ValueError(
+                f"--signal-coverage writes {other} and {each.kind} to one file, {each.path!r}. "
+                f"Give each its own: --signal-coverage={each.kind}:FILE."
+            )
+    return reports
+
+
+def write(coverage: SignalCoverage, report: Report, folder: Path) -> Path:
+    """Where it was written, relative to ``folder``. Raises ``NotWrittenError``."""
+    path = folder / report.path
+    text = page(coverage) if report.kind == "html" else f"{coverage.to_json()}\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have.
+        raise NotWrittenError(
+            f"{path} cannot be written ({_reason(error, path)}). "
+            f"Give another file: --signal-coverage={report.kind}:FILE"
+        ) from error
+    return path
+
+
+def _reason(error: OSError | ValueError, path: Path) -> str:
+    reason = (isinstance(error, OSError) and error.strerror) or str(error)
+    about = getattr(error, "filename", None)  # It may be a folder above.
+    return reason if about in (None, str(path)) else f"{reason}: {about}"

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from types import TracebackType
-from typing import Any, Self
-
-from django.dispatch import Signal
+from typing import TYPE_CHECKING, Any, Self
 
 from signal_tracer.collecting import recording, witnessing
-from signal_tracer.collecting.naming import (
-    class_name,
-    describe_receiver,
-    is_a,
-    name_of_signal,
-)
+from signal_tracer.collecting.arguments import want_count
+from signal_tracer.collecting.naming import describe_receiver, is_a, name_of_signal
 from signal_tracer.collecting.nodes import Root
 from signal_tracer.collecting.witnessing import Sent, Witness
 from signal_tracer.records import goes_by
 from signal_tracer.testing import messages
 from signal_tracer.testing.connected import connections_of
-from signal_tracer.testing.lookup import find_receiver_name, find_sender, find_signal, is_pattern
+from signal_tracer.testing.lookup import (
+    find_receiver_name,
+    find_sender,
+    find_signal,
+    is_pattern,
+    want_receiver,
+    want_signal,
+)
 from signal_tracer.testing.matching import ANYTHING, Wanted
 from signal_tracer.trace import Trace
 from signal_tracer.tracer import trace_signals
-from signal_tracer.wording import plural
+from signal_tracer.wording import listed, plural
 
 # unittest leaves the frames of such modules out of a traceback, as pytest does after a
 # __tracebackhide__, so that it ends in the test.
@@ -47,6 +49,7 @@ class SignalTrace:
     """
 
     def __init__(self, name: str = "", *, all_threads: bool = False) -> None:
+        __tracebackhide__ = True
         self._tracing = trace_signals(name, all_threads=all_threads)
         self._trace: Trace | None = None
         self._witness: Witness | None = None
@@ -80,6 +83,15 @@ class SignalTrace:
     def __str__(self) -> str:
         return str(self.trace)
 
+    if not TYPE_CHECKING:  # To a type checker every name would be one that there is.
+
+        def __getattr__(self, name: str) -> None:
+            __tracebackhide__ = True
+            has = [each for each in dir(type(self)) if not each.startswith("_")]
+            likely = get_close_matches(name, has, n=1)
+            hint = f"Did you mean {likely[0]!r}?" if likely else f"It has {listed(has)}."
+            raise AttributeError(f"SignalTrace has no {name!r}. {hint}")
+
     def assert_sent(
         self, signal: Any, /, *, sender: Any = ANYTHING, times: int | None = None, **kwargs: Any
     ) -> None:
@@ -92,7 +104,8 @@ class SignalTrace:
         ``times``: exactly so often; otherwise once or more.
         """
         __tracebackhide__ = True
-        _check_count("times", times)
+        if times is not None:
+            want_count("times", times)
         if times == 0:
             return self.assert_not_sent(signal, sender=sender, **kwargs)
         wanted = Wanted(self._signal(signal), sender, kwargs)
@@ -114,6 +127,11 @@ class SignalTrace:
         given here: nothing was compared then, and the name may be misspelt.
         """
         __tracebackhide__ = True
+        if "times" in kwargs:
+            raise TypeError(
+                "assert_not_sent() takes no times=: it wants none at all. Another number is for "
+                "assert_sent(..., times=...)."
+            )
         wanted = Wanted(self._signal(signal), sender, kwargs)
         found, left_out = self._count(wanted)
         if found:
@@ -130,7 +148,8 @@ class SignalTrace:
         Receivers go by what a trace calls them: two lambdas of one line are the same.
         """
         __tracebackhide__ = True
-        _check_count("times", times)
+        if times is not None:
+            want_count("times", times)
         if times == 0:
             return self.assert_not_received(receiver)
         name = self._receiver(receiver)
@@ -157,7 +176,7 @@ class SignalTrace:
         Without a sender, any connection of the two will do.
         """
         __tracebackhide__ = True
-        live = find_signal(signal) if is_a(signal, str) else signal
+        live = find_signal(signal) if is_a(signal, str) else want_signal(signal)
         name = find_receiver_name(receiver) if is_a(receiver, str) else self._receiver(receiver)
         if is_a(sender, str):
             sender = find_sender(sender)
@@ -194,7 +213,8 @@ class SignalTrace:
                 "queries=."
             )
         for name, limit in limits.items():
-            _check_count(name, limit)
+            if limit is not None:
+                want_count(name, limit)
         trace = self.trace
         not_kept = trace.omitted + trace.too_deep
         counted = (
@@ -225,10 +245,8 @@ class SignalTrace:
     def _signal(self, signal: Any) -> Any:
         """The signal itself; or the pattern, or the name of one that was sent."""
         __tracebackhide__ = True
-        if is_a(signal, Signal):
-            return signal
         if not is_a(signal, str):
-            raise TypeError("Give a signal, or its dotted name.")
+            return want_signal(signal)
         if is_pattern(signal) or any(goes_by(each.signal_name, signal) for each in self._sent()):
             return signal
         return find_signal(signal)
@@ -236,7 +254,7 @@ class SignalTrace:
     def _receiver(self, receiver: Any) -> str:
         __tracebackhide__ = True
         if not is_a(receiver, str):
-            return describe_receiver(receiver).name
+            return describe_receiver(want_receiver(receiver)).name
         called = {name for name in self._called() if goes_by(name, receiver)}
         if called:
             return called.pop() if len(called) == 1 else str(receiver)
@@ -260,15 +278,3 @@ class SignalTrace:
     @property
     def _is_incomplete(self) -> bool:
         return self.trace.omitted + self.trace.too_deep > 0
-
-
-def _check_count(name: str, given: Any) -> None:
-    __tracebackhide__ = True
-    if given is None:
-        return
-    if not is_a(given, int) or is_a(given, bool):
-        raise TypeError(
-            f"{name}= wants a whole number, 0 or more, and was given a {class_name(type(given))}."
-        )
-    if given < 0:
-        raise ValueError(f"{name}= wants a whole number, 0 or more, and was given {given}.")

@@ -11,8 +11,10 @@ from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
 
+from signal_tracer.collecting.arguments import kind_of
 from signal_tracer.collecting.entries import read_entry
 from signal_tracer.collecting.naming import (
+    class_name,
     describe_receiver,
     is_a,
     name_of_signal,
@@ -104,6 +106,23 @@ def find_sender(name: str) -> Any:
         labels = [model._meta.label for model in apps.get_models()]
         raise UnknownNameError(name, "model or class", get_close_matches(name, labels, n=1))
     return found
+
+
+def want_signal(live: Any) -> Any:
+    """The signal, if it is one. Raises ``TypeError``, which says what is wanted."""
+    __tracebackhide__ = True
+    if not is_a(live, Signal):
+        raise TypeError(f"Give a signal, or its dotted name. This is {kind_of(live)}.")
+    return live
+
+
+def want_receiver(live: Any) -> Any:
+    """What may be a receiver, if it is. Raises ``TypeError``, which says what is wanted."""
+    __tracebackhide__ = True
+    if not callable(live) or is_a(live, Signal) or is_model(live):
+        what = f"the model {class_name(live)}" if is_model(live) else kind_of(live)
+        raise TypeError(f"Give a receiver, or its dotted name. This is {what}.")
+    return live
 
 
 def is_model(live: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from signal_tracer.collecting.naming import is_a
 from signal_tracer.testing.assertions import SignalTrace
 from signal_tracer.testing.matching import ANYTHING
 from signal_tracer.testing.mute import mute
@@ -32,7 +33,8 @@ class SignalTestMixin(_Base):
 
     def signal_trace(self, name: str = "", *, all_threads: bool = False) -> SignalTrace:
         """A trace, to be used with ``with``."""
-        self._signal_trace = SignalTrace(name or self.id(), all_threads=all_threads)
+        own = self.id() if is_a(name, str) and not name else name
+        self._signal_trace = SignalTrace(own, all_threads=all_threads)
         self.addCleanup(self._forget_signal_trace)
         return self._signal_trace
 

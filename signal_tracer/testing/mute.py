@@ -8,6 +8,7 @@ from typing import Any
 from django.dispatch import Signal
 
 from signal_tracer.collecting import muting, signals
+from signal_tracer.collecting.arguments import kind_of
 from signal_tracer.collecting.muting import ANY_SENDER, Block, Chosen, Selection
 from signal_tracer.collecting.naming import class_name, is_a
 from signal_tracer.testing.lookup import find, find_sender, is_model
@@ -79,8 +80,7 @@ def _look_up(wanted: Any) -> tuple[Any, str | None]:
         )
     if not callable(wanted):
         raise TypeError(
-            "mute() wants signals, receivers or dotted names, not a "
-            f"{printable(class_name(type(wanted)))}."
+            f"mute() wants signals, receivers or dotted names, not {printable(kind_of(wanted))}."
         )
     return wanted, None
 
@@ -88,6 +88,11 @@ def _look_up(wanted: Any) -> tuple[Any, str | None]:
 def _chosen(only: Any) -> tuple[Chosen, ...]:
     __tracebackhide__ = True
     wanted = only if type(only) in (list, tuple, set, frozenset) else [only]
+    if not wanted:
+        raise TypeError("mute(only=...) wants at least one receiver, and was given none.")
+    for each in wanted:
+        if not (callable(each) or is_a(each, str) or is_a(each, Signal)):
+            raise TypeError(f"mute(only=...) takes receivers or dotted names, not {kind_of(each)}.")
     found = list(map(_look_up, wanted))
     if any(is_a(live, Signal) for live, _ in found):
         raise TypeError("mute(only=...) takes receivers, not signals.")

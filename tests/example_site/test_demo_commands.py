@@ -98,6 +98,18 @@ def test_a_number_that_is_no_port_is_refused(port: str) -> None:
         call_command("serve_demo", "--port", port)
 
 
+@pytest.mark.parametrize("port", ["65536", 65536], ids=repr)
+def test_a_port_may_be_given_by_keyword_as_a_text_too(port: object) -> None:
+    with pytest.raises(CommandError, match=r"^65536 is not a port"):
+        call_command("serve_demo", port=port)
+
+
+@pytest.mark.parametrize("port", ["many", "-1", "", True, 8000.5, None], ids=repr)
+def test_what_is_no_number_is_no_port(port: object) -> None:
+    with pytest.raises(CommandError, match=r"^--port takes a whole number, such as 8001\.$"):
+        call_command("serve_demo", port=port)
+
+
 def test_a_taken_port_is_named_with_the_way_out_and_the_exit_code_is_1() -> None:
     with socket.socket() as other_program:
         other_program.bind(("127.0.0.1", 0))

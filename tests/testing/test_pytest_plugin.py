@@ -678,3 +678,74 @@ def test_without_django_it_does_no_harm(
         options
     )
     assert result.stderr.str() == ""
+
+
+def test_the_traceback_of_a_receiver_that_fails_has_no_frame_of_ours(project: Project) -> None:
+    project.tests(
+        test_it="""
+        import pytest
+        from django.db import connection, transaction
+        from django.db.models.signals import post_save
+        from django.dispatch import Signal
+        from shop.models import Order
+        from shop.signals import paid
+
+        @pytest.fixture(autouse=True)
+        def failing():
+            def fail(sender, **kwargs):
+                raise ValueError("the receiver's own")
+            for signal in (paid, post_save):
+                signal.connect(fail)
+            yield
+            for signal in (paid, post_save):
+                signal.disconnect(fail)
+
+        def test_send():
+            paid.send("till")
+
+        async def test_asend():
+            await paid.asend("till")
+
+        async def test_an_async_receiver():
+            async def fail_later(sender, **kwargs):
+                raise ValueError("the receiver's own")
+            later = Signal()
+            later.connect(fail_later)
+            await later.asend("till")
+
+        def test_a_receiver_in_a_receiver():
+            outer = Signal()
+            def relay(sender, **kwargs):
+                paid.send("till")
+            outer.connect(relay)
+            outer.send("till")
+
+        @pytest.mark.django_db
+        def test_save():
+            with transaction.atomic():
+                Order.objects.create()
+
+        @pytest.mark.django_db
+        def test_query():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT nothing FROM nowhere")
+
+        @pytest.mark.django_db(transaction=True)
+        def test_on_commit():
+            with transaction.atomic():
+                transaction.on_commit(lambda: paid.send("till"))
+
+        @pytest.mark.django_db
+        def test_bulk():
+            Order.objects.bulk_create([Order(id="no number")])
+
+        def test_connect():
+            paid.connect(5)
+        """
+    )
+    result = project.run("--signal-trace=failed")
+
+    result.assert_outcomes(failed=9)
+    places = [line for line in result.outlines if re.search(r":\d+: (in \w+|\w+)?$", line)]
+    assert len([line for line in places if line.startswith("test_it.py:")]) >= 9
+    assert [line for line in places if "signal_tracer" in line] == []

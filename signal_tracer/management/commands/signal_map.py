@@ -19,6 +19,7 @@ from signal_tracer import conf, drift
 from signal_tracer.drift import FILTERS, SWITCHES
 from signal_tracer.findings import Finding, Level, over_signal_map
 from signal_tracer.findings.kinds import LEVELS
+from signal_tracer.management.keywords import file_name, parsed
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
 from signal_tracer.mapping.reading import connected_now, read_map
 from signal_tracer.mapping.urls import load_urls
@@ -35,6 +36,12 @@ FORMATS: tuple[Format, ...] = ("table", "tree", "json", "markdown", "mermaid", "
 NOT_YET = (
     "This is who is connected so far. A server imports the URLconf as well, and what that "
     "connects: --load-urls shows it too."
+)
+# What has a form and a choice of its own. A filter that nobody looks at would be a lie.
+NOT_WITH = (
+    ("explain", ("write", "check", "format", *FILTERS, "project_only", "unheard")),
+    ("write", ("check", "format", "output")),
+    ("check", ("format", "output")),
 )
 # What a pipe or a file gets is not broken into lines, so that a search finds whole names.
 UNBROKEN = 1000
@@ -77,7 +84,10 @@ class Command(BaseCommand):
         shown = parser.add_argument_group("how it is shown")
         shown.add_argument("--format", choices=FORMATS, help="'table' unless given")
         shown.add_argument(
-            "--output", metavar="FILE", type=Path, help="write to this file, not to the terminal"
+            "--output",
+            metavar="FILE",
+            type=file_name,
+            help="write to this file, not to the terminal",
         )
         asked = parser.add_argument_group("what is asked")
         asked.add_argument(
@@ -87,12 +97,12 @@ class Command(BaseCommand):
             help="what would happen if SENDER sent SIGNAL now: who would run, who would not, why",
         )
         asked.add_argument(
-            "--write", metavar="FILE", type=Path, help="keep the map in FILE, for --check"
+            "--write", metavar="FILE", type=file_name, help="keep the map in FILE, for --check"
         )
         asked.add_argument(
             "--check",
             metavar="FILE",
-            type=Path,
+            type=file_name,
             help="exit with 1 if the map is no longer what --write kept in FILE, and say how",
         )
         asked.add_argument(
@@ -102,6 +112,14 @@ class Command(BaseCommand):
             help="list the findings of this level (error, warning or info) and worse, and exit "
             "with 1 if there are any",
         )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **parsed(self, options))
+        except CommandError as error:
+            # It may quote what stands in a file, or is somebody's name: never more than a line.
+            error.args = (printable(str(error)),)
+            raise
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.options = options
@@ -118,9 +136,10 @@ class Command(BaseCommand):
 
     def answer(self) -> None:
         options = self.options
-        asked = [name for name in ("explain", "write", "check") if options[name]]
-        if len(asked) > 1:
-            raise CommandError(f"Give either --{asked[0]} or --{asked[1]}, not both.")
+        for one, others in NOT_WITH:
+            both = [_as_option(one), *(_as_option(each) for each in others if options[each])]
+            if options[one] and len(both) > 1:
+                raise CommandError(f"Give either {both[0]} or {both[1]}, not both.")
         if options["explain"]:
             self.explain(*options["explain"])
         elif options["write"]:
@@ -341,7 +360,11 @@ def _as_options(filters: dict[str, Any]) -> list[str]:
     options = [
         f"--{name} {shlex.quote(each)}" for name in FILTERS for each in filters.get(name, ())
     ]
-    return options + [f"--{name.replace('_', '-')}" for name in SWITCHES if filters.get(name)]
+    return options + [_as_option(name) for name in SWITCHES if filters.get(name)]
+
+
+def _as_option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _load(file: Path) -> drift.SavedMap:
@@ -351,18 +374,22 @@ def _load(file: Path) -> drift.SavedMap:
         raise CommandError(
             f"There is no {file}. Keep the map in it first: manage.py signal_map --write {file}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file} cannot be read ({error}).") from error
     except SignalMapFormatError as error:
         raise CommandError(
             f"{file}: {error} Write it again: manage.py signal_map --write {file}"
         ) from error
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have.
+        raise CommandError(f"{file} cannot be read ({_reason(error)}).") from error
 
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have.
         raise CommandError(
-            f"{file} cannot be written ({error.strerror}). Give another file, or make its folder."
+            f"{file} cannot be written ({_reason(error)}). Give another file, or make its folder."
         ) from error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -27,11 +27,18 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        port: int = options["port"]
+        port = port_number(options["port"])
         refuse_unless_free(port)
         self.stdout.write(WHAT_TO_CLICK.format(host=HOST, port=port))
         self.stdout.flush()
         call_command("runserver", f"{HOST}:{port}", use_reloader=False, skip_checks=True)
+
+
+def port_number(given: object) -> int:
+    """Of what ``call_command()`` was given, over which Django does not run the option's type."""
+    if type(given) is int or (isinstance(given, str) and given.isdecimal()):
+        return int(given)
+    raise CommandError("--port takes a whole number, such as 8001.")
 
 
 def refuse_unless_free(port: int) -> None:
