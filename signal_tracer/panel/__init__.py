@@ -132,8 +132,10 @@ class SignalTracerPanel(Panel):
         stats = self.get_stats()
         if not stats.get("trace"):
             return gettext("No trace: see the log of 'signal_tracer'")
+        # A store that outlives an upgrade may hold something else.
+        counts = {name: each for name, each in stats.items() if type(each) is int and each > 0}
         subtitle = " · ".join(
-            counted(singular, plural, stats.get(name, 0))
+            counted(singular, plural, counts.get(name, 0))
             for name, singular, plural in (
                 ("dispatches", "%(number)s dispatch", "%(number)s dispatches"),
                 ("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls"),
@@ -143,7 +145,7 @@ class SignalTracerPanel(Panel):
                 ("rolled_back", "%(number)s rolled back", "%(number)s rolled back"),
                 ("bypasses", "%(number)s bypass", "%(number)s bypasses"),
             )
-            if stats.get(name) or name in ("dispatches", "receiver_calls")
+            if name in counts or name in ("dispatches", "receiver_calls")
         )
         return aside(subtitle)
 
