@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from signal_tracer import plain
+from signal_tracer.findings import Finding, over_trace
 from signal_tracer.plain import JSON
 from signal_tracer.records import (
     DEEPEST,
@@ -40,9 +41,6 @@ from signal_tracer.records import (
     goes_by,
     show_value,
 )
-
-if TYPE_CHECKING:
-    from signal_tracer.findings import Finding
 
 __all__ = [
     "Bypass",
@@ -257,9 +255,6 @@ class Trace:
 
     def findings(self) -> list[Finding]:
         """What is worth a person's attention, the worst first, without what is ignored."""
-        # The one arrow up: rules read a trace, and a trace answers for what they find in it.
-        from signal_tracer.findings import over_trace
-
         return over_trace(self).shown
 
     def is_slow(self, call: ReceiverCall) -> bool:

@@ -12,15 +12,8 @@ from heapq import merge
 from itertools import groupby
 from typing import Literal, TypeAlias, cast
 
-from signal_tracer.trace import (
-    Bypass,
-    Dispatch,
-    NearMiss,
-    OnCommit,
-    ReceiverCall,
-    Skipped,
-    Trace,
-)
+from signal_tracer.records import Bypass, Dispatch, NearMiss, OnCommit, ReceiverCall, Skipped
+from signal_tracer.trace import Trace
 from signal_tracer.wording import format_duration as format_duration
 from signal_tracer.wording import short_path as short_path
 
