@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from damaging import Damaged, damaged, is_told, tries
+from django.dispatch import Signal
 from hypothesis import given
 from test_console import shown
 from test_schema import VALIDATOR, rich_trace
 
+from signal_tracer import trace_signals
 from signal_tracer.plain import DamageError
 from signal_tracer.records import Contents, Dispatch, ReceiverCall, Request
 from signal_tracer.showing.export.perfetto import to_perfetto
@@ -275,3 +277,30 @@ def test_a_trace_is_read_from_its_dict_as_from_json_whatever_subclasses_it_holds
     assert again.dispatches[0].kwargs == {"a": "b"}
     assert again.request == Request("GET", "/", 404)
     assert type(again.request.status) is int
+
+
+def test_a_trace_that_was_recorded_to_its_full_depth_can_be_read() -> None:
+    deep = Signal()
+
+    def go_on(sender: int, **kwargs: object) -> None:
+        if sender < 120:
+            deep.send(sender + 1)
+
+    deep.connect(go_on)
+    with trace_signals() as trace:
+        deep.send(1)
+
+    again = Trace.from_dict(json.loads(trace.to_json()))
+
+    assert (len(list(again.walk())), again.too_deep) == (100, 20)
+
+
+def test_the_largest_numbers_that_are_accepted_are_counted_and_added_up() -> None:
+    data = rich_trace().to_dict()
+    data["unheard"][0]["count"] = data["omitted"] = 2**53 - 1
+    data["duration"] = data["dispatches"][0]["duration"] = 10_000_000_000
+
+    trace = Trace.from_dict(data)
+
+    use(trace)
+    assert count(trace).muted == 9_007_199_254_740_991
