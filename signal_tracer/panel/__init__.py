@@ -24,9 +24,8 @@ from signal_tracer.panel.language import counted, gettext, gettext_lazy
 from signal_tracer.panel.lines import seconds_in_receivers
 from signal_tracer.panel.page import page_of
 from signal_tracer.panel.words import aside, visible
-from signal_tracer.records import Request
 from signal_tracer.showing.outline import count
-from signal_tracer.trace import Trace, TraceFormatError
+from signal_tracer.trace import Request, Trace, TraceFormatError
 from signal_tracer.tracer import trace_signals
 
 logger = logging.getLogger("signal_tracer")
@@ -128,15 +127,19 @@ class SignalTracerPanel(Panel):
         except Exception:
             logger.exception("The panel could not tell the time that receivers took.")
 
+    def load_stats_from_store(self, data: object) -> None:
+        # A store outlives upgrades, and may hold what another release, or nobody, understands.
+        super().load_stats_from_store(data if isinstance(data, dict) else {})
+
     @property
     def nav_subtitle(self) -> str:
         stats = self.get_stats()
         if not stats.get("trace"):
             return gettext("No trace: see the log of 'signal_tracer'")
-        # A store that outlives an upgrade may hold something else.
-        counts = {name: each for name, each in stats.items() if type(each) is int and each > 0}
+        # From a store that outlives an upgrade, anything may come under these names.
+        numbers = {name: number for name, number in stats.items() if type(number) is int}
         subtitle = " · ".join(
-            counted(singular, plural, counts.get(name, 0))
+            counted(singular, plural, numbers.get(name, 0))
             for name, singular, plural in (
                 ("dispatches", "%(number)s dispatch", "%(number)s dispatches"),
                 ("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls"),
@@ -146,7 +149,7 @@ class SignalTracerPanel(Panel):
                 ("rolled_back", "%(number)s rolled back", "%(number)s rolled back"),
                 ("bypasses", "%(number)s bypass", "%(number)s bypasses"),
             )
-            if name in counts or name in ("dispatches", "receiver_calls")
+            if numbers.get(name) or name in ("dispatches", "receiver_calls")
         )
         return aside(subtitle)
 

@@ -45,7 +45,7 @@ def test_a_damaged_trace_in_the_store_is_refused_or_shown_with_every_row(caplog,
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("count", ["many", None, -1, 1.5, [], {}, True])
+@pytest.mark.parametrize("count", ["many", None, 1.5, [], {}, True])
 def test_the_subtitle_leaves_out_a_count_that_is_none(count):
     stats = {"trace": rich_trace().to_dict(), **dict.fromkeys(COUNTS, count)}
 
