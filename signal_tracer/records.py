@@ -14,9 +14,6 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias
 
-# Dispatches nested deeper are not kept: Python and JSON both stop near 1,000 levels of anything.
-DEEPEST = 100
-
 Outcome = Literal["returned", "raised", "swallowed", "cancelled", "running"]
 Method = Literal["send", "send_robust", "asend", "asend_robust"]
 # Why a receiver was not called; from "connected_to_parent" on, because of whom it is connected to.
@@ -33,6 +30,9 @@ Reason = Literal[
 ]
 CallbackOutcome = Literal["waiting", "ran", "raised", "discarded"]
 Change = Literal["connect", "disconnect"]
+
+# Dispatches nested deeper are not kept: Python and JSON both stop near 1,000 levels of anything.
+DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
