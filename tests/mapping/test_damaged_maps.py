@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +120,18 @@ def test_the_command_refuses_a_damaged_file_with_its_name_or_compares(
     out.getvalue().encode()
     assert str(file) in str(refused.value)
     str(refused.value).encode()
+
+
+def test_a_filter_that_no_stream_can_take_is_escaped_in_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "map.json"
+    file.write_text(
+        '{"version": 1, "filters": {"app": ["\\ud800\\u001b[2J"]}, "signals": {"a": []}}'
+    )
+
+    with pytest.raises(CommandError) as refused:
+        call_command("signal_map", "--check", str(file), stdout=io.StringIO())
+
+    assert str(refused.value).endswith(rf"--write {file} --app '\ud800\x1b[2J'")
 
 
 @pytest.mark.parametrize(
