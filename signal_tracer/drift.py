@@ -11,16 +11,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import Any
 
+from signal_tracer import plain
+from signal_tracer.plain import JSON
 from signal_tracer.printable import printable
 from signal_tracer.signal_map import (
-    JSON,
     Connection,
     MappedSignal,
     SignalMap,
     SignalMapFormatError,
-    check_version,
+    without_version,
 )
 
 FORMAT_VERSION = 1
@@ -30,7 +31,8 @@ SWITCHES = ("project_only", "unheard", "load_urls")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}|\d{9,}")
 
 
-class Kept(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Kept:
     """What a file says of a connection; the first three tell it from others of its signal."""
 
     receiver: str
@@ -41,7 +43,7 @@ class Kept(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str | None, str | None]:
-        return self[:3]
+        return self.receiver, self.sender, self.dispatch_uid
 
     def __str__(self) -> str:
         sender = "any sender" if self.sender is None else self.sender
@@ -54,7 +56,7 @@ class SavedMap:
     """The stable part of a signal map, and the filters that chose it."""
 
     signals: dict[str, list[Kept]]
-    filters: JSON
+    filters: dict[str, Any]
 
     def to_text(self) -> str:
         """JSON with one line a connection, so that a diff in review is readable."""
@@ -71,7 +73,7 @@ class SavedMap:
                 lines.append(f"    {json.dumps(name)}: []{comma}")
                 continue
             lines.append(f"    {json.dumps(name)}: [")
-            rows = [f"      {json.dumps(each._asdict())}" for each in connections]
+            rows = [f"      {json.dumps(plain.write(each))}" for each in connections]
             lines += [*(f"{row}," for row in rows[:-1]), rows[-1], f"    ]{comma}"]
         return "\n".join([*lines, "  }", "}", ""])
 
@@ -98,43 +100,29 @@ def load(text: str) -> SavedMap:
         data: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SignalMapFormatError(f"This is not JSON ({error}).") from error
-    check_version(data, FORMAT_VERSION)
+    rest = without_version(data, FORMAT_VERSION)
     try:
-        return SavedMap(
-            {
-                name: [Kept(**_only_plain(each)) for each in connections]
-                for name, connections in data["signals"].items()
-            },
-            {name: _as_filter(name, given) for name, given in data["filters"].items()},
-        )
-    except SignalMapFormatError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SignalMapFormatError(
-            f"This signal map is damaged ({type(error).__name__}: {error})."
-        ) from error
+        saved = plain.read(SavedMap, rest)
+    except plain.DamageError as damage:
+        raise SignalMapFormatError(f"This signal map is damaged ({damage}).") from damage
+    for name, given in saved.filters.items():
+        _check_filter(name, given)
+    return saved
 
 
-def _only_plain(connection: JSON) -> JSON:
-    for name, value in connection.items():
-        if isinstance(value, (list, dict)):
-            raise TypeError(f"a connection's {name} is a {type(value).__name__}")
-    return connection
-
-
-def _as_filter(name: str, given: Any) -> Any:
+def _check_filter(name: str, given: object) -> None:
     if name in FILTERS:
         if isinstance(given, list) and all(isinstance(each, str) for each in given):
-            return given
+            return
         wrong = " that is not a list of names."
     elif name in SWITCHES:
         if given is True:
-            return given
+            return
         wrong = " that is not true."
     else:
         known = ", ".join((*FILTERS, *SWITCHES))
         wrong = f", and there is none of that name: the filters are {known}."
-    raise SignalMapFormatError(f"This signal map has a filter {name!r}{wrong}")
+    raise SignalMapFormatError(f"This signal map has a filter {plain.spell(name)}{wrong}")
 
 
 def compare(old: SavedMap, new: SavedMap) -> list[str]:

@@ -18,7 +18,8 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
 from signal_tracer.conf import read_config
-from signal_tracer.trace import Request, Trace
+from signal_tracer.records import Request
+from signal_tracer.trace import Trace
 from signal_tracer.tracer import trace_signals
 
 logger = logging.getLogger("signal_tracer")

@@ -1,16 +1,19 @@
 """The place for the records of a trace: what was sent, what ran, what was skipped, as plain data.
 
 Nothing here knows Django, rich or how a trace was collected. A record holds each text as it was;
-``str()`` of one is for a person, and safe to print. Times are seconds as floats,
-counted from the start of the trace, unless a name says otherwise.
+``str()`` of one is for a person, and safe to print. Times are seconds as floats, counted from the
+start of the trace, unless a name says otherwise. ``plain.py`` makes JSON of any of these by its
+fields and their hints, and docs/make_schema.py the schema of that; what stands below a field is
+its description there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from signal_tracer.printable import printable
 
@@ -31,6 +34,27 @@ Reason = Literal[
 CallbackOutcome = Literal["waiting", "ran", "raised", "discarded"]
 Change = Literal["connect", "disconnect"]
 
+# Dispatches nested deeper are not kept: Python and JSON both stop near 1,000 levels of anything.
+DEEPEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a number of a record lies between, and what such a number is called."""
+
+    name: str
+    least: int
+    most: int
+
+
+# Integers that every reader of JSON holds exactly, and 300 years: nothing that is added up or
+# spelled from a trace that was read can become infinite, or too long for Python to spell.
+MOST = 2**53 - 1
+Seconds: TypeAlias = Annotated[float, Limits("seconds", 0, 10_000_000_000)]
+Count: TypeAlias = Annotated[int, Limits("count", 0, MOST)]
+# Of a thing that is there at least once, and what is counted from 1: lines, positions.
+Ordinal: TypeAlias = Annotated[int, Limits("ordinal", 1, MOST)]
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -46,7 +70,7 @@ class Summary:
         return printable(self.text)
 
 
-Value: TypeAlias = "str | int | float | bool | Summary | None"
+Value: TypeAlias = str | int | float | bool | Summary | None
 
 
 def show_value(value: Value) -> str:
@@ -61,11 +85,13 @@ def goes_by(name: str, wanted: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A line of source: ``file`` as Python gives it, ``line`` from 1, ``function`` qualified."""
+    """A line of source."""
 
     file: str
-    line: int
+    """As Python gives it."""
+    line: Ordinal
     function: str
+    """The qualified name."""
 
     def __str__(self) -> str:
         return printable(f"{self.file}:{self.line}")
@@ -73,19 +99,23 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class TracebackLine:
-    """One step of a short traceback, the outermost first; ``code`` is empty without source."""
+    """One step of a short traceback."""
 
     location: Location
     code: str
+    """Empty without source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """An exception: its dotted type, its message (cut at the limit) and a short traceback."""
+    """An exception."""
 
     type: str
+    """The dotted name of its class."""
     message: str
+    """Cut at the limit."""
     traceback: tuple[TracebackLine, ...] = ()
+    """The outermost line first."""
 
     def __str__(self) -> str:
         name = self.type.rpartition(".")[2]
@@ -94,47 +124,46 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The HTTP request that a trace belongs to; ``status`` is ``None`` if it never answered."""
+    """The HTTP request that a trace belongs to."""
 
     method: str
     path: str
     status: int | None = None
+    """``None`` if no response was seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A live receiver of a dispatch's signal that was not called, and the reason.
-
-    ``reason`` is ``"not_run"`` when an earlier receiver raised and ended the dispatch, and
-    ``"muted"`` when it was muted. Otherwise it is connected to another sender than the one that
-    sent, ``connected_to``, and a person might expect it to run all the same: a parent or child
-    class, a proxy or its concrete model, the class of an instance or an instance of the class,
-    and for ``m2m_changed`` a model in place of its ``through``.
-    """
+    """A live receiver of the signal that was not called, and the reason."""
 
     receiver: str
     reason: Reason
+    """``not_run`` when an earlier receiver raised and ended the dispatch, ``muted`` when it was
+    muted. Otherwise it is connected to another sender than the one that sent, and a person might
+    expect it to run all the same: a parent or child class, a proxy or its concrete model, the
+    class of an instance or an instance of the class, and for ``m2m_changed`` a model in place of
+    its ``through``."""
     defined_at: Location | None = None
     dispatch_uid: Value = None
     is_async: bool = False
     connected_to: str | None = None
+    """The sender that it is connected to, if that is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One execution of a statement: ``sql`` has placeholders, never parameters.
-
-    ``duration`` is the time in the database driver, in seconds. ``batch_size`` is the number of
-    parameter sets of an ``executemany()``, and ``None`` for a single execution or where it
-    could not be known without running the caller's code.
-    """
+    """One execution of a statement."""
 
     sql: str
+    """With placeholders, never parameters."""
     alias: str = "default"
-    started_at: float = 0.0
-    duration: float = 0.0
+    started_at: Seconds = 0.0
+    duration: Seconds = 0.0
+    """In the database driver."""
     is_write: bool = False
-    batch_size: int | None = None
+    batch_size: Count | None = None
+    """Parameter sets of an ``executemany()``; ``None`` for a single execution, or where it could
+    not be known without running the caller's code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +179,20 @@ class Skipped:
 
 @dataclass(slots=True)
 class Bypass:
-    """A bulk operation that changed rows without sending the signals that receivers wait for.
-
-    ``method`` is what was called (``bulk_create``), ``options`` what changed its meaning
-    (``ignore_conflicts``), ``rows`` the number of rows it was given or reported, and ``None``
-    when that was not known without a query. ``skipped`` names who did not run because of it.
-    """
+    """A bulk operation that changed rows without sending the signals that receivers wait for."""
 
     method: str
+    """What was called: ``bulk_create``."""
     model: str
-    rows: int | None = None
+    rows: Count | None = None
+    """How many it was given or reported; ``None`` if that was not known without a query."""
     options: tuple[str, ...] = ()
+    """What changed its meaning: ``ignore_conflicts``."""
     sent_from: Location | None = None
-    started_at: float = 0.0
-    duration: float = 0.0
+    started_at: Seconds = 0.0
+    duration: Seconds = 0.0
     skipped: list[Skipped] = field(default_factory=list)
+    """The live receivers that did not run because of it."""
 
     def __str__(self) -> str:
         """One line: ``shop.Order.bulk_create()  50 rows``."""
@@ -174,19 +202,18 @@ class Bypass:
 
 @dataclass(slots=True)
 class OnCommit:
-    """A callback that a receiver call registered with ``transaction.on_commit()``.
-
-    ``outcome`` is ``"waiting"`` while its transaction is open, ``"ran"`` or ``"raised"`` after a
-    commit, ``"discarded"`` after a rollback. ``ran_at`` is ``None`` unless it ran.
-    """
+    """A callback that a receiver call registered with ``transaction.on_commit()``."""
 
     callback: str
     alias: str = "default"
     defined_at: Location | None = None
-    registered_at: float = 0.0
+    registered_at: Seconds = 0.0
     outcome: CallbackOutcome = "waiting"
-    ran_at: float | None = None
-    duration: float = 0.0
+    """``waiting`` while its transaction is open, ``ran`` or ``raised`` after a commit,
+    ``discarded`` after a rollback."""
+    ran_at: Seconds | None = None
+    """``None`` unless it ran."""
+    duration: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +228,7 @@ class HandledException:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChange:
-    """A ``connect()`` or ``disconnect()`` call while the trace ran.
-
-    ``was_connected`` is what ``disconnect()`` returned, and ``None`` for ``connect()``.
-    """
+    """A ``connect()`` or ``disconnect()`` call while the trace ran."""
 
     action: Change
     signal: str
@@ -212,43 +236,44 @@ class ConnectionChange:
     sender: str = "None"
     dispatch_uid: Value = None
     called_from: Location | None = None
-    started_at: float = 0.0
+    started_at: Seconds = 0.0
     was_connected: bool | None = None
+    """What ``disconnect()`` returned; ``None`` for ``connect()``."""
 
 
 @dataclass(slots=True)
 class ReceiverCall:
-    """One receiver run once inside a dispatch.
-
-    ``duration`` is wall time in seconds, for an async receiver with its waiting; ``own_time``
-    is ``duration`` less the time in which dispatches nested in it ran. ``outcome`` is
-    ``"swallowed"`` when ``send_robust`` caught the exception, ``"raised"`` when it went on to
-    the sender, ``"cancelled"`` when the task was cancelled, ``"running"`` when the trace was
-    read before the call had ended.
-
-    ``queries`` are its own: those that nested receiver calls ran are theirs. ``omitted_queries``
-    counts own ones that were not kept because the trace had too many. ``handled`` holds
-    exceptions that its code caught itself, with ``RECORD_HANDLED_EXCEPTIONS``, up to a limit;
-    ``omitted_handled`` counts those beyond.
-    """
+    """One receiver run once inside a dispatch."""
 
     receiver: str
     defined_at: Location | None = None
     dispatch_uid: Value = None
     is_async: bool = False
-    started_at: float = 0.0
-    duration: float = 0.0
-    own_time: float = 0.0
+    started_at: Seconds = 0.0
+    duration: Seconds = 0.0
+    """Wall time, for an async receiver with its waiting."""
+    own_time: Seconds = 0.0
+    """The duration less the time in which dispatches nested in it ran."""
     outcome: Outcome = "returned"
+    """``swallowed`` when ``send_robust`` caught the exception, ``raised`` when it went on to the
+    sender, ``cancelled`` when the task was cancelled, ``running`` when the trace was read before
+    the call had ended."""
     response: Value = None
     error: Error | None = None
     dispatches: list[Dispatch] = field(default_factory=list)
+    """The dispatches that were sent while this call ran, at most 100 within each other."""
     queries: list[Query] = field(default_factory=list)
-    omitted_queries: int = 0
+    """Those that the call itself ran; what nested receiver calls ran is theirs."""
+    omitted_queries: Count = 0
+    """Queries of the call itself that were not kept, because the trace had too many."""
     bypasses: list[Bypass] = field(default_factory=list)
     on_commit: list[OnCommit] = field(default_factory=list)
+    """The ``transaction.on_commit()`` callbacks that it registered."""
     handled: list[HandledException] = field(default_factory=list)
-    omitted_handled: int = 0
+    """Exceptions that its own code raised and caught again, with ``RECORD_HANDLED_EXCEPTIONS``,
+    up to a limit."""
+    omitted_handled: Count = 0
+    """Exceptions that it caught and that were not kept."""
 
     @property
     def query_count(self) -> int:
@@ -279,31 +304,29 @@ class ReceiverCall:
 
 @dataclass(slots=True)
 class Dispatch:
-    """One call of ``send``, ``send_robust``, ``asend`` or ``asend_robust`` that had receivers.
-
-    ``unwatched`` is ``None`` when Django's own loop ran the receivers. A ``Signal`` subclass
-    that loops over them itself cannot be watched: then ``receiver_calls`` is empty and
-    ``unwatched`` names the receivers that its result says it called.
-
-    ``in_atomic`` names the database aliases on which it was sent inside ``atomic()``, and
-    ``rolled_back`` those of them whose block, or one around it, was rolled back later.
-    ``on_commit`` names the ``transaction.on_commit()`` callback that sent it, if one did.
-    """
+    """One call of ``send``, ``send_robust``, ``asend`` or ``asend_robust`` that had receivers."""
 
     signal: str
     sender: str = "None"
     method: Method = "send"
     kwargs: dict[str, Value] = field(default_factory=dict)
     sent_from: Location | None = None
-    started_at: float = 0.0
-    duration: float = 0.0
+    started_at: Seconds = 0.0
+    duration: Seconds = 0.0
     receiver_calls: list[ReceiverCall] = field(default_factory=list)
     near_misses: list[NearMiss] = field(default_factory=list)
     error: Error | None = None
+    """The exception with which the dispatch itself ended."""
     unwatched: list[str] | None = None
+    """``None`` when Django's own loop ran the receivers. A ``Signal`` subclass that loops over
+    them itself cannot be watched: then there are no receiver calls, and this names the receivers
+    that its result says it called."""
     in_atomic: tuple[str, ...] = ()
+    """The database aliases on which it was sent inside ``atomic()``."""
     rolled_back: tuple[str, ...] = ()
+    """Those of them whose block, or one around it, was rolled back later."""
     on_commit: str | None = None
+    """The ``transaction.on_commit()`` callback that sent it; ``None`` if none did."""
 
     def __str__(self) -> str:
         """One line: ``shop.signals.paid.send  sender=shop.Order``."""
@@ -319,7 +342,7 @@ class Unheard:
 
     signal: str
     sender: str
-    count: int
+    count: Ordinal
     near_misses: tuple[NearMiss, ...] = ()
 
 
@@ -329,26 +352,50 @@ class Unwatched:
 
     signal: str
     method: str
-    count: int
+    count: Ordinal
 
 
 @dataclass(slots=True)
 class Contents:
-    """All that a trace recorded, at one moment.
+    """All that a trace recorded, at one moment."""
 
-    ``bypasses`` are those outside any receiver call, ``other_queries`` counts the queries there.
-    ``omitted_others`` counts bypasses, callbacks, near misses and connection changes not kept.
-    """
-
+    duration: Seconds = 0.0
     dispatches: list[Dispatch] = field(default_factory=list)
+    """The dispatches that no receiver call sent, in the order they were sent."""
     unheard: list[Unheard] = field(default_factory=list)
+    """Dispatches that no receiver was called for, counted per signal and sender."""
     unwatched: list[Unwatched] = field(default_factory=list)
+    """Receivers run by a method of a ``Signal`` subclass that is no send."""
     bypasses: list[Bypass] = field(default_factory=list)
+    """Bulk operations outside any receiver call."""
     connection_changes: list[ConnectionChange] = field(default_factory=list)
-    other_queries: int = 0
-    omitted: int = 0
-    omitted_others: int = 0
-    too_deep: int = 0
-    excluded: int = 0
-    faults: int = 0
-    duration: float = 0.0
+    """``connect()`` and ``disconnect()`` calls while the trace ran."""
+    other_queries: Count = 0
+    """Queries that ran outside the receiver calls of this trace."""
+    omitted: Count = 0
+    """Dispatches not kept because ``MAX_DISPATCHES`` was reached."""
+    omitted_others: Count = 0
+    """Bypasses, callbacks, near misses and connection changes not kept because there were too
+    many."""
+    too_deep: Count = 0
+    """Dispatches not kept because they were nested more than 100 deep."""
+    excluded: Count = 0
+    """Dispatches left out by ``EXCLUDE_SIGNALS``."""
+    faults: Count = 0
+    """How often the tracer itself failed to record something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a trace says of itself, beside what it recorded."""
+
+    name: str
+    """What was traced."""
+    started_at: datetime
+    """An ISO 8601 moment with its offset from UTC."""
+    slow_after: Seconds
+    """The own time from which a receiver call counted as slow."""
+    ignore_findings: tuple[str, ...] = ()
+    """Findings that are not shown: slugs, or ``slug:dotted.name``."""
+    request: Request | None = None
+    """The HTTP request that was traced; ``None`` outside of one."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from signal_tracer import plain
+from signal_tracer.plain import JSON
 from signal_tracer.printable import printable
-from signal_tracer.records import Location, Reason, Summary, Value, goes_by
-
-JSON: TypeAlias = "dict[str, Any]"
+from signal_tracer.records import Count, Location, Ordinal, Reason, Value, goes_by
 
 FORMAT_VERSION = 1
 ANY = "any sender"
@@ -72,7 +72,7 @@ class Connection:
 
     receiver: str
     kind: ReceiverKind
-    position: int
+    position: Ordinal
     sender: str | None = None
     sender_kind: SenderKind = "any"
     state: State = "alive"
@@ -88,7 +88,7 @@ class Connection:
     with_urls: bool = False
     is_fragile: bool = False
     has_qualname: bool = True
-    twin: int | None = None
+    twin: Ordinal | None = None
 
     @property
     def heard(self) -> str:
@@ -157,7 +157,7 @@ class SignalMap:
     signals: tuple[MappedSignal, ...] = ()
     apps: tuple[MappedApp, ...] = ()
     is_complete: bool = True
-    omitted: int = 0
+    omitted: Count = 0
 
     def walk(self) -> Iterator[tuple[MappedSignal, Connection]]:
         """Every connection with its signal."""
@@ -213,23 +213,21 @@ class SignalMap:
 
     def to_dict(self) -> JSON:
         """What ``from_dict()`` reads, holding only what JSON holds."""
-        return {"version": FORMAT_VERSION, **_to_json(self)}
+        return {"version": FORMAT_VERSION, **plain.write(self)}
 
     @classmethod
     def from_dict(cls, data: JSON) -> SignalMap:
-        """The map that ``to_dict()`` described. Raises ``SignalMapFormatError`` for other data."""
-        check_version(data, advice=_ADVICE)
+        """The map that ``to_dict()`` described.
+
+        Raises ``SignalMapFormatError``, a ``ValueError``, for all other data.
+        """
+        rest = without_version(data, FORMAT_VERSION, advice=_ADVICE)
         try:
-            return cls(
-                signals=tuple(map(_signal_from_json, data["signals"])),
-                apps=tuple(MappedApp(**each) for each in data["apps"]),
-                is_complete=data["is_complete"],
-                omitted=data["omitted"],
-            )
-        except (KeyError, TypeError, AttributeError) as error:
+            return plain.read(cls, rest)
+        except plain.DamageError as damage:
             raise SignalMapFormatError(
-                f"This signal map is damaged ({type(error).__name__}: {error}).{_ADVICE}"
-            ) from error
+                f"This signal map is damaged ({damage}).{_ADVICE}"
+            ) from damage
 
     def to_json(self, *, indent: int | None = None) -> str:
         """``to_dict()`` as JSON text."""
@@ -272,54 +270,19 @@ class Explanation:
 _ADVICE = " Write it again with: manage.py signal_map --format json"
 
 
-def check_version(data: Any, version: int = FORMAT_VERSION, *, advice: str = "") -> None:
-    """Raise ``SignalMapFormatError`` unless ``data`` says that it has this version.
+def without_version(data: Any, version: int, *, advice: str = "") -> JSON:
+    """What ``data`` holds beside its version.
 
-    ``advice``: what to do if it has another one, unless the caller says so itself.
+    Raises ``SignalMapFormatError`` unless that is ``version``. ``advice``: what to do if it is
+    another one, unless the caller says so itself.
     """
     if not isinstance(data, dict) or "version" not in data:
         raise SignalMapFormatError("This is not a signal map: it has no 'version'.")
-    if data["version"] != version:
+    rest = {**data}
+    found = rest.pop("version")
+    if type(found) is not int or found != version:
         raise SignalMapFormatError(
-            f"This signal map has version {data['version']!r}, and this signal_tracer reads "
+            f"This signal map has version {plain.spell(found)}, and this signal_tracer reads "
             f"version {version}.{advice}"
         )
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, Summary):
-        return {"summary": value.text}
-    if isinstance(value, tuple):
-        return [_to_json(each) for each in value]
-    if isinstance(value, SignalMap | MappedSignal | Connection | MappedApp | Location):
-        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
-    return value
-
-
-def value_from_json(data: Any) -> Value:
-    """A ``dispatch_uid`` as it was before it became JSON."""
-    return Summary(data["summary"]) if isinstance(data, dict) else data
-
-
-def _location_from_json(data: JSON | None) -> Location | None:
-    return Location(**data) if data else None
-
-
-def _signal_from_json(data: JSON) -> MappedSignal:
-    return MappedSignal(
-        **{
-            **data,
-            "defined_at": _location_from_json(data["defined_at"]),
-            "own_methods": tuple(data["own_methods"]),
-            "connections": tuple(
-                Connection(
-                    **{
-                        **each,
-                        "defined_at": _location_from_json(each["defined_at"]),
-                        "dispatch_uid": value_from_json(each["dispatch_uid"]),
-                    }
-                )
-                for each in data["connections"]
-            ),
-        }
-    )
+    return rest

@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Any, Literal, cast
 
+from signal_tracer import plain
+from signal_tracer.findings import Finding, over_trace
+from signal_tracer.plain import JSON
 from signal_tracer.printable import printable
 from signal_tracer.records import (
+    DEEPEST,
     Bypass,
     Change,
     ConnectionChange,
@@ -19,6 +23,7 @@ from signal_tracer.records import (
     Dispatch,
     Error,
     HandledException,
+    Heading,
     Location,
     Method,
     NearMiss,
@@ -37,10 +42,6 @@ from signal_tracer.records import (
     goes_by,
     show_value,
 )
-from signal_tracer.trace_json import JSON, TraceFormatError, read_contents, write_contents
-
-if TYPE_CHECKING:
-    from signal_tracer.findings import Finding
 
 __all__ = [
     "Bypass",
@@ -74,6 +75,10 @@ __all__ = [
 FORMAT_VERSION = 2
 
 Role = Literal["signal", "sender", "receiver"]
+
+
+class TraceFormatError(ValueError):
+    """Data that is not a trace: the message names what is wrong, where, and what to do."""
 
 
 class Trace:
@@ -295,9 +300,6 @@ class Trace:
 
     def findings(self) -> list[Finding]:
         """What is worth a person's attention, the worst first, without what is ignored."""
-        # The one arrow up: rules read a trace, and a trace answers for what they find in it.
-        from signal_tracer.findings import over_trace
-
         return over_trace(self).shown
 
     def is_slow(self, call: ReceiverCall) -> bool:
@@ -317,48 +319,83 @@ class Trace:
     def to_dict(self) -> JSON:
         """What ``from_dict()`` reads, holding only what JSON holds; see docs/trace.schema.json."""
         contents = self.contents  # First: its secrets are masked in the rest.
-        request = self._request_concealed()
+        heading = Heading(
+            self.name, self.started_at, self.slow_after, self.ignore_findings, self.request
+        )
         return {
             "version": FORMAT_VERSION,
-            "name": self._name_concealed(),
-            "started_at": self.started_at.isoformat(),
-            "slow_after": self.slow_after,
-            "ignore_findings": list(self.ignore_findings),
-            "request": request
-            and {"method": request.method, "path": request.path, "status": request.status},
-            **write_contents(contents),
+            **plain.write(heading),
+            **plain.write(contents),
         }
 
     @classmethod
     def from_dict(cls, data: JSON) -> Trace:
-        """The trace that ``to_dict()`` described. Raises ``TraceFormatError`` for other data."""
+        """The trace that ``to_dict()`` described.
+
+        Raises ``TraceFormatError``, a ``ValueError``, for all other data. What it returns can be
+        shown, exported and written again, whoever wrote the data.
+        """
         if not isinstance(data, dict) or "version" not in data:
             raise TraceFormatError(
                 "This is not a trace: it has no 'version'. Give what Trace.to_dict() returned."
             )
-        if data["version"] != FORMAT_VERSION:
+        rest = {**data}
+        version = rest.pop("version")
+        if type(version) is not int or version != FORMAT_VERSION:
             raise TraceFormatError(
-                f"This trace has version {data['version']!r}, and this signal_tracer reads "
+                f"This trace has version {plain.spell(version)}, and this signal_tracer reads "
                 f"version {FORMAT_VERSION}. Read it with the release that wrote it."
             )
+        start = {name: rest.pop(name) for name in plain.shapes_of(Heading) if name in rest}
         try:
-            return cls(
-                data["name"],
-                started_at=datetime.fromisoformat(data["started_at"]),
-                request=Request(**data["request"]) if data["request"] else None,
-                slow_after=data["slow_after"],
-                ignore_findings=tuple(data["ignore_findings"]),
-                contents=read_contents(data),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            _refuse_too_deep(rest.get("dispatches"))
+            heading, contents = plain.read(Heading, start), plain.read(Contents, rest)
+        except plain.DamageError as damage:
             raise TraceFormatError(
-                f"This trace is damaged ({type(error).__name__}: {error}). "
+                f"This trace is damaged ({damage}). "
                 "Compare it with docs/trace.schema.json, or record it again."
+            ) from damage
+        except RecursionError as error:  # the caller's: the trace itself is not too deep
+            raise TraceFormatError(
+                "This trace cannot be read here: the running code is nested too deep already. "
+                "Read it nearer to where the program starts."
             ) from error
+        return cls(
+            heading.name,
+            started_at=heading.started_at,
+            request=heading.request,
+            slow_after=heading.slow_after,
+            ignore_findings=heading.ignore_findings,
+            contents=contents,
+        )
 
     def to_json(self, *, indent: int | None = None) -> str:
         """``to_dict()`` as JSON text."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+def _refuse_too_deep(dispatches: Any) -> None:
+    """Raise ``DamageError`` for dispatches nested deeper than any that are recorded.
+
+    Before they are read, because each reader calls the next. Damage of other kinds is theirs.
+    """
+    waiting = [(each, index, 1) for index, each in _numbered(dispatches)]
+    while waiting:
+        dispatch, root, depth = waiting.pop()
+        if depth > DEEPEST:
+            expected = f"at most {DEEPEST} dispatches within each other"
+            raise plain.DamageError(expected, "more").inside(root).inside("dispatches")
+        for _, call in _numbered(_of(dispatch, "receiver_calls")):
+            for _, nested in _numbered(_of(call, "dispatches")):
+                waiting.append((nested, root, depth + 1))
+
+
+def _numbered(data: Any) -> Iterator[tuple[int, Any]]:
+    return enumerate(data if isinstance(data, list) else ())
+
+
+def _of(data: Any, name: str) -> Any:
+    return data.get(name) if isinstance(data, dict) else None
 
 
 def _outline(dispatch: Dispatch, depth: int, lines: list[str]) -> None:

@@ -27,7 +27,8 @@ from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.conf import read_config
-from signal_tracer.trace import Request, Role, Trace
+from signal_tracer.records import Request
+from signal_tracer.trace import Role, Trace
 
 __all__ = ["trace_signals", "uninstall"]
 

@@ -352,7 +352,7 @@ def test_a_damaged_trace_is_refused_with_what_is_wrong(trace: Trace, key: str) -
     data = trace.to_dict()
     del data[key]
 
-    with pytest.raises(TraceFormatError, match=f"damaged .KeyError: '{key}'.*trace.schema.json"):
+    with pytest.raises(TraceFormatError, match=rf"damaged \({key}: expected .*trace.schema.json"):
         Trace.from_dict(data)
 
 
@@ -377,9 +377,15 @@ def test_a_trace_with_damage_in_any_part_is_refused(trace: Trace, damage: dict[s
         Trace.from_dict(trace.to_dict() | damage)
 
 
+WITHOUT_SUMMARY = (
+    r"dispatches\[0\]\.receiver_calls\[0\]\.dispatches\[0\]\.kwargs\.twice\.summary: "
+    "expected text, found nothing"
+)
+
+
 def test_deep_damage_is_refused(trace: Trace) -> None:
     data = json.loads(trace.to_json())
     data["dispatches"][0]["receiver_calls"][0]["dispatches"][0]["kwargs"]["twice"] = {}
 
-    with pytest.raises(TraceFormatError, match="KeyError: 'summary'"):
+    with pytest.raises(TraceFormatError, match=WITHOUT_SUMMARY):
         Trace.from_dict(data)

@@ -35,6 +35,7 @@ from signal_tracer.collecting.receivers import WatchedReceiver
 from signal_tracer.collecting.recorder import Counter, Recorders
 from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import Route, find_route, still_near, tables
+from signal_tracer.records import DEEPEST
 from signal_tracer.trace import Method
 
 # Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
@@ -43,9 +44,6 @@ NO_RECEIVERS = dispatcher.NO_RECEIVERS
 
 # Its ``data`` is looked into directly: its own ``get()`` makes a weak reference for each question.
 SenderCache: Any = WeakKeyDictionary
-
-# Receivers can nest deeper than Python and JSON can follow: both stop near 1,000 levels.
-DEEPEST = 100
 
 # Of one trace, whose unheard dispatches are counted without looking at them.
 _MOST_ROUTES = 1000

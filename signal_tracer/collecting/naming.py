@@ -198,7 +198,8 @@ def _class_location(cls: Any) -> Location | None:
 
 
 def _location_of_code(code: CodeType) -> Location:
-    return Location(code.co_filename, code.co_firstlineno, code.co_qualname)
+    # Code that was made by hand may begin on line 0.
+    return Location(code.co_filename, max(code.co_firstlineno, 1), code.co_qualname)
 
 
 # Signals
@@ -392,4 +393,4 @@ def locate(code: CodeType, instruction: int) -> Location:
     for start, end, number in code.co_lines():
         if start <= instruction < end and number is not None:
             line = number
-    return Location(code.co_filename, line, code.co_qualname)
+    return Location(code.co_filename, max(line, 1), code.co_qualname)

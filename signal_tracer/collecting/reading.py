@@ -307,7 +307,8 @@ class _Reading:
         return value
 
     def _since_start(self, moment: int) -> float:
-        return (moment - self._recorder.started) / 1e9
+        # What began before the trace did, such as a bulk operation, is there from the start.
+        return max(moment - self._recorder.started, 0) / 1e9
 
     def _seconds(self, started: int, stopped: int) -> float:
         return max((stopped or self._until) - started, 0) / 1e9

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from signal_tracer.findings import absences, costs, failures, over_map, repeats
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import Walk
+from signal_tracer.records import Contents
 from signal_tracer.signal_map import SignalMap
-from signal_tracer.trace import Trace
 
 __all__ = ["Finding", "Found", "Kind", "Level", "over_signal_map", "over_trace", "sift", "slugs"]
 
@@ -47,9 +48,19 @@ class Found:
     hidden: list[Finding]
 
 
-def over_trace(trace: Trace) -> Found:
-    """What is worth attention in ``trace``."""
-    walk = Walk(trace)
+class Recorded(Protocol):
+    """What the rules need of a ``Trace``, which stands on them."""
+
+    ignore_findings: tuple[str, ...]
+    slow_after: float
+
+    @property
+    def contents(self) -> Contents: ...
+
+
+def over_trace(trace: Recorded) -> Found:
+    """What is worth attention in ``trace``, as it is now."""
+    walk = Walk(trace.contents, trace.slow_after)
     found = (finding for rule in RULES_OVER_A_TRACE for finding in rule(walk))
     return sift(found, trace.ignore_findings)
 

@@ -18,7 +18,7 @@ from signal_tracer.findings.catalogue import (
 from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.values import Count, Names, Phrase, Place
 from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name
-from signal_tracer.trace import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
+from signal_tracer.records import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
 from signal_tracer.wording import arguments_of, sum_of_rows
 
 # Not here are "not_run" and "muted", which is what the sender, or the test, asked for, and

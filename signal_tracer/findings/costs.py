@@ -19,7 +19,7 @@ from signal_tracer.findings.catalogue import (
 from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.values import Count, Names, Phrase, Place, Seconds, Statement
 from signal_tracer.findings.walk import Walk, grouped, is_djangos
-from signal_tracer.trace import Query, ReceiverCall
+from signal_tracer.records import Query, ReceiverCall
 
 # From here on the same query counts as a loop: in one call, or over all calls of a receiver.
 LOOP_IN_A_CALL = 5

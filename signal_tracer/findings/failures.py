@@ -12,7 +12,7 @@ from signal_tracer.findings.catalogue import (
 from signal_tracer.findings.kinds import Finding
 from signal_tracer.findings.values import Names, Phrase, Place
 from signal_tracer.findings.walk import Step, Walk, grouped
-from signal_tracer.trace import Dispatch, Error, Location, ReceiverCall
+from signal_tracer.records import Dispatch, Error, Location, ReceiverCall
 from signal_tracer.wording import innermost_of_project
 
 # What runs before a row is written prepares it, and may run again for a second attempt.

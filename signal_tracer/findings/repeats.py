@@ -9,7 +9,7 @@ from signal_tracer.findings.catalogue import CALLED_TWICE, DEEP_NESTING, RECURSI
 from signal_tracer.findings.kinds import Finding
 from signal_tracer.findings.values import Names, Phrase, Place
 from signal_tracer.findings.walk import Step, Walk, grouped, last_name
-from signal_tracer.trace import Dispatch, ReceiverCall, Summary
+from signal_tracer.records import Dispatch, ReceiverCall, Summary
 
 POST_SAVE = "django.db.models.signals.post_save"
 MOST_LEVELS = 3

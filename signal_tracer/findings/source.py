@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from signal_tracer.records import Location
 from signal_tracer.signal_map import MappedApp, SignalMap
-from signal_tracer.trace import Location
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from signal_tracer.trace import Bypass, Dispatch, ReceiverCall, Trace
+from signal_tracer.records import Bypass, Contents, Dispatch, ReceiverCall
 
 T = TypeVar("T")
 
@@ -31,9 +31,9 @@ class Step:
 class Walk:
     """What a trace holds at this moment, in the order of ``Trace.walk()``."""
 
-    def __init__(self, trace: Trace) -> None:
-        self.contents = trace.contents  # read once: a running trace gives others the next time
-        self.slow_after = trace.slow_after
+    def __init__(self, contents: Contents, slow_after: float) -> None:
+        self.contents = contents
+        self.slow_after = slow_after
         self.steps: list[Step] = []
         self.calls: list[tuple[ReceiverCall, Step]] = []
         waiting = [Step(dispatch) for dispatch in reversed(self.contents.dispatches)]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from signal_tracer.records import Location
 from signal_tracer.signal_map import MappedApp
-from signal_tracer.trace import Location
 
 _CONNECT = re.compile(r"\.connect\(\s*([\w.]+)")
 _DECORATOR_LINES = 20

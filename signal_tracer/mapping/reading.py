@@ -21,8 +21,8 @@ from signal_tracer.mapping.receivers import (
 )
 from signal_tracer.mapping.searching import find_signals, locate_signal
 from signal_tracer.mapping.senders import Senders
+from signal_tracer.records import Location
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
-from signal_tracer.trace import Location
 
 # The methods that decide which receivers are called. _live_receivers() is private, and the same
 # in Django 5.2, 6.0 and 6.1.

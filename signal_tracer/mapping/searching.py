@@ -23,7 +23,7 @@ from signal_tracer.collecting.naming import (
 )
 from signal_tracer.mapping.lazy import Waiting, waiting_connections
 from signal_tracer.mapping.ownership import file_of_module
-from signal_tracer.trace import Location
+from signal_tracer.records import Location
 
 
 def find_signals(*, thorough: bool) -> tuple[list[Signal], list[Waiting]]:

@@ -5,21 +5,15 @@ Every output reads these rows, so that console, panel and exports cannot disagre
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 from typing import Literal, TypeAlias, cast
 
-from signal_tracer.trace import (
-    Bypass,
-    Dispatch,
-    NearMiss,
-    OnCommit,
-    ReceiverCall,
-    Skipped,
-    Trace,
-)
+from signal_tracer.records import Bypass, Dispatch, NearMiss, OnCommit, ReceiverCall, Skipped
+from signal_tracer.trace import Trace
 from signal_tracer.wording import format_duration as format_duration
 from signal_tracer.wording import short_path as short_path
 
@@ -181,10 +175,11 @@ def count(trace: Trace) -> Counts:
     dispatches = _all(contents.dispatches)
     calls = [call for dispatch in dispatches for call in dispatch.receiver_calls]
     outcomes = [call.outcome for call in calls]
-    reasons = [miss.reason for dispatch in dispatches for miss in dispatch.near_misses]
+    reasons = Counter(miss.reason for dispatch in dispatches for miss in dispatch.near_misses)
     for each in contents.unheard:
-        reasons += [miss.reason for miss in each.near_misses] * each.count
-    not_run, muted = reasons.count("not_run"), reasons.count("muted")
+        for miss in each.near_misses:
+            reasons[miss.reason] += each.count
+    not_run, muted = reasons["not_run"], reasons["muted"]
     return Counts(
         dispatches=len(dispatches),
         receiver_calls=len(calls),
@@ -200,7 +195,7 @@ def count(trace: Trace) -> Counts:
         excluded=contents.excluded,
         faults=contents.faults,
         muted=muted,
-        near_misses=len(reasons) - not_run - muted,
+        near_misses=reasons.total() - not_run - muted,
         queries=contents.other_queries + sum(call.query_count for call in calls),
         bypasses=len(contents.bypasses) + sum(len(call.bypasses) for call in calls),
         rolled_back=sum(bool(dispatch.rolled_back) for dispatch in dispatches),

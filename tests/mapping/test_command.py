@@ -486,7 +486,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
             '{"version": 99}',
             "This signal map has version 99, and this signal_tracer reads version 1.",
         ),
-        ('{"version": 1}', "This signal map is damaged (KeyError: 'signals')."),
+        (
+            '{"version": 1}',
+            "This signal map is damaged (signals: expected an object, found nothing).",
+        ),
         ('{"version": 1, "signals": {"a": [{}]}, "filters": {}}', "This signal map is damaged ("),
         (
             '{"version": 1, "signals": {}, "filters": {"signal": 5}}',
@@ -509,7 +512,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ),
         (
             '{"version": 1, "signals": {"a": [{"receiver": ["b"]}]}, "filters": {}}',
-            "This signal map is damaged (TypeError: a connection's receiver is a list).",
+            "This signal map is damaged (signals.a[0].receiver: expected text, found a list).",
         ),
         ("[" * 100_000, "This is not JSON ("),
     ],

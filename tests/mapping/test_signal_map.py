@@ -82,8 +82,8 @@ def test_a_map_says_its_version() -> None:
         (
             {"version": 1},
             (
-                "This signal map is damaged (KeyError: 'signals'). Write it again with: manage.py "
-                "signal_map --format json"
+                "This signal map is damaged (signals: expected a list, found nothing). Write it "
+                "again with: manage.py signal_map --format json"
             ),
         ),
         ({"version": 1, "signals": [{"name": "a"}], "apps": []}, None),

@@ -358,7 +358,9 @@ def _reject_unknown(what: str, wanted: Iterable[str], names: set[str]) -> None:
 def _as_options(filters: dict[str, Any]) -> list[str]:
     # As a shell wants them: it would look for the files that a pattern fits.
     options = [
-        f"--{name} {shlex.quote(each)}" for name in FILTERS for each in filters.get(name, ())
+        f"--{name} {shlex.quote(printable(each))}"
+        for name in FILTERS
+        for each in filters.get(name, ())
     ]
     return options + [_as_option(name) for name in SWITCHES if filters.get(name)]
 

@@ -9,10 +9,11 @@ from itertools import zip_longest
 from rich.text import Text
 
 from signal_tracer.findings import Finding, Found, Level
+from signal_tracer.records import ConnectionChange, Location
 from signal_tracer.showing.console.page import BLANK, GAP, Line, Spelling, note
 from signal_tracer.showing.console.tree import ALARMS
 from signal_tracer.showing.outline import Counts
-from signal_tracer.trace import ConnectionChange, Location, Trace
+from signal_tracer.trace import Trace
 from signal_tracer.wording import plural
 
 UNHEARD_LINES = 5

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import ConsoleOptions
 from rich.text import Text
 
-from signal_tracer.trace import Location, NearMiss
+from signal_tracer.records import Location, NearMiss
 from signal_tracer.wording import format_duration, place_of, printable
 
 MIN_WIDTH = 80

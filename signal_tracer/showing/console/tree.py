@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from signal_tracer.showing.console.page import BLANK, MAX_WIDTH, Line, Spelling
-from signal_tracer.showing.outline import Row, outline
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     Dispatch,
     Error,
@@ -20,9 +18,11 @@ from signal_tracer.trace import (
     OnCommit,
     ReceiverCall,
     Skipped,
-    Trace,
     show_value,
 )
+from signal_tracer.showing.console.page import BLANK, MAX_WIDTH, Line, Spelling
+from signal_tracer.showing.outline import Row, outline
+from signal_tracer.trace import Trace
 from signal_tracer.wording import arguments_of, innermost_of_project, listed, plural, rows_of
 
 LONGEST_LOCATION = 40  # a longer one goes below the title, also on a wide terminal
