@@ -72,8 +72,6 @@ def watch_own_live_receivers(original: Any) -> Any:
 
     def _live_receivers(self: Any, *args: Any, **named: Any) -> Any:
         found = original(self, *args, **named)
-        if not is_a(self, Signal):
-            return found  # Of another class, which mixes in the same method.
         sender = args[0] if args else named.get("sender")
         return _hand_over(watch, self, sender, found)
 
@@ -89,7 +87,7 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
     """What Django's loop is to go over instead of the receivers that were ``found`` for it."""
     try:
         node: Any = current.get()
-        ahead = type(signal)._live_receivers
+        ahead = getattr(type(signal), "_live_receivers", None)
         if (
             ahead is watch.function
             and watch.is_djangos
@@ -113,8 +111,8 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
             return found
         if ahead is not watch.function and is_ours(ahead):
             return found  # That of a subclass, which asked its parent's: what it returns is next.
-        if not watch.is_djangos and not _are_lists(found):
-            return found
+        if not watch.is_djangos and not (is_a(signal, Signal) and _are_lists(found)):
+            return found  # Of another class, which mixes in the same method; or not Django's.
         if muting.blocks or counting.running is not None:
             return _with_care(node, signal, sender, found, ahead is watch.function)
         if node is None:

@@ -99,8 +99,9 @@ def nearest_running(node: Node | None) -> Node | None:
 
 def report_fault(node: Node | None, doing: str) -> None:
     """Say that the tracer itself failed, once a kind, and count it; to be called in ``except``."""
-    node = everywhere if node is None else node
-    for recorder in () if node is None else node.recorders:
+    if node is None or not node.recorders.all:
+        node = everywhere
+    for recorder in () if node is None else node.recorders.all:
         recorder.faults += 1
     if doing not in _reported:
         _reported.add(doing)

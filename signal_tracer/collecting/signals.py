@@ -106,6 +106,8 @@ def _watch_own_send(original: Any, method: Method) -> Any:
         sender = args[0] if args else named.get("sender")
         dispatch = open_dispatch(node, self, sender, method, named, caller, is_django=False)
         del caller
+        if dispatch is None:
+            return original(self, *args, **named)
         token = current.set(dispatch)
         try:
             responses = original(self, *args, **named)
@@ -124,9 +126,14 @@ def _is_nothing_to_see(node: Any, signal: Any, caller: Any) -> bool:
     """Nobody traces; or it is no signal's, but of a class that signals mix in; or a part of the
     dispatch that is open: an own send calls its parent's.
     """
-    if (node is None and recording.everywhere is None) or not is_a(signal, Signal):
+    if node is None and recording.everywhere is None:
         return True
-    return node is not None and node.signal_id == id(signal) and is_parents_call(signal, caller)
+    try:
+        is_same = node is not None and node.signal_id == id(signal)
+        return not is_a(signal, Signal) or (is_same and is_parents_call(signal, caller))
+    except Exception:
+        recording.report_fault(node, "to see whether a dispatch is one of its own")
+        return True
 
 
 def _watch_asend(original: Any, method: Method) -> Any:
@@ -206,6 +213,8 @@ async def _asend(
     caller: Any = site or sys._getframe(0)
     dispatch = open_dispatch(node, signal, sender, method, named, caller, is_django=is_django)
     del caller
+    if dispatch is None:
+        return await begin()
     if dispatch is UNHEARD:
         return []
     try:

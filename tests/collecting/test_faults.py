@@ -23,10 +23,11 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
+from django.test import override_settings
 from observing import is_ours
 
 from signal_tracer import collecting, trace_signals
-from signal_tracer.collecting import capture, counting, muting, naming, recording
+from signal_tracer.collecting import capture, counting, muting, naming, recording, routes
 from signal_tracer.testing import SignalTrace
 from signal_tracer.tracer import uninstall
 
@@ -43,7 +44,6 @@ WRAPPERS = {
     "counting.CountedReceivers.__iter__",
     "counting._counted",
     "dispatches._unwatch",
-    "dispatches.note_unheard_by_all",
     "receivers.Closing.__del__",
     "receivers.Closing.__init__",
     "receivers.WatchedAsyncReceivers.__iter__",
@@ -56,35 +56,33 @@ WRAPPERS = {
     "receivers.name_like",
     "signals.Site.__init__",
     "signals._asend",
-    "signals._send_within",
     "signals._watch_new_subclass",
 }
 # Called where a test begins or ends a mute.
 MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.leave"}
 # Called when an object dies, where an exception disturbs nobody.
-CALLBACKS = {"naming.IdentityCache._forget"}
+CALLBACKS = {"naming.IdentityCache._forget", "routes._forget_signal"}
 # Hold the `try` that the rest runs in.
 FENCES = {
     "connecting._begin_change",
     "connecting._keep_change",
     "connecting._note_connections",
+    "connecting._note_near_misses",
     "counting._note",
-    "dispatches._bear_witness",
     "dispatches._count_calls",
-    "dispatches.begin_dispatch",
-    "dispatches.end_dispatch",
-    "dispatches.end_failed_dispatch",
+    "dispatches.bear_witness",
+    "dispatches.close_dispatch",
+    "dispatches.fail_dispatch",
     "dispatches.note_responses",
-    "dispatches.note_unheard",
-    "dispatches.note_unheard_everywhere",
-    "live_receivers._count_receivers",
-    "live_receivers._split_muted",
+    "dispatches.open_dispatch",
     "queries._note",
     "receivers.WatchedReceiver._begin",
     "receivers._fail",
+    "receivers._hand_over",
     "receivers._swallow",
-    "receivers._swallow_of_sync_receiver",
+    "receivers._swallowed_by",
     "recording.report_fault",
+    "signals._is_nothing_to_see",
     "signals._site_of",
 }
 
@@ -407,6 +405,8 @@ def quiet_dispatch_log() -> Iterator[None]:
 
 
 def forget_names() -> None:
+    routes.tables.clear()
+    routes._references.clear()
     for each in CACHES:
         each.clear()
 
@@ -453,7 +453,13 @@ def functions_that_run_inside_dispatches() -> set[str]:
             threading.setprofile(None)  # type: ignore[arg-type]
 
     forget_names()
-    with trace_signals(all_threads=True), SignalTrace(), counted():
+    # As in a test: this runs when the tests are collected.
+    with (
+        override_settings(DEBUG=False, SIGNAL_TRACER=SETTINGS),
+        trace_signals(all_threads=True),
+        SignalTrace(),
+        counted(),
+    ):
         profiled()
     uninstall()
     return found

@@ -71,6 +71,7 @@ bulk._rows
 bulk._who_called
 deeds.BypassRecord.__init__
 deeds.CallbackRecord.__init__
+routes.listeners
 spans.Here.__init__
 spans.Here.of
 spans.Span.__init__
