@@ -19,6 +19,8 @@ def filled(kind, text, depth=0):
 def value_for(hint, text, depth):
     if hint is str:
         return text
+    if hint is datetime:
+        return datetime(2026, 1, 2, tzinfo=UTC)
     if hint in (int, float, bool):
         return hint(1)
     origin, args = typing.get_origin(hint), typing.get_args(hint)

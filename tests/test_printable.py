@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable
@@ -100,7 +101,7 @@ def coverage_of(text: str) -> SignalCoverage:
 
 def saved(text: str, **changed: Any) -> SavedMap:
     rows = [drift.Kept(text, text, text, True, False), drift.Kept("a", None, None, True, False)]
-    return SavedMap({text: [row._replace(**changed) for row in rows]}, {})
+    return SavedMap({text: [dataclasses.replace(row, **changed) for row in rows]}, {})
 
 
 def wanted(text: str) -> Any:
@@ -256,8 +257,10 @@ def test_the_data_is_not_altered() -> None:
 
 
 @pytest.fixture
-def sent() -> tuple[Signal, Any, SignalTrace]:
+def sent(monkeypatch: pytest.MonkeyPatch) -> tuple[Signal, Any, SignalTrace]:
     """A signal, a receiver and a sender with hostile names, and what was sent."""
+    # What is logged of it could not be sent from one process of the tests to another.
+    monkeypatch.setattr(logging.getLogger("django.dispatch"), "disabled", True)
 
     def listen(sender: object, **kwargs: object) -> None:
         raise ValueError(HOSTILE)

@@ -67,7 +67,7 @@ _running: ContextVar[tuple[object, object] | None] = ContextVar("signal_tracer.b
 
 def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
     def operation(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
         if node is None and recording.everywhere is None:
             return original(self, *args, **kwargs)

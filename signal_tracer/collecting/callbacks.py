@@ -31,7 +31,7 @@ _logger = logging.getLogger("django.db.backends.base")
 
 def _watch_on_commit(original: Any) -> Any:
     def on_commit(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
         if node is None and not recording.everywhere:
             return original(self, func, *args, **kwargs)
@@ -91,7 +91,7 @@ def _note_registered(connection: Any, node: Any, func: Any) -> None:
 
 def _watch_run(original: Any) -> Any:
     def run_and_clear_commit_hooks(self: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         entries = self.run_on_commit
         if not entries or type(entries) is not list or (is_idle() and not _waiting):
             return original(self)

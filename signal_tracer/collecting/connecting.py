@@ -35,7 +35,7 @@ _CONNECT_FOR_OTHERS = (DISPATCHER_FILE, model_signals.__file__, registry.__file_
 
 def watch_connections(original: Any) -> Any:
     def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
         if node is None and recording.everywhere is None:
             try:

@@ -28,7 +28,7 @@ _LONGEST = 2_000
 
 def _watch_execute(original: Any) -> Any:
     def _execute(self: Any, sql: Any, params: Any, *ignored_wrapper_args: Any) -> Any:
-        __traceback_hide__ = True  # Django's debug page leaves this frame out.
+        __traceback_hide__ = __tracebackhide__ = True  # On debug pages, and in pytest.
         node = current.get()
         if node is None and recording.everywhere is None:
             return original(self, sql, params, *ignored_wrapper_args)
@@ -43,7 +43,7 @@ def _watch_execute(original: Any) -> Any:
 
 def _watch_executemany(original: Any) -> Any:
     def _executemany(self: Any, sql: Any, param_list: Any, *ignored_wrapper_args: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
         if node is None and recording.everywhere is None:
             return original(self, sql, param_list, *ignored_wrapper_args)
@@ -61,7 +61,7 @@ def _watch_executemany(original: Any) -> Any:
 
 def _watch_callproc(original: Any) -> Any:
     def callproc(self: Any, procname: Any, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
         if node is None and recording.everywhere is None:
             return original(self, procname, *args, **kwargs)

@@ -388,7 +388,7 @@ def held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
     Since Django 6.1 the async receivers of a dispatch share one ``contextvars.Context``: what
     one leaves set while it waits, its siblings would find, and so would the sender afterwards.
     """
-    __traceback_hide__ = True
+    __traceback_hide__ = __tracebackhide__ = True
     step, value = coroutine.send, None
     while True:
         token = current.set(node)
@@ -432,7 +432,7 @@ class WatchedReceiver:
         self.call: CallRecord | None = None
 
     def __call__(self, /, **named: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         call = self._begin()
         if call is None:
             return self.receiver(**named)
@@ -479,7 +479,7 @@ class Closing:
 
 
 async def _run(closing: Closing, call: CallRecord) -> Any:
-    __traceback_hide__ = True
+    __traceback_hide__ = __tracebackhide__ = True
     call.started = clock.now()
     try:
         response = await held(closing.coroutine, call)

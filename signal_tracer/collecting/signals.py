@@ -53,7 +53,7 @@ hide_file(__file__)
 
 def _watch_send(original: Any, method: Method) -> Any:
     def send(self: Any, sender: Any, **named: Any) -> Any:
-        __traceback_hide__ = True  # Django's debug page leaves this frame out.
+        __traceback_hide__ = __tracebackhide__ = True  # On debug pages, and in pytest.
         dispatch = None
         try:
             node: Any = current.get()
@@ -98,7 +98,7 @@ def _watch_own_send(original: Any, method: Method) -> Any:
     """Of a subclass, which may take other arguments than Django's and return anything."""
 
     def send(self: Any, /, *args: Any, **named: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
         caller = sys._getframe(1)
         if _is_nothing_to_see(node, self, caller):
@@ -157,7 +157,7 @@ def _watch_own_asend(original: Any, method: Method) -> Any:
     """Of a subclass, which may take other arguments than Django's and return anything."""
 
     def asend(self: Any, /, *args: Any, **named: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         answer = original(self, *args, **named)
         if type(answer) is not types.CoroutineType or _is_nothing_to_see(
             current.get(), self, sys._getframe(1)
@@ -206,7 +206,7 @@ async def _asend(
     *,
     is_django: bool,
 ) -> Any:
-    __traceback_hide__ = True
+    __traceback_hide__ = __tracebackhide__ = True
     node = current.get()
     if node is None and recording.everywhere is None:
         return await begin()

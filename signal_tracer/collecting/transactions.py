@@ -119,7 +119,7 @@ def follow(note: Any, *args: Any) -> None:
 
 def _watch_enter(original: Any) -> Any:
     def __enter__(self: Any) -> Any:  # noqa: N807  # stands for Django's
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         entered = original(self)
         if not is_idle():
             follow(_note_enter, self)
@@ -130,7 +130,7 @@ def _watch_enter(original: Any) -> Any:
 
 def _watch_exit(original: Any) -> Any:
     def __exit__(self: Any, *error: Any) -> Any:  # noqa: N807  # stands for Django's
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         try:
             return original(self, *error)
         finally:
@@ -168,7 +168,7 @@ def _note_exit(block: Any) -> None:
 
 def _watch_savepoint(original: Any) -> Any:
     def savepoint(self: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         sid = original(self)
         if not is_idle():
             follow(_note_savepoint, self, sid)
@@ -191,7 +191,7 @@ def _watch_savepoint_end(original: Any) -> Any:
     note = _note_release if original.__name__ == "savepoint_commit" else _note_savepoint_rollback
 
     def end(self: Any, sid: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         answer = original(self, sid)
         if spans.place.stacks:
             follow(note, self, sid)
@@ -221,7 +221,7 @@ def _watch_rollback(original: Any) -> Any:
     """Of ``rollback()`` and ``close()``, after which nothing of a transaction is left."""
 
     def end(self: Any) -> Any:
-        __traceback_hide__ = True
+        __traceback_hide__ = __tracebackhide__ = True
         if not spans.place.stacks:
             return original(self)
         is_refused = original.__name__ == "rollback" and self.in_atomic_block
