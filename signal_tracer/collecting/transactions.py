@@ -99,7 +99,9 @@ def look_around() -> None:
     """Note the atomic blocks that are open in this thread when a trace begins."""
     try:
         for connection in connections.all(initialized_only=True):
-            if connection.in_atomic_block and _stack_of(connection) is None:
+            if not connection.in_atomic_block:
+                forget(connection)  # Its end was missed, at the recursion limit.
+            elif _stack_of(connection) is None:
                 _first_span(connection)
         note_place()
     except Exception:
