@@ -222,7 +222,8 @@ def _clause_of(frame: FrameType, code: CodeType, start: int, error: BaseExceptio
 @lru_cache(maxsize=256)
 def _handlers_of(code: CodeType) -> list[tuple[int, int, int]]:
     """Where each handler of a function begins, after the stretch of instructions it is for."""
-    return [(each.start, each.end, each.target) for each in dis.Bytecode(code).exception_entries]
+    entries: Any = vars(dis.Bytecode(code))["exception_entries"]
+    return [(each.start, each.end, each.target) for each in entries]
 
 
 @lru_cache(maxsize=32)

@@ -156,7 +156,8 @@ def open_dispatch(
     here = spans.place.here
     if here is not None:
         # A trace that began inside a callback, or one of the whole process, stands between.
-        record.here = here.of(node, node.outer if type(node) is Root else node)
+        around = node.outer if type(node) is Root else node
+        record.here = here.of(node, around, named.get("using"))
     return record
 
 
