@@ -20,7 +20,6 @@ import sys
 import sysconfig
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
 from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
@@ -64,9 +63,10 @@ class Handled:
         self.caught_at = caught_at
 
 
-# Those that met a handler and were not raised again so far, by the id of the exception: the
-# exceptions themselves are not kept alive. ``None`` in place of one that was only counted.
-_caught: dict[int, tuple[Activity, Handled | None]] = {}
+# Those that met a handler, by the id of the exception, which itself is not kept alive. Without an
+# activity while one that was raised again goes on, so that each handler on its way need not capture
+# it anew. Without a ``Handled`` where it was only counted.
+_caught: dict[int, tuple[Activity | None, Handled | None]] = {}
 
 
 # What happens in the traced code. None of this may reach it, so each is fenced. Near the recursion
@@ -82,7 +82,7 @@ def _on_raise(
         if _caught:
             step = _traceback_of(error)
             if is_again or (step is not None and step.tb_next is not None):
-                captured = _take_back(error)
+                captured = _take_back(error, is_again=is_again)
             else:
                 _caught.pop(id(error), None)  # Raised first: whoever had that id before is gone.
             _take_back_causes(error)
@@ -145,16 +145,21 @@ def _note(
         _caught.pop(next(iter(_caught)), None)
 
 
-def _take_back(error: BaseException) -> CapturedError | None:
-    """It went on after all. Returns what was kept of it."""
+def _take_back(error: BaseException, *, is_again: bool = False) -> CapturedError | None:
+    """It went on after all, if it was caught.
+
+    Returns what was captured of it, unless it may be another one with the id of one that is gone.
+    """
     activity, handled = _caught.pop(id(error), (None, None))
-    if activity is None:
-        return None
-    if handled is None:
-        activity.omitted_handled -= 1
-        return None
-    activity.handled.remove(handled)
-    return handled.error
+    if activity is not None:
+        if handled is not None:
+            activity.handled.remove(handled)
+        else:
+            activity.omitted_handled -= 1
+        if not is_again:
+            return None
+        _caught[id(error)] = None, handled
+    return None if handled is None else handled.error
 
 
 def _take_back_causes(error: BaseException) -> None:
@@ -165,12 +170,12 @@ def _take_back_causes(error: BaseException) -> None:
             _take_back(each)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(_MOST):
-        if error is None:
-            return
-        yield error
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and len(found) < _MOST:
+        found.append(error)
         error = _context_of(error)
+    return found
 
 
 # Which line caught it
