@@ -33,7 +33,7 @@ def _watch_on_commit(original: Any) -> Any:
     def on_commit(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
-        if node is None and not recording.everywhere:
+        if node is None and recording.everywhere is None:
             return original(self, func, *args, **kwargs)
         if self.in_atomic_block:
             answer = original(self, func, *args, **kwargs)
@@ -159,13 +159,12 @@ class _Running:
         try:
             place = spans.place
             self.outer = place.callback, place.node, place.running
+            self.record, self.has_failed, self.is_robust = record, False, is_robust
             place.callback, place.node, place.running = record.name, current.get(), self
             note_place()
-            self.has_failed, self.is_robust = False, is_robust
             if is_robust:
                 # Django catches what it raises, and logs it: nowhere else can that be seen.
                 _logger.addFilter(self.note_log)
-            self.record = record
             record.started = clock.now()
         except Exception:
             recording.report_fault(current.get(), "to see an on_commit() callback begin")
@@ -182,13 +181,14 @@ class _Running:
         record, self.record = self.record, None
         if record is None:
             return
+        # First what must not stay behind, wherever the rest fails.
+        place = spans.place
+        place.callback, place.node, place.running = self.outer
         try:
-            record.stopped = clock.now()
-            record.outcome = "raised" if self.has_failed else "ran"
             if self.is_robust:
                 _logger.removeFilter(self.note_log)
-            place = spans.place
-            place.callback, place.node, place.running = self.outer
+            record.stopped = clock.now()
+            record.outcome = "raised" if self.has_failed else "ran"
             note_place()
         except Exception:
             recording.report_fault(current.get(), "to see an on_commit() callback end")

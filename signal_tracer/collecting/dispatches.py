@@ -137,7 +137,10 @@ def open_dispatch(
         here = spans.place.here
         if here is not None:
             # A trace that began inside a callback, or one of the whole process, stands between.
-            record.rarely().here = here.of(node, node.outer if type(node) is Root else node)
+            around = node.outer if type(node) is Root else node
+            here = here.of(node, around, named.get("using"))
+            if here is not None:
+                record.rarely().here = here
         if recording.witnesses:
             bear_witness(record, signal, sender, method, named)
         return record

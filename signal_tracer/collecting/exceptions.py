@@ -1,9 +1,15 @@
 """The place where an exception is noted that a receiver's own code caught and went on from.
 
-Python 3.12's ``sys.monitoring`` tells when an exception is raised, raised again, and met by a
-handler: an ``except``, a ``finally`` or the end of a ``with`` block. Only what is not raised again
-after it met one was caught. Nothing is asked of code that raises nothing, so watching lasts as
-long as the trace: to switch it for each receiver call would cost every one of them.
+Python 3.12's ``sys.monitoring`` tells when an exception is raised and raised again, in each frame
+that it passes. Whether a handler waits for it there, an ``except``, a ``finally`` or the end of a
+``with`` block, is looked up in the function's exception table. Only what is not raised again after
+it met one was caught. Nothing is asked of code that raises nothing, so watching lasts as long as
+the trace: to switch it for each receiver call would cost every one of them.
+
+Python's own event for a handler that is met, ``EXCEPTION_HANDLED``, cannot be used: at the
+recursion limit its callback cannot be entered, that error counts as raised where the handler
+begins, and the same handler is met again, for ever. Where a callback of the other two cannot be
+entered, its ``RecursionError`` goes on in place of the exception.
 """
 
 from __future__ import annotations
@@ -14,8 +20,7 @@ import sys
 import sysconfig
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -26,7 +31,7 @@ import django
 from signal_tracer.collecting import recording
 from signal_tracer.collecting.capture import CapturedError
 from signal_tracer.collecting.deeds import Activity
-from signal_tracer.collecting.naming import find_in_class, is_a, locate
+from signal_tracer.collecting.naming import class_bases, find_in_class, is_a, locate
 from signal_tracer.collecting.nodes import CallRecord
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.recording import current
@@ -37,6 +42,9 @@ monitoring: Any = getattr(sys, "monitoring", None)
 
 # Exceptions that one receiver call keeps; those beyond are counted.
 _MOST = 20
+
+# Of those caught last it is known should they be raised again after all.
+_MOST_CAUGHT = 1_000
 
 # How iterators and generators end, which is nothing that went wrong.
 _CONTROL_FLOW = (StopIteration, StopAsyncIteration, GeneratorExit)
@@ -55,53 +63,64 @@ class Handled:
         self.caught_at = caught_at
 
 
-# Those that met a handler and were not raised again so far, by the id of the exception: the
-# exceptions themselves are not kept alive. ``None`` in place of one that was only counted.
-_caught: dict[int, tuple[Activity, Handled | None]] = {}
+# Those that met a handler, by the id of the exception, which itself is not kept alive. Without an
+# activity while one that was raised again goes on, so that each handler on its way need not capture
+# it anew. Without a ``Handled`` where it was only counted.
+_caught: dict[int, tuple[Activity | None, Handled | None]] = {}
 
 
-# What happens in the traced code. None of this may reach it, so each is fenced.
+# What happens in the traced code. None of this may reach it, so each is fenced. Near the recursion
+# limit there is no room for us, nor for saying so.
 
 
-def _on_raise(code: CodeType, instruction: int, error: BaseException) -> None:
+def _on_raise(
+    code: CodeType, instruction: int, error: BaseException, *, is_again: bool = False
+) -> None:
+    """An exception is raised in a frame or reaches it, or a handler there raises it again."""
     try:
-        if not _caught:
-            return
-        step = _traceback_of(error)
-        if step is None or step.tb_next is None:
-            _caught.pop(id(error), None)  # Raised first: whoever had that id before is gone.
-        else:
-            _take_back(error)
-        _take_back_causes(error)
-    except Exception:
-        recording.report_fault(current.get(), "to follow an exception")
-
-
-def _on_raise_again(code: CodeType, instruction: int, error: BaseException) -> None:
-    try:
+        captured = None
         if _caught:
-            _take_back(error)
-    except Exception:
-        recording.report_fault(current.get(), "to follow an exception")
-
-
-def _on_handler(code: CodeType, instruction: int, error: BaseException) -> None:
-    try:
-        if _caught:
+            step = _traceback_of(error)
+            if is_again or (step is not None and step.tb_next is not None):
+                captured = _take_back(error, is_again=is_again)
+            else:
+                _caught.pop(id(error), None)  # Raised first: whoever had that id before is gone.
             _take_back_causes(error)
-        node = current.get()
-        if node is None or not _is_own(code.co_filename):
-            return
-        call = node if type(node) is CallRecord else recording.innermost_call(node)
-        if call is not None and not any(is_a(error, each) for each in _CONTROL_FLOW):
-            _note(call, code, instruction, error, sys._getframe(1))
+        _look_for_handler(code, instruction, error, captured)
+    except RecursionError:
+        pass
     except Exception:
-        recording.report_fault(current.get(), "to record a handled exception")
+        recording.report_fault(current.get(), "to follow an exception")
+
+
+_on_raise_again = partial(_on_raise, is_again=True)
+
+
+def _look_for_handler(
+    code: CodeType, instruction: int, error: BaseException, captured: CapturedError | None
+) -> None:
+    """Note ``error`` as caught if a receiver's own code is about to meet it with a handler."""
+    node = current.get()
+    if node is None or not _is_own(code.co_filename):
+        return
+    call = node if type(node) is CallRecord else recording.innermost_call(node)
+    if call is None or any(is_a(error, each) for each in _CONTROL_FLOW):
+        return
+    for start, end, handler in _handlers_of(code):
+        if start <= instruction < end:
+            _note(call, code, handler, error, captured, sys._getframe(2))
+            return
 
 
 def _note(
-    call: CallRecord, code: CodeType, instruction: int, error: BaseException, frame: FrameType
+    call: CallRecord,
+    code: CodeType,
+    handler: int,
+    error: BaseException,
+    captured: CapturedError | None,
+    frame: FrameType,
 ) -> None:
+    """``captured`` is what is known of ``error`` since it met an earlier handler."""
     wanting = [
         recorder
         for recorder in call.recorders
@@ -113,24 +132,34 @@ def _note(
         call.activity = Activity()
     activity, handled = call.activity, None
     if len(activity.handled) < _MOST:
-        captured = CapturedError(error, wanting[-1].capture, _is_others)
-        clause = _clause_of(frame, code, instruction, error)
-        handled = Handled(captured, locate(code, _first_with_a_line(code, clause)))
+        clause = _clause_of(frame, code, handler, error)
+        handled = Handled(
+            captured or CapturedError(error, wanting[-1].capture, _is_others),
+            locate(code, _first_with_a_line(code, clause)),
+        )
         activity.handled.append(handled)
     else:
         activity.omitted_handled += 1
     _caught[id(error)] = activity, handled
+    if len(_caught) > _MOST_CAUGHT:
+        _caught.pop(next(iter(_caught)), None)
 
 
-def _take_back(error: BaseException) -> None:
-    """It went on after all."""
+def _take_back(error: BaseException, *, is_again: bool = False) -> CapturedError | None:
+    """It went on after all, if it was caught.
+
+    Returns what was captured of it, unless it may be another one with the id of one that is gone.
+    """
     activity, handled = _caught.pop(id(error), (None, None))
-    if activity is None:
-        return
-    if handled is None:
-        activity.omitted_handled -= 1
-    else:
-        activity.handled.remove(handled)
+    if activity is not None:
+        if handled is not None:
+            activity.handled.remove(handled)
+        else:
+            activity.omitted_handled -= 1
+        if not is_again:
+            return None
+        _caught[id(error)] = None, handled
+    return None if handled is None else handled.error
 
 
 def _take_back_causes(error: BaseException) -> None:
@@ -141,12 +170,12 @@ def _take_back_causes(error: BaseException) -> None:
             _take_back(each)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(_MOST):
-        if error is None:
-            return
-        yield error
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and len(found) < _MOST:
+        found.append(error)
         error = _context_of(error)
+    return found
 
 
 # Which line caught it
@@ -173,15 +202,14 @@ def _clause_of(frame: FrameType, code: CodeType, start: int, error: BaseExceptio
         if each.offset < at or each.opname in ("PUSH_EXC_INFO", "NOP", "NOT_TAKEN", "CACHE"):
             continue
         if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            name = each.argval
-            stack.append(frame.f_globals.get(name) or frame.f_builtins.get(name))
+            stack.append(_global_of(frame, each.argval))
         elif each.opname == "LOAD_ATTR" and stack:
             stack.append(_attribute_of(stack.pop(), each.argval))
         elif each.opname == "BUILD_TUPLE" and each.arg:
             stack[-each.arg :] = [tuple(stack[-each.arg :])]
         elif each.opname == "CHECK_EXC_MATCH" and stack:
             kinds = stack[-1] if type(stack[-1]) is tuple else (stack[-1],)
-            if any(is_a(kind, type) and is_a(error, kind) for kind in kinds):
+            if any(kind is base for kind in kinds for base in class_bases(type(error))):
                 return clause
         elif each.opname == "POP_JUMP_IF_FALSE" and stack:
             clause = at = each.argval
@@ -194,12 +222,28 @@ def _clause_of(frame: FrameType, code: CodeType, start: int, error: BaseExceptio
 
 
 # To take a long function apart costs more than it may run for, and a loop catches many times.
+
+
+@lru_cache(maxsize=256)
+def _handlers_of(code: CodeType) -> list[tuple[int, int, int]]:
+    """Where each handler of a function begins, after the stretch of instructions it is for."""
+    entries: Any = vars(dis.Bytecode(code))["exception_entries"]
+    return [(each.start, each.end, each.target) for each in entries]
+
+
 @lru_cache(maxsize=32)
 def _instructions_of(code: CodeType) -> list[dis.Instruction]:
     return list(dis.get_instructions(code))
 
 
 _offset_of = attrgetter("offset")
+
+
+def _global_of(frame: FrameType, name: str) -> object:
+    for names in (frame.f_globals, frame.f_builtins):
+        if type(names) is dict and name in names:
+            return names[name]
+    return None
 
 
 def _attribute_of(owner: Any, name: str) -> object:
@@ -218,20 +262,18 @@ _FOLDERS = (
     Path(__file__).parents[1],
 )
 _LIBRARIES = tuple(f"{each}{os.sep}" for folder in _FOLDERS for each in (folder, folder.resolve()))
-_known: dict[str, bool] = {}
 
 
+# Templates and shells make up a file name for each text that they compile.
+@lru_cache(maxsize=1_000)
 def _is_own(filename: str) -> bool:
     """Whether it is a file of the project: none of Python, of an installed package or of ours."""
-    found = _known.get(filename)
-    if found is None:
-        parts = Path(filename).parts
-        found = _known[filename] = not (
-            filename.startswith(("<", *_LIBRARIES))
-            or "site-packages" in parts
-            or "dist-packages" in parts
-        )
-    return found
+    parts = Path(filename).parts
+    return not (
+        filename.startswith(("<", *_LIBRARIES))
+        or "site-packages" in parts
+        or "dist-packages" in parts
+    )
 
 
 def _is_others(filename: str) -> bool:
@@ -277,11 +319,7 @@ def stop(recorder: Recorder) -> None:
 
 def _callbacks() -> dict[int, Any]:
     events = monitoring.events
-    return {
-        events.RAISE: _on_raise,
-        events.RERAISE: _on_raise_again,
-        events.EXCEPTION_HANDLED: _on_handler,
-    }
+    return {events.RAISE: _on_raise, events.RERAISE: _on_raise_again}
 
 
 def _take_tool_id() -> bool:

@@ -98,7 +98,12 @@ def class_bases(cls: type) -> tuple[type, ...]:
 
 def find_in_class(cls: type, name: str) -> object:
     """The attribute as it stands in a class's own or inherited dictionary, or ``None``."""
-    return next(find_all_in_class(cls, name), None)
+    # Not by a generator, which has to be closed: near the recursion limit that may fail.
+    for each in _mro_of(cls):
+        namespace = namespace_of(each)
+        if name in namespace:
+            return namespace[name]
+    return None
 
 
 def find_all_in_class(cls: type, name: str) -> Iterator[object]:

@@ -105,11 +105,14 @@ def report_fault(node: Node | None, doing: str) -> None:
         recorder.faults += 1
     if doing not in _reported:
         _reported.add(doing)
-        logger.exception(
-            "signal_tracer failed %s; the traced code went on undisturbed. "
-            "Further failures of this kind are only counted in Trace.faults.",
-            doing,
-        )
+        try:
+            logger.exception(
+                "signal_tracer failed %s; the traced code went on undisturbed. "
+                "Further failures of this kind are only counted in Trace.faults.",
+                doing,
+            )
+        except RecursionError:
+            _reported.discard(doing)  # No room to say it so near the limit.
 
 
 _reported: set[str] = set()

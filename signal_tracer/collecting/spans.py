@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
 from typing import Any
 
 
@@ -46,28 +47,55 @@ class Span:
 class Here:
     """Where a dispatch is sent: in which spans, and by which ``on_commit()`` callback.
 
-    The callback sends what it sends at ``node``; all below that is sent at ``below``.
+    The callback sends what it sends at ``node``; all below that is sent at ``below``. ``aliases``
+    are all that a dispatch may name.
     """
 
-    __slots__ = ("below", "callback", "node", "spans")
+    __slots__ = ("_about", "aliases", "below", "callback", "node", "spans")
 
     def __init__(
         self,
         spans: tuple[Span, ...],
+        aliases: Container[str],
         callback: str | None = None,
         node: object = None,
         below: Here | None = None,
     ) -> None:
         self.spans = spans
+        self.aliases = aliases
         self.callback = callback
         self.node = node
         self.below = below
+        self._about: dict[str, Here | None] | None = None
 
-    def of(self, node: object, around: object) -> Here | None:
-        """The same for a dispatch that is sent at ``node``, or in a trace ``around`` it."""
-        if self.callback is None or node is self.node or around is self.node:
+    def of(self, node: object, around: object, using: object) -> Here | None:
+        """The same for a dispatch that is sent at ``node``, or in a trace ``around`` it.
+
+        One that is about the database ``using`` is in the spans of that one only.
+        """
+        here: Here | None = self
+        if self.callback is not None and node is not self.node and around is not self.node:
+            here = self.below
+        # Nothing is run that an object, or a subclass of str, may have of its own.
+        if here is None or using is None or not issubclass(type(using), str):
+            return here
+        return here._about_database(using if type(using) is str else str.__str__(using))
+
+    def _about_database(self, alias: str) -> Here | None:
+        for span in self.spans:
+            if span.alias != alias:
+                break
+        else:
             return self
-        return self.below
+        if alias not in self.aliases:
+            return self  # Another kind of ``using``, of somebody's own signal.
+        if self._about is None:
+            self._about = {}
+        if alias not in self._about:
+            spans = tuple([span for span in self.spans if span.alias == alias])
+            is_anywhere = spans or self.callback is not None
+            self._about[alias] = Here(spans, self.aliases, self.callback) if is_anywhere else None
+        return self._about[alias]
 
 
 class _Place(threading.local):
@@ -75,6 +103,8 @@ class _Place(threading.local):
 
     def __init__(self) -> None:
         self.here: Here | None = None
+        # Whether the block of a test case begins or ends now, and not one of the code's own.
+        self.is_tests = False
         # The open spans of each connection, by its id.
         self.stacks: dict[int, Any] = {}
         # The on_commit() callback that runs, and the node at which it does.

@@ -2,8 +2,9 @@
 
 Followed is what the database is told, not what the code of a block meant to do: a *span* is a
 stretch of work that is undone together, from a ``BEGIN`` or a ``SAVEPOINT`` on. A dispatch keeps
-the spans that it was sent in. The atomic blocks that Django's ``TestCase`` puts around each test
-do not count: to the code under test they are not there.
+the spans that it was sent in: those of the database that it is about, or of all if it names none.
+The atomic blocks that Django's ``TestCase`` puts around each test do not count: to the code under
+test they are not there.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Stack:
 
 def is_idle() -> bool:
     """Nobody traces here, and no span is known that would have to be closed."""
-    return current.get() is None and not recording.everywhere and not spans.place.stacks
+    return current.get() is None and recording.everywhere is None and not spans.place.stacks
 
 
 def _stack_of(connection: Any) -> _Stack | None:
@@ -89,9 +90,10 @@ def note_place() -> None:
     """What the dispatches of this thread are to remember from now on."""
     place = spans.place
     innermost = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
-    here = Here(innermost) if innermost else None
+    aliases = connections.settings
+    here = Here(innermost, aliases) if innermost else None
     if place.callback is not None:
-        here = Here(innermost, place.callback, place.node, here)
+        here = Here(innermost, aliases, place.callback, place.node, here)
     place.here = here
 
 
@@ -99,7 +101,9 @@ def look_around() -> None:
     """Note the atomic blocks that are open in this thread when a trace begins."""
     try:
         for connection in connections.all(initialized_only=True):
-            if connection.in_atomic_block and _stack_of(connection) is None:
+            if not connection.in_atomic_block:
+                forget(connection)  # Its end was missed, at the recursion limit.
+            elif _stack_of(connection) is None:
                 _first_span(connection)
         note_place()
     except Exception:
@@ -107,6 +111,8 @@ def look_around() -> None:
 
 
 def follow(note: Any, *args: Any) -> None:
+    if spans.place.is_tests:
+        return
     try:
         note(*args)
         note_place()
@@ -120,9 +126,15 @@ def follow(note: Any, *args: Any) -> None:
 def _watch_enter(original: Any) -> Any:
     def __enter__(self: Any) -> Any:  # noqa: N807  # stands for Django's
         __traceback_hide__ = __tracebackhide__ = True
-        entered = original(self)
-        if not is_idle():
+        if is_idle():
+            return original(self)
+        place = spans.place
+        before, place.is_tests = place.is_tests, getattr(self, "_from_testcase", False)
+        try:
+            entered = original(self)
             follow(_note_enter, self)
+        finally:
+            place.is_tests = before
         return entered
 
     return pass_over(functools.wraps(original)(__enter__), "__enter__")
@@ -131,11 +143,15 @@ def _watch_enter(original: Any) -> Any:
 def _watch_exit(original: Any) -> Any:
     def __exit__(self: Any, *error: Any) -> Any:  # noqa: N807  # stands for Django's
         __traceback_hide__ = __tracebackhide__ = True
+        place = spans.place
+        if not place.stacks:
+            return original(self, *error)
+        before, place.is_tests = place.is_tests, getattr(self, "_from_testcase", False)
         try:
             return original(self, *error)
         finally:
-            if spans.place.stacks:
-                follow(_note_exit, self)
+            place.is_tests = before
+            follow(_note_exit, self)
 
     return pass_over(functools.wraps(original)(__exit__), "__exit__")
 
@@ -158,7 +174,8 @@ def _note_exit(block: Any) -> None:
     while stack.spans and stack.spans[-1].depth > len(connection.atomic_blocks):
         stack.spans.pop()
     if not stack.spans:
-        if connection.in_atomic_block and connection.needs_rollback:
+        is_doomed = connection.in_atomic_block and connection.needs_rollback
+        if is_doomed and not block._from_testcase:
             last.is_rolled_back = True  # Inside a test's own block, which can now only roll back.
         forget(connection)
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from inspect import getsourcelines
 from typing import Any
@@ -145,11 +146,28 @@ def is_forgiven(**named: Any) -> None:
         fail()
 
 
-def returns_in_finally(**named: Any) -> str:
+RETURNS_IN_FINALLY = """\
+def returns_in_finally(**named):
     try:
         fail()
     finally:
-        return "all is well"  # noqa: B012
+        return "all is well"
+"""
+
+
+def compiled_in_place(text: str, first_line: str) -> Any:
+    """The function that stands in ``text``, which begins below ``first_line`` of this file."""
+    lines, _ = getsourcelines(sys.modules[__name__])
+    above = "\n" * (lines.index(first_line) + 1)
+    names: dict[str, Any] = {"fail": fail, "__name__": __name__}
+    with warnings.catch_warnings():
+        # Python 3.14 warns of such code, and runs it as ever.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        exec(compile(above + text, __file__, "exec"), names)
+    return names["returns_in_finally"]
+
+
+returns_in_finally = compiled_in_place(RETURNS_IN_FINALLY, 'RETURNS_IN_FINALLY = """\\\n')
 
 
 def catches_after_tidying(**named: Any) -> None:
@@ -232,7 +250,7 @@ CAUGHT: dict[Any, list[tuple[str, ...]]] = {
     ],
     suppresses: [(*FAILS, "with contextlib.suppress(ValueError):")],
     is_forgiven: [(*FAILS, "except ValueError:")],
-    returns_in_finally: [(*FAILS, 'return "all is well"  # noqa: B012')],
+    returns_in_finally: [(*FAILS, 'return "all is well"')],
     catches_after_tidying: [(*FAILS, "except ValueError:")],
     catches_the_second_time: [(*FAILS, "except Exception:")],
     catches_when_raised_again_by_name: [(*FAILS, "except Exception:")],
@@ -407,6 +425,77 @@ def test_an_exception_in_the_memory_of_one_that_is_gone_is_not_taken_for_it() ->
     assert len(traced(receiver).handled) == 16
 
 
+@needs_monitoring
+def test_one_that_passes_many_handlers_is_caught_by_the_last() -> None:
+    def receiver(**named: Any) -> None:
+        def go_down(depth: int) -> None:
+            try:
+                if not depth:
+                    fail()
+                go_down(depth - 1)
+            except KeyError:
+                pass
+            finally:
+                source(1)
+
+        try:
+            go_down(50)
+        except ValueError:
+            pass
+
+    assert handled_in(receiver) == [(*FAILS, "except ValueError:")]
+
+
+@needs_monitoring
+def test_which_clause_takes_an_exception_is_found_without_running_anything() -> None:
+    def asked(*args: Any) -> Any:
+        raise AssertionError("the tracer must not ask")
+
+    asking = type(
+        "Asking", (type,), {"__bool__": asked, "__eq__": asked, "__hash__": type.__hash__}
+    )
+
+    def receiver(**named: Any) -> None:
+        try:
+            fail()
+        except Unasked:  # noqa: F821  # made below
+            pass
+        except ValueError:
+            pass
+
+    globals()["Unasked"] = asking("Unasked", (Exception,), {})
+    try:
+        assert handled_in(receiver) == [(*FAILS, "except ValueError:")]
+    finally:
+        del globals()["Unasked"]
+
+
+# What is kept in memory
+
+
+@needs_monitoring
+def test_what_is_remembered_is_bounded_however_many_exceptions_and_files_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exceptions, "_MOST_CAUGHT", 30)
+    remembered = []
+
+    def receiver(**named: Any) -> None:
+        kept = []
+        for number in range(50):
+            names: dict[str, Any] = {}
+            text = "def catch():\n try: int('x')\n except ValueError as e: return e"
+            exec(compile(text, f"/made/up/{number}.py", "exec"), names)
+            kept.append(names["catch"]())  # Not in the place of one that is gone.
+        remembered.append(len(exceptions._caught))
+
+    call = traced(receiver)
+    assert (len(call.handled), call.omitted_handled) == (20, 30)
+    assert remembered == [30]
+    for cache in (exceptions._is_own, exceptions._handlers_of, exceptions._instructions_of):
+        assert cache.cache_info().maxsize is not None
+
+
 # What is shown of it
 
 
@@ -565,6 +654,9 @@ def test_another_tools_id_is_left_to_it(
 @pytest.mark.parametrize(
     "name",
     [
+        "_look_for_handler",
+        "_handlers_of",
+        "_global_of",
         "_note",
         "_take_back",
         "_take_back_causes",

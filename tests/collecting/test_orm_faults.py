@@ -73,6 +73,7 @@ deeds.BypassRecord.__init__
 deeds.CallbackRecord.__init__
 routes.listeners
 spans.Here.__init__
+spans.Here._about_database
 spans.Here.of
 spans.Span.__init__
 transactions._Stack.__init__
@@ -119,6 +120,7 @@ def play() -> list[Any]:
     @transaction.atomic
     def block(text: str) -> None:
         sent.send(text)
+        Author(name=text).save()
         with contextlib.suppress(Failed), transaction.atomic():
             sent.send("inner")
             raise Failed
