@@ -235,9 +235,10 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
         if counting.running is not None:
             _count_calls(counting.running, record)
         if record.in_django and not infos[1] and len(calls) == len(responses):
+            recorder = record.recorders.innermost
             for call, (_, response) in zip(calls, responses, strict=False):
-                if response is not None and call.outcome is None:
-                    call.outcome = _capture_response(record, response)
+                if response is not None and call.outcome is None and recorder is not None:
+                    call.outcome = recorder.capture.value(response)
         elif record.in_django:
             note_responses(record, responses, 0)
         else:
