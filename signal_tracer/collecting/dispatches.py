@@ -78,8 +78,8 @@ def open_dispatch(
             return None
         if node.signal_id == signal_id:
             caller = caller or sys._getframe(1).f_back
-            if is_parents_call(signal, caller):
-                return Within(node)
+            if is_part_of(node, signal, caller):
+                return None if type(node) is Unkept else Within(node)
         table = tables.get(signal_id)
         route = None if table is None else table.get(id(sender))
         if route is None:
@@ -108,7 +108,7 @@ def open_dispatch(
             or not recorder.has_room
             or recorders.depth >= DEEPEST
         ):
-            unkept = _unkept(node, route.signal)
+            unkept = _unkept(node, route.signal, signal_id)
             if unkept is not None:
                 if recording.witnesses:
                     bear_witness(unkept, signal, sender, method, named)
@@ -156,11 +156,14 @@ def open_dispatch(
         return None
 
 
-def is_parents_call(signal: Any, caller: Any) -> bool:
-    """Whether a method of the signal's class calls, and not a receiver that sends it again.
+def is_part_of(node: Any, signal: Any, caller: Any) -> bool:
+    """Whether this is the dispatch that is open at ``node``, on its way to Django's own send.
 
-    It is asked inside a dispatch of this signal whose receivers are not watched.
+    A subclass's own send may call its parent's, and another tool's ours once more. It is another
+    one if a receiver sends the signal again, which it can do without our seeing the call.
     """
+    if not node.has_asked:
+        return True  # Nobody knows the receivers yet, and so none can be running.
     while caller is not None and caller.f_code.co_name.startswith("<"):
         caller = caller.f_back  # Out of a comprehension, or a function without a name.
     if caller is None:
@@ -185,16 +188,16 @@ def _count_too_deep(node: Node | None) -> None:
         recorder.too_deep += 1
 
 
-def _unkept(node: Node, name: str) -> Unkept | None:
+def _unkept(node: Node, name: str, signal_id: int) -> Unkept | None:
     """What stands for a dispatch that is not recorded; ``None`` if it is."""
     recorders = node.recorders
     wanting = [each for each in recorders if not each.excludes(name)]
     if not wanting:
-        return Unkept(recorders, name, node)
+        return Unkept(recorders, name, node, signal_id)
     if not any(each.has_room for each in wanting):
-        return Unkept(recorders, name, None)
+        return Unkept(recorders, name, None, signal_id)
     if recorders.depth >= DEEPEST:
-        return Unkept(recorders, name, None, is_too_deep=True)
+        return Unkept(recorders, name, None, signal_id, is_too_deep=True)
     return None
 
 
@@ -295,7 +298,8 @@ def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:
         if responses is not None:
             note_responses(record.outer, responses, record.first)
     elif record.signal is not None:
-        was_heard = type(responses) is not list or len(responses) > 0
+        record.signal_id = 0
+        was_heard = record.is_muted or type(responses) is not list or len(responses) > 0
         for recorder in record.recorders:
             if record.is_too_deep:
                 recorder.too_deep += 1

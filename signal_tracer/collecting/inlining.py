@@ -12,6 +12,7 @@ import __future__
 import ast
 import builtins
 import copy
+import functools
 import tokenize
 from collections.abc import Iterator
 from types import CodeType, FunctionType
@@ -50,11 +51,31 @@ class _Impossible(Exception):  # noqa: N818
 def _inline(wrapper: Any, original: Any) -> Any:
     if type(original) is not FunctionType or original.__code__.co_freevars:
         raise _Impossible
+    compiled, names = _compiled(original.__code__, wrapper.__code__)
+    cells = dict(zip(wrapper.__code__.co_freevars, wrapper.__closure__ or (), strict=True))
+    known = {**vars(builtins), **wrapper.__globals__}
+    known |= {name: cell.cell_contents for name, cell in cells.items() if name != _ORIGINAL}
+    made: dict[str, Any] = {}
+    exec(compiled, original.__globals__, made)
+    return _like(made["factory"](*(known[name] for name in names)), original)
+
+
+# Tests install and uninstall all the time.
+@functools.lru_cache(maxsize=64)
+def _compiled(original: CodeType, wrapper: CodeType) -> tuple[CodeType, tuple[str, ...]]:
+    """The code of a factory that makes the function, and the names of what it is to be given."""
     inner, outer = _definition_of(original), _definition_of(wrapper)
     if _parameters(inner) != _parameters(outer):
         raise _Impossible
-    names = _names_of_ours(outer, wrapper)
-    body = _WithBody(inner, names).put_into(outer.body)
+    own = {*wrapper.co_varnames, _ORIGINAL}
+    names = tuple(
+        dict.fromkeys(
+            each.id
+            for each in ast.walk(ast.Module(outer.body, []))
+            if isinstance(each, ast.Name) and each.id not in own
+        )
+    )
+    body = _WithBody(inner).put_into(outer.body)
     _forget_defaults(inner)
     inner.body, inner.decorator_list, inner.returns = body, [], None
     factory = ast.FunctionDef(
@@ -71,31 +92,27 @@ def _inline(wrapper: Any, original: Any) -> Any:
     )
     if hasattr(ast, "TypeAlias"):  # Python 3.12 and newer.
         factory.type_params = []  # type: ignore[attr-defined]  # checked for Python 3.11
-    made: dict[str, Any] = {}
-    module = ast.fix_missing_locations(ast.Module([factory], []))
-    exec(_compile(module, original), original.__globals__, made)
-    return _like(made["factory"](*names.values()), original)
+    return _compile(ast.fix_missing_locations(ast.Module([factory], [])), original), names
 
 
-def _definition_of(function: Any) -> ast.FunctionDef:
-    """The very definition that the function was compiled from."""
-    code = function.__code__
+def _definition_of(code: CodeType) -> ast.FunctionDef:
+    """The very definition that a function was compiled from."""
     with tokenize.open(code.co_filename) as file:
         tree = ast.parse(file.read())
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             if first == code.co_firstlineno:
-                if not code.co_freevars and not _is_compiled_from(code, node, function):
+                if not code.co_freevars and not _is_compiled_from(code, node):
                     raise _Impossible
                 return node
     raise _Impossible
 
 
-def _is_compiled_from(code: CodeType, node: ast.FunctionDef, function: Any) -> bool:
+def _is_compiled_from(code: CodeType, node: ast.FunctionDef) -> bool:
     alone = copy.deepcopy(node)
     alone.decorator_list = []
-    made = _compile(ast.Module([alone], []), function)
+    made = _compile(ast.Module([alone], []), code)
     return any(isinstance(each, CodeType) and _is_same(each, code) for each in made.co_consts)
 
 
@@ -114,30 +131,14 @@ def _is_same(one: CodeType, other: CodeType) -> bool:
     )
 
 
-def _compile(module: ast.Module, like: Any) -> CodeType:
-    code = like.__code__
-    flags = code.co_flags & _FUTURES
-    made = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
+def _compile(module: ast.Module, like: CodeType) -> CodeType:
+    flags = like.co_flags & _FUTURES
+    made = compile(module, like.co_filename, "exec", flags=flags, dont_inherit=True)
     return cast("CodeType", made)
 
 
 def _parameters(definition: ast.FunctionDef) -> list[str]:
     return [each.arg for each in ast.walk(definition.args) if isinstance(each, ast.arg)]
-
-
-def _names_of_ours(outer: ast.FunctionDef, wrapper: Any) -> dict[str, Any]:
-    """What the names in our wrapper stand for that are neither parameters nor its own variables."""
-    cells = {
-        name: cell.cell_contents
-        for name, cell in zip(wrapper.__code__.co_freevars, wrapper.__closure__ or (), strict=True)
-    }
-    known = {**vars(builtins), **wrapper.__globals__, **cells}
-    own = set(wrapper.__code__.co_varnames) | {_ORIGINAL}
-    return {
-        each.id: known[each.id]
-        for each in ast.walk(outer)
-        if isinstance(each, ast.Name) and each.id not in own and each.id in known
-    }
 
 
 def _forget_defaults(definition: ast.FunctionDef) -> None:
@@ -153,8 +154,7 @@ def _forget_defaults(definition: ast.FunctionDef) -> None:
 class _WithBody:
     """Puts the body of Django's function into ours."""
 
-    def __init__(self, inner: ast.FunctionDef, names: dict[str, Any]) -> None:
-        self._names = names
+    def __init__(self, inner: ast.FunctionDef) -> None:
         self._parameters = set(_parameters(inner))
         self._line = inner.lineno
         has_docstring = ast.get_docstring(inner, clean=False) is not None

@@ -94,6 +94,7 @@ class DispatchRecord:
     __slots__ = (
         "_rare",
         "calls",
+        "has_asked",
         "in_django",
         "infos",
         "instruction",
@@ -140,6 +141,8 @@ class DispatchRecord:
         self.route: Route | None = route
         self.signal_id = signal_id
         self.infos = NO_INFOS
+        # Whether somebody has asked for the receivers.
+        self.has_asked = False
         # Whether Django's own loop runs the receivers now, not one of a subclass.
         self.in_django = in_django
         self.stopped = 0
@@ -260,15 +263,22 @@ class Unkept:
     ``signal`` is ``None`` when the tracer failed to record, which was counted as a fault.
     """
 
-    __slots__ = ("is_too_deep", "outer", "recorders", "signal")
-
-    signal_id = 0
+    __slots__ = (
+        "has_asked",
+        "is_muted",
+        "is_too_deep",
+        "outer",
+        "recorders",
+        "signal",
+        "signal_id",
+    )
 
     def __init__(
         self,
         recorders: Recorders,
         signal: str | None,
         outer: Node | None,
+        signal_id: int = 0,
         *,
         is_too_deep: bool = False,
     ) -> None:
@@ -276,6 +286,11 @@ class Unkept:
         self.is_too_deep = is_too_deep
         self.signal = signal
         self.outer = outer
+        # While it runs.
+        self.signal_id = signal_id
+        self.has_asked = False
+        # Whether some receiver was muted: then it was not unheard.
+        self.is_muted = False
 
 
 class Within:
@@ -292,6 +307,10 @@ class Within:
         self.first = len(record.calls)
         self._was_in_django = record.in_django
         record.in_django = True
+
+    @property
+    def has_asked(self) -> bool:
+        return self.outer.has_asked
 
     def leave(self) -> None:
         self.outer.in_django = self._was_in_django

@@ -100,6 +100,7 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
             and loops_are_djangos
         ):
             # The plain case.
+            node.has_asked = True
             if found[0]:
                 if node.keepers is None:
                     node.link()
@@ -140,6 +141,8 @@ def _watched(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> 
     """
     if type(node) is Within:
         node = node.outer
+    if node.signal_id == id(signal):
+        node.has_asked = True
     if type(node) is not DispatchRecord or node.signal_id != id(signal):
         _note_other_use(node, signal, sender, found)
         return found
@@ -179,12 +182,15 @@ def _with_care(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -
     record = node.outer if type(node) is Within else node
     is_recorded = type(record) is DispatchRecord and record.signal_id == id(signal)
     watched = kept
+    if split is not None and type(node) is Unkept and node.signal_id == id(signal):
+        node.is_muted = True
     if node is not None and (split is None or not is_recorded):
         watched = _watched(node, signal, sender, kept, is_next)
     elif split is not None and is_recorded:
         # A dispatch that nobody was called for because of a mute is worth a record.
         record.link()
         route: Any = record.route
+        record.has_asked = True
         infos = route.sure_infos(signal, sender, *found)
         record.rarely().muted = split.leave_out(infos)
         if record.in_django and record.keepers and (kept[0] or kept[1]):
@@ -389,7 +395,7 @@ def held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
     one leaves set while it waits, its siblings would find, and so would the sender afterwards.
     """
     __traceback_hide__ = __tracebackhide__ = True
-    step, value = coroutine.send, None
+    step, value, leaving = coroutine.send, None, None
     while True:
         token = current.set(node)
         try:
@@ -404,15 +410,18 @@ def held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
         try:
             value = yield awaited
             step = coroutine.send
-        except GeneratorExit:
+        except GeneratorExit as error:
+            leaving = error
+        except BaseException as error:
+            step, value = coroutine.throw, error
+        if leaving is not None:
+            # Out of the handler, or the receiver's exceptions would have it as their context.
             token = current.set(node)
             try:
                 coroutine.close()
             finally:
                 current.reset(token)
-            raise
-        except BaseException as error:
-            step, value = coroutine.throw, error
+            raise leaving
         # An exception, or a future that has one, would keep alive the frames that it passes.
         awaited = None
 

@@ -23,7 +23,7 @@ from signal_tracer.collecting.dispatches import (
     SenderCache,
     close_dispatch,
     fail_dispatch,
-    is_parents_call,
+    is_part_of,
     open_dispatch,
 )
 from signal_tracer.collecting.hiding import hide_file, pass_over
@@ -130,7 +130,7 @@ def _is_nothing_to_see(node: Any, signal: Any, caller: Any) -> bool:
         return True
     try:
         is_same = node is not None and node.signal_id == id(signal)
-        return not is_a(signal, Signal) or (is_same and is_parents_call(signal, caller))
+        return not is_a(signal, Signal) or (is_same and is_part_of(node, signal, caller))
     except Exception:
         recording.report_fault(node, "to see whether a dispatch is one of its own")
         return True
