@@ -89,11 +89,11 @@ def _note(
             node = recording.node_with_everywhere(node)
         call = node if type(node) is CallRecord else recording.innermost_call(node)
         is_wanted, keeper = False, None
-        for recorder in node.recorders:
+        for recorder in node.recorders.all:
             if recorder.takes_queries:
                 recorder.query_count += 1
                 # A trace that was started inside the call sees no more of it than that.
-                if call is node or (call is not None and recorder in call.recorders):
+                if call is node or (call is not None and recorder in call.recorders.all):
                     is_wanted = True
                     if recorder.room_for_queries > 0:
                         recorder.room_for_queries -= 1
