@@ -5,17 +5,19 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+WASM := tests/wasm
 MANAGE := $(BIN)/python example_site/manage.py
 
 # The checks of Python and of the port come before the long set-up, also under make -j.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres coverage lint format types benchmark screenshots clean check-python check-port
+.PHONY: help demo test test-postgres test-wasm coverage lint format types benchmark screenshots clean check-python check-port
 
 help:
 	@echo "make demo         set up, show one checkout in the console, serve the example site (PORT=8000)"
 	@echo "make test         set up, run the whole test suite (ARGS='-k name' for a part, ARGS='-n 0' in one process)"
 	@echo "make test-postgres  what a database matters to, on a PostgreSQL server of its own"
+	@echo "make test-wasm    what of the suite can run on CPython 3.14 in WebAssembly (needs Node.js and npm)"
 	@echo "make coverage     the test suite with branch coverage"
 	@echo "make lint         ruff and the import contracts"
 	@echo "make format       let ruff rewrite the code"
@@ -34,6 +36,9 @@ test: $(VENV)/test.installed
 
 test-postgres: $(VENV)/test.installed
 	@tests/postgres/serve.sh $(BIN)/python -m pytest $(shell cat tests/postgres/runs_here.txt) $(ARGS)
+
+test-wasm: $(VENV)/wasm.installed $(WASM)/node_modules/.package-lock.json
+	@node $(WASM)/run.mjs $(VENV)/wasm $(ARGS)
 
 coverage: $(VENV)/test.installed
 	@$(BIN)/python -m coverage run -m pytest $(ARGS)
@@ -67,6 +72,20 @@ clean:
 $(VENV)/%.installed: pyproject.toml $(VENV)/created
 	@echo "Installing what 'make $*' needs into $(VENV): a minute or two, once ..."
 	@$(BIN)/python -m pip install --quiet --editable '.[debug-toolbar]' --group $*
+	@touch $@
+
+# Another Python's packages, in a folder of their own. What has parts in C would have to be compiled.
+$(VENV)/wasm.installed: pyproject.toml $(VENV)/created
+	@echo "Installing the packages for CPython 3.14 into $(VENV)/wasm ..."
+	@rm -rf $(VENV)/wasm
+	@$(BIN)/python -m pip install --quiet --target $(VENV)/wasm --group wasm \
+	  --python-version 3.14 --platform any --only-binary :all:
+	@touch $@
+
+$(WASM)/node_modules/.package-lock.json: $(WASM)/package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "There is no 'npm' here. On Debian and Ubuntu: apt install nodejs npm" >&2; exit 1; }
+	@npm ci --prefix $(WASM) --no-audit --no-fund --silent
 	@touch $@
 
 # --group came with pip 25.1; the pip that Python 3.11 brings is older.

@@ -258,6 +258,7 @@ def _attribute_of(owner: Any, name: str) -> object:
 
 _FOLDERS = (
     *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    Path(os.__file__).parent,  # It may be a zip file, of which sysconfig does not know.
     Path(django.__file__).parent,
     Path(__file__).parents[1],
 )

@@ -23,6 +23,7 @@ _NOT_THE_PROJECTS = tuple(
     f"{folder}{os.sep}"
     for folder in (
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib")),
+        Path(os.__file__).parent,  # It may be a zip file, of which sysconfig does not know.
         Path(django.__file__).parent,
         Path(__file__).parents[1],
     )
