@@ -8,7 +8,8 @@
 Instructions do not depend on who else uses the machine. Each operation runs n and 3n times under
 ``valgrind --tool=callgrind``, and the difference is what 2n operations take: whatever stands
 around them is gone. Untraced Django, the tracer installed with nothing traced, and traced are
-processes of their own; the first never imports the tracer. Needs valgrind.
+processes of their own; the first never imports the tracer. Needs valgrind; ``--rounds 1`` is
+quicker and good enough to work with.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -252,10 +254,10 @@ def prepare() -> dict[str, Callable[[int], None]]:
 # In the process that measures.
 
 
-def instructions_of(mode: str, operations: list[Operation]) -> dict[str, float]:
+def instructions_of(mode: str, operations: list[Operation], seed: int) -> dict[str, float]:
     """Instructions of one operation, by its name."""
     found = {}
-    with Measured(mode, operations) as measured:
+    with Measured(mode, operations, seed) as measured:
         for operation in operations:
             short, long = measured.counts()
             found[operation.name] = (long - short) / (operation.times * 2)
@@ -265,7 +267,7 @@ def instructions_of(mode: str, operations: list[Operation]) -> dict[str, float]:
 class Measured:
     """A process under callgrind, which waits before and after everything that is counted."""
 
-    def __init__(self, mode: str, operations: list[Operation]) -> None:
+    def __init__(self, mode: str, operations: list[Operation], seed: int) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._prefix = f"--vgdb-prefix={self._folder.name}/vgdb"
         self._counts = Path(self._folder.name, "counts")
@@ -273,13 +275,13 @@ class Measured:
         self._process = subprocess.Popen(
             [
                 *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no"),
-                *("--dump-line=no", f"--callgrind-out-file={self._counts}", self._prefix),
+                *(f"--callgrind-out-file={self._counts}", self._prefix),
                 *(sys.executable, __file__, "--run", mode, *(each.name for each in operations)),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONDONTWRITEBYTECODE": "1"},
         )
 
     def __enter__(self) -> Measured:
@@ -343,31 +345,39 @@ class Result:
         return {"installed": self.operation.installed, "traced": self.operation.traced}
 
 
-def measure(operations: list[Operation]) -> list[Result]:
+def measure(operations: list[Operation], rounds: int) -> list[Result]:
+    """The median of some rounds, each with its own seed for the hashes of strings.
+
+    With one seed a count is the same every time, but names that fall into one slot of a
+    dictionary, and addresses into one of the interpreter's caches, make single counts 2 % larger.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        untraced, installed, traced = pool.map(
-            lambda mode: instructions_of(mode, operations), MODES
-        )
+        counted = [
+            {mode: pool.submit(instructions_of, mode, operations, seed) for mode in MODES}
+            for seed in range(rounds)
+        ]
+
+    def counts(mode: str, name: str) -> list[float]:
+        return [each[mode].result()[name] for each in counted]
+
+    def ratio(mode: str, name: str) -> float:
+        pairs = zip(counts(mode, name), counts("untraced", name), strict=True)
+        return round(median(traced / untraced for traced, untraced in pairs), 3)
+
     return [
         Result(
             each,
-            untraced[each.name],
-            {
-                "installed": round(installed[each.name] / untraced[each.name], 3),
-                "traced": round(traced[each.name] / untraced[each.name], 3),
-            },
+            median(counts("untraced", each.name)),
+            {mode: ratio(mode, each.name) for mode in ("installed", "traced")},
         )
         for each in operations
     ]
 
 
 def interpreter() -> str:
-    built = (
-        "with"
-        if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-        else "without"
-    )
-    return f"Python {platform.python_version()} ({built} PGO), Django {version('django')}"
+    has_pgo = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    built = "with PGO" if has_pgo else "without PGO"
+    return f"Python {platform.python_version()} ({built}), Django {version('django')}"
 
 
 def combination() -> str:
@@ -443,10 +453,9 @@ def write(results: list[Result], file: Path) -> None:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--run"]:
-        return run_operations(sys.argv[2], sys.argv[3:])
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="operations whose name contains this")
+    parser.add_argument("--rounds", type=int, default=3, help="processes a mode (default: 3)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     for option, words in [
         ("--check", "fail where a ratio is not the one in FILE, give or take 2 %%"),
@@ -473,7 +482,7 @@ def main() -> None:
             f"No operation's name contains {options.only!r}. There are: "
             f"{'; '.join(each.name for each in OPERATIONS)}"
         )
-    results = measure(operations)
+    results = measure(operations, options.rounds)
     if options.json:
         rows = [
             {"operation": each.operation.name, "untraced": each.untraced, **each.ratios}
@@ -490,4 +499,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--run"]:
+        run_operations(sys.argv[2], sys.argv[3:])
+    else:
+        main()
