@@ -180,7 +180,7 @@ def visits(
 
 def where(site: str, way: str, database: str, times: int) -> Iterator[str]:
     """Milliseconds a request in each of our modules and functions, as the profiler sees them."""
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(process_time)
     found = visits(site, way, database, times, profile)
     requests = sum(map(len, found))
     ours = f"{os.sep}signal_tracer{os.sep}"
