@@ -86,8 +86,8 @@ def run_operations(mode: str, names: list[str]) -> None:
     print("done", flush=True)
 
 
-def wait() -> None:
-    print("waiting", flush=True)
+def wait(at: str = "waiting") -> None:
+    print(at, flush=True)
     if not sys.stdin.readline():
         sys.exit()  # Whoever measures has gone.
 
@@ -257,26 +257,34 @@ def prepare() -> dict[str, Callable[[int], None]]:
 def instructions_of(mode: str, operations: list[Operation], seed: int) -> dict[str, float]:
     """Instructions of one operation, by its name."""
     found = {}
-    with Measured(mode, operations, seed) as measured:
+    names = [each.name for each in operations]
+    with Measured(__file__, "--run", mode, *names, seed=seed) as measured:
         for operation in operations:
-            short, long = measured.counts()
+            measured.switch("on")
+            short, long = measured.count(), measured.count()
+            measured.switch("off")
+            measured.go_on()
             found[operation.name] = (long - short) / (operation.times * 2)
     return found
 
 
 class Measured:
-    """A process under callgrind, which waits before and after everything that is counted."""
+    """A Python under callgrind that waits before and after everything that is counted.
 
-    def __init__(self, mode: str, operations: list[Operation], seed: int) -> None:
+    It waits when it has written a line, ``at``, for a line to read, which ``go_on()`` gives it.
+    """
+
+    def __init__(self, *arguments: str, seed: int = 0) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._prefix = f"--vgdb-prefix={self._folder.name}/vgdb"
         self._counts = Path(self._folder.name, "counts")
         self._dumps = 0
+        self.at = ""
         self._process = subprocess.Popen(
             [
                 *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no"),
                 *(f"--callgrind-out-file={self._counts}", self._prefix),
-                *(sys.executable, __file__, "--run", mode, *(each.name for each in operations)),
+                *(sys.executable, *arguments),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -296,22 +304,31 @@ class Measured:
         self._process.wait()
         self._folder.cleanup()
 
-    def counts(self) -> tuple[int, int]:
-        """Instructions of the short and of the long run of the operation it stands before."""
-        self._control("instrumentation on")
-        short, long = self._count(), self._count()
-        self._control("instrumentation off")
-        self._go_on()
-        return short, long
+    def switch(self, instrumentation: str) -> None:
+        """``on`` or ``off``: without it the process is ten times faster, and nothing counts."""
+        self._control(f"instrumentation {instrumentation}")
 
-    def _count(self) -> int:
+    def count(self) -> int:
+        """The instructions from here to where it waits next."""
         self._control("zero")
-        self._go_on()
+        self.go_on()
         self._control("dump")
         self._dumps += 1
         with open(f"{self._counts}.{self._dumps}") as dump:
             [total] = [int(line.split()[1]) for line in dump if line.startswith("totals:")]
         return total
+
+    def go_on(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._arrive()
+
+    def _arrive(self) -> None:
+        assert self._process.stdout is not None
+        self.at = self._process.stdout.readline().strip()
+        if not self.at:
+            sys.exit(f"The measured process ended with {self._process.wait()}; see what it wrote.")
 
     def _control(self, command: str) -> None:
         """What ``callgrind_control`` does, which does not say when it fails."""
@@ -322,16 +339,14 @@ class Measured:
             stderr=subprocess.DEVNULL,
         )
 
-    def _go_on(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        self._arrive()
 
-    def _arrive(self) -> None:
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline():
-            sys.exit(f"The measured process ended with {self._process.wait()}; see what it wrote.")
+def require_valgrind() -> None:
+    for program in ("valgrind", "vgdb"):
+        if shutil.which(program) is None:
+            sys.exit(
+                f"Instructions are counted by valgrind, and there is no `{program}` on the "
+                "PATH. On Debian and Ubuntu: apt install valgrind"
+            )
 
 
 @dataclass(frozen=True)
@@ -470,12 +485,7 @@ def main() -> None:
             help=f"{words} (default: {CHECKED_IN.name} beside this script)",
         )
     options = parser.parse_args()
-    for program in ("valgrind", "vgdb"):
-        if shutil.which(program) is None:
-            sys.exit(
-                f"Instructions are counted by valgrind, and there is no `{program}` on the "
-                "PATH. On Debian and Ubuntu: apt install valgrind"
-            )
+    require_valgrind()
     operations = [each for each in OPERATIONS if options.only in each.name]
     if not operations:
         sys.exit(

@@ -1,8 +1,9 @@
 """What a trace of each request costs on sites of real packages, in processor time.
 
-    python benchmarks/real_project.py                    every site
-    python benchmarks/real_project.py library office     some of them
-    python benchmarks/real_project.py --where            where our own time goes; --middleware too
+    python benchmarks/real_project.py                   every site
+    python benchmarks/real_project.py library office    some of them
+    python benchmarks/real_project.py --instructions    counted by valgrind, on a busy machine
+    python benchmarks/real_project.py --where           where our own time goes
 
 Each round is a process of its own for each way to serve the site, one after the other: with the
 debug toolbar and without us, with our panel in it; without either, with our middleware alone. A
@@ -28,13 +29,17 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.cookies import SimpleCookie
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from time import process_time
 from typing import Any
+
+from instructions import Measured, require_valgrind, wait
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -43,6 +48,7 @@ WARM_UP = 2
 TOOLBAR = "debug_toolbar.middleware.DebugToolbarMiddleware"
 MIDDLEWARE = "signal_tracer.middleware.SignalTracerMiddleware"
 PANEL = "signal_tracer.panel.SignalTracerPanel"
+OURS = f"{os.sep}signal_tracer{os.sep}"
 # What is compared: with us, without us, and the target.
 COMPARED = {
     "panel": ("with panel", "toolbar", 1.10),
@@ -118,17 +124,19 @@ def fill(site: str, database: str) -> None:
 
 
 class Client:
-    """A browser that keeps cookies, asks the handler of a server, and times each kind of page."""
+    """A browser that keeps cookies and asks the handler of a server.
 
-    def __init__(self, profile: cProfile.Profile | None = None) -> None:
+    ``measured`` is given the kind of a page and stands around what the server does for it.
+    """
+
+    def __init__(self, measured: Callable[[str], AbstractContextManager[object]]) -> None:
         from django.core.wsgi import get_wsgi_application
         from django.test import RequestFactory
 
         self._serve = get_wsgi_application()
         self._factory = RequestFactory()
-        self._profile = profile
+        self._measured = measured
         self._cookies = SimpleCookie({"csrftoken": "a" * 32})
-        self.seconds: dict[str, float] = {}
 
     def get(self, kind: str, path: str) -> None:
         self._ask(kind, self._factory.get(path))
@@ -141,15 +149,10 @@ class Client:
         cookies = "; ".join(f"{name}={each.value}" for name, each in self._cookies.items())
         environ = {**request.environ, "HTTP_COOKIE": cookies}
         answered: list[Any] = []
-        if self._profile:
-            self._profile.enable()
-        started = process_time()
-        response = self._serve(environ, lambda *answer: answered.extend(answer))
-        body = b"".join(response)
-        response.close()
-        self.seconds[kind] = process_time() - started
-        if self._profile:
-            self._profile.disable()
+        with self._measured(kind):
+            response = self._serve(environ, lambda *answer: answered.extend(answer))
+            body = b"".join(response)
+            response.close()
         status, headers = answered
         for name, value in headers:
             if name == "Set-Cookie":
@@ -159,42 +162,85 @@ class Client:
             sys.exit(f"{kind}: {environ['REQUEST_METHOD']} {environ['PATH_INFO']} gave {status}")
 
 
-def visits(
-    site: str, way: str, database: str, times: int, profile: cProfile.Profile | None = None
-) -> list[dict[str, float]]:
-    """Seconds of each kind of page, once a visit."""
+def visit(
+    site: str,
+    way: str,
+    database: str,
+    times: int,
+    measured: Callable[[str], AbstractContextManager[object]],
+) -> None:
+    """Asks for all pages some times, after the first times, which fill caches."""
     module = set_up(site, way)
     from django.db import connection
 
     connection.ensure_connection()
-    found = []
     with sqlite3.connect(database) as file:
-        for number in range(WARM_UP + times):
+        for each in [nullcontext] * WARM_UP + [measured] * times:
             file.backup(connection.connection)
             gc.collect()
-            client = Client(profile if number >= WARM_UP else None)
-            module.visit(client)
-            found.append(client.seconds)
-    return found[WARM_UP:]
+            module.visit(Client(each))
+
+
+def timed(site: str, way: str, database: str, times: int) -> dict[str, list[float]]:
+    """The seconds of each kind of page, one for each visit."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def measured(kind: str) -> Iterator[None]:
+        started = process_time()
+        yield
+        seconds[kind].append(process_time() - started)
+
+    visit(site, way, database, times, measured)
+    return seconds
+
+
+def counted(site: str, way: str, database: str) -> None:
+    """One visit in which each page waits to be counted."""
+
+    @contextmanager
+    def measured(kind: str) -> Iterator[None]:
+        wait(kind)
+        yield
+        wait("answered")
+
+    visit(site, way, database, 1, measured)
+    print("done", flush=True)
+
+
+def is_ours(file: str) -> bool:
+    # The frames that warnings pass over have no file, but a name.
+    return OURS in file or file.startswith("<signal_tracer ")
+
+
+def room(file: str) -> str:
+    return file.rpartition(OURS)[2]
 
 
 def where(site: str, way: str, database: str, times: int) -> Iterator[str]:
     """Milliseconds a request in each of our modules and functions, as the profiler sees them."""
     profile = cProfile.Profile(process_time)
-    found = visits(site, way, database, times, profile)
-    requests = sum(map(len, found))
-    ours = f"{os.sep}signal_tracer{os.sep}"
+    requests = 0
+
+    @contextmanager
+    def measured(kind: str) -> Iterator[None]:
+        nonlocal requests
+        requests += 1
+        with profile:
+            yield
+
+    visit(site, way, database, times, measured)
     rooms: dict[str, float] = defaultdict(float)
     functions = []
     for (file, _, name), (_, calls, own, total, callers) in pstats.Stats(profile).stats.items():
-        by_us = {each: edge for each, edge in callers.items() if ours in each[0]}
-        if ours in file:
-            place = file.rpartition(ours)[2]
+        by_us = {each: edge for each, edge in callers.items() if is_ours(each[0])}
+        if is_ours(file):
+            place = room(file)
             rooms[place] += own
             functions.append((total, own, calls, f"{place} {name}"))
         elif file == "~":  # built in: part of whoever calls it
             for caller, edge in by_us.items():
-                rooms[caller[0].rpartition(ours)[2]] += edge[2]
+                rooms[room(caller[0])] += edge[2]
         elif by_us:
             _, calls, own, total = map(sum, zip(*by_us.values(), strict=True))
             functions.append((total, own, calls, f"  called by us: {Path(file).name} {name}"))
@@ -226,28 +272,55 @@ def run(*arguments: object) -> str:
     return done.stdout
 
 
-def measure(site: str, way: str, database: str, times: int) -> dict[str, float]:
+def seconds_of(site: str, way: str, database: str, times: int) -> dict[str, float]:
     """Seconds of each kind of page, and of them all."""
-    found = json.loads(run("visits", site, way, database, times))
-    kinds = {kind: median(each[kind] for each in found) for kind in found[0]}
-    return {**kinds, "all": median(sum(each.values()) for each in found)}
+    found = json.loads(run("timed", site, way, database, times))
+    totals = map(sum, zip(*found.values(), strict=True))
+    return {**{kind: median(each) for kind, each in found.items()}, "all": median(totals)}
 
 
-def compare(site: str, what: str, database: str, rounds: int, times: int) -> Iterator[str]:
+def instructions_of(site: str, way: str, database: str) -> dict[str, float]:
+    """Instructions of each kind of page, and of them all."""
+    found = {}
+    with Measured("-W", "ignore", __file__, "--run", "counted", site, way, database) as measured:
+        measured.switch("on")
+        while measured.at != "done":
+            kind = measured.at
+            found[kind] = float(measured.count())
+            measured.go_on()
+    return {**found, "all": sum(found.values())}
+
+
+def compare_seconds(site: str, what: str, database: str, rounds: int, times: int) -> Iterator[str]:
     with_us, without_us, target = COMPARED[what]
     pairs = [
-        (measure(site, without_us, database, times), measure(site, with_us, database, times))
+        tuple(seconds_of(site, way, database, times) for way in (without_us, with_us))
         for _ in range(rounds)
     ]
     yield f"| {site}, {what} | without, ms | more, ms | min | median | target |"
     yield "|---|--:|--:|--:|--:|--:|"
     for kind in pairs[0][0]:
-        ratios = [with_[kind] / without[kind] for without, with_ in pairs]
-        without = median(without[kind] for without, _ in pairs)
-        more = median(with_[kind] - without[kind] for without, with_ in pairs)
+        ratios = [ours[kind] / without[kind] for without, ours in pairs]
+        without = median(without[kind] for without, _ in pairs) * 1000
+        more = median(ours[kind] - without[kind] for without, ours in pairs) * 1000
         yield (
-            f"| {kind} | {without * 1000:.1f} | {more * 1000:+.1f} | {min(ratios):.2f}× "
+            f"| {kind} | {without:.1f} | {more:+.1f} | {min(ratios):.2f}× "
             f"| {median(ratios):.2f}× | {f'{target:.2f}×' if kind == 'all' else ''} |"
+        )
+
+
+def compare_instructions(site: str, what: str, database: str) -> Iterator[str]:
+    with_us, without_us, target = COMPARED[what]
+    with ThreadPoolExecutor(2) as pool:
+        without, ours = pool.map(
+            lambda way: instructions_of(site, way, database), (without_us, with_us)
+        )
+    yield f"| {site}, {what} | without, millions | more, millions | ratio | target |"
+    yield "|---|--:|--:|--:|--:|"
+    for kind, count in without.items():
+        yield (
+            f"| {kind} | {count / 1e6:.1f} | {(ours[kind] - count) / 1e6:+.1f} "
+            f"| {ours[kind] / count:.3f}× | {f'{target:.2f}×' if kind == 'all' else ''} |"
         )
 
 
@@ -257,10 +330,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="processes a way (default: 7)")
     parser.add_argument("--visits", type=int, default=5, help="a process (default: 5)")
     parser.add_argument("--only", choices=COMPARED, help="only one comparison")
+    parser.add_argument(
+        "--instructions", action="store_true", help="count instructions instead, by valgrind"
+    )
     parser.add_argument("--where", action="store_true", help="profile what is ours instead")
     options = parser.parse_args()
     if unknown := set(options.sites) - set(SITES):
         parser.error(f"no site is called {', '.join(unknown)}; there are {', '.join(SITES)}")
+    if options.instructions:
+        require_valgrind()
     compared = [options.only] if options.only else list(COMPARED)
     print(f"Python {platform.python_version()}, Django {version('django')}, {platform.machine()}")
     with tempfile.TemporaryDirectory() as folder:
@@ -272,16 +350,22 @@ def main() -> None:
                 if options.where:
                     print(run("where", site, COMPARED[what][0], database, options.visits), end="")
                     continue
-                for line in compare(site, what, database, options.rounds, options.visits):
-                    print(line)
+                if options.instructions:
+                    lines = compare_instructions(site, what, database)
+                else:
+                    lines = compare_seconds(site, what, database, options.rounds, options.visits)
+                for line in lines:
+                    print(line, flush=True)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--run", "fill", site, database]:
             fill(site, database)
-        case ["--run", "visits", site, way, database, times]:
-            print(json.dumps(visits(site, way, database, int(times))))
+        case ["--run", "timed", site, way, database, times]:
+            print(json.dumps(timed(site, way, database, int(times))))
+        case ["--run", "counted", site, way, database]:
+            counted(site, way, database)
         case ["--run", "where", site, way, database, times]:
             print("\n".join(where(site, way, database, int(times))))
         case _:
