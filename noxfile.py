@@ -151,6 +151,21 @@ def packages(session: nox.Session, django: str) -> None:
 
 
 @nox.session
+@nox.parametrize("python,django", [("3.11", "5.2"), ("3.13", "6.1")])
+def instructions(session: nox.Session, django: str) -> None:
+    """What tracing costs in instructions, against what is checked in (needs valgrind)."""
+    session.install("--editable", ".", f"django~={django}.0")
+    session.run("python", "benchmarks/instructions.py", *(session.posargs or ["--check"]))
+
+
+@nox.session
+def real_project(session: nox.Session) -> None:
+    """What a trace of each request costs on sites of real packages."""
+    install(session, "packages")
+    session.run("python", "-W", "ignore", "benchmarks/real_project.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff: its rules and its format."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
