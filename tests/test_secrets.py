@@ -348,7 +348,7 @@ def test_a_secret_of_a_nested_trace_is_masked_in_the_one_around_it() -> None:
 
 
 def test_a_secret_is_kept_by_nothing_that_outlives_its_trace() -> None:
-    from signal_tracer.collecting import capture, connections
+    from signal_tracer.collecting import capture, entries, routes
 
     class Credentials(dict[str, str]):
         __hash__ = object.__hash__
@@ -359,7 +359,7 @@ def test_a_secret_is_kept_by_nothing_that_outlives_its_trace() -> None:
 
     kept = [
         value.secrets
-        for module in (capture, connections)
+        for module in (capture, entries, routes)
         for value in vars(module).values()
         if isinstance(value, capture.Capture)
     ]

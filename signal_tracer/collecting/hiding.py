@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
+
+# A name without a file has ``inspect`` look through all of ``sys.modules`` for it, for each stack
+# that the toolbar's SQL panel takes; of an extension module it knows that there is no source.
+_NO_SOURCE = EXTENSION_SUFFIXES[-1]
 
 # Files whose frames a short traceback leaves out: Django's loop and ours around a receiver.
 _hidden_files: set[str] = set()
@@ -22,7 +27,7 @@ def pass_over(function: Any, name: str) -> Any:
     CPython does not count frames of the import system, which it tells by two words in their
     file name; there is no other way to be passed over by a caller's ``stacklevel``.
     """
-    file = f"<signal_tracer {name}, passed over like importlib._bootstrap>"
+    file = f"<signal_tracer {name}, passed over like importlib._bootstrap>{_NO_SOURCE}"
     hide_file(file)
     function.__code__ = function.__code__.replace(co_filename=file)
     return function
