@@ -281,7 +281,12 @@ def _keep(route: Route, signal: Any, key: int, whose: Any) -> None:
     signal_id = id(signal)
     references = _references.setdefault(signal_id, {})
     if 0 not in references:
-        references[0] = weakref.ref(signal, lambda _: _forget_signal(signal_id))
+        # Its defaults are there at the end of the process, when the module's names are gone.
+        def forget_signal(_: object, tables: Any = tables, references: Any = _references) -> None:
+            tables.pop(signal_id, None)
+            references.pop(signal_id, None)
+
+        references[0] = weakref.ref(signal, forget_signal)
     table = tables.setdefault(signal_id, {})
     if whose is not None:
 
@@ -291,11 +296,6 @@ def _keep(route: Route, signal: Any, key: int, whose: Any) -> None:
 
         references[key] = weakref.ref(whose, forget)
     table[key] = route
-
-
-def _forget_signal(signal_id: int) -> None:
-    tables.pop(signal_id, None)
-    _references.pop(signal_id, None)
 
 
 def forget_connections(signal: Any) -> None:

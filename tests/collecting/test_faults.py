@@ -61,7 +61,7 @@ WRAPPERS = {
 # Called where a test begins or ends a mute.
 MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.leave"}
 # Called when an object dies, where an exception disturbs nobody.
-CALLBACKS = {"naming.IdentityCache._forget", "routes._forget_signal"}
+CALLBACKS = {"naming.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
     "connecting._begin_change",
