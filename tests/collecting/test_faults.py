@@ -471,12 +471,14 @@ def functions_that_run_inside_dispatches() -> set[str]:
 FAULTS: list[str] = []
 
 
-FOUND = functions_that_run_inside_dispatches()
+# Copies: a thread of Django's that was started meanwhile lives on, and notes what it calls.
+FOUND = set(functions_that_run_inside_dispatches())
+FAULTS_THEN = list(FAULTS)
 FUNCTIONS = sorted(FOUND - WRAPPERS - FENCES - CALLBACKS - MUTING)
 
 
 def test_what_is_exempt_runs_inside_dispatches_as_well() -> None:
-    assert FAULTS == []
+    assert FAULTS_THEN == []
     assert sorted((WRAPPERS | FENCES) - FOUND) == ["recording.report_fault"]
     assert len(FUNCTIONS) > 100
 
