@@ -43,6 +43,9 @@ class Patches:
     def replace(self, cls: type, name: str, watch: Callable[[Any], Any]) -> None:
         """Put what ``watch`` makes of the class's own function in its place."""
         original = vars(cls)[name]
+        known = self._patches.get((cls, name))
+        if known is not None and known.ours is original:
+            return  # As in all traces but the first.
         cover, covered = self._covered.pop((cls, name), (None, None))
         if covered is not None and cover is original:
             # Ours is still below it, and a second one would see everything twice.

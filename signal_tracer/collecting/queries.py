@@ -16,6 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from signal_tracer.collecting import clock, recording
 from signal_tracer.collecting.deeds import Activity
 from signal_tracer.collecting.hiding import pass_over
+from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.naming import class_name
 from signal_tracer.collecting.nodes import CallRecord
 from signal_tracer.collecting.patching import Patches
@@ -38,7 +39,8 @@ def _watch_execute(original: Any) -> Any:
         finally:
             _note(node, self, sql, started, clock.now(), None)
 
-    return pass_over(functools.wraps(original)(_execute), "_execute")
+    found = inlined(_execute, original)
+    return found or pass_over(functools.wraps(original)(_execute), "_execute")
 
 
 def _watch_executemany(original: Any) -> Any:
@@ -56,7 +58,8 @@ def _watch_executemany(original: Any) -> Any:
         finally:
             _note(node, self, sql, started, clock.now(), batch_size)
 
-    return pass_over(functools.wraps(original)(_executemany), "_executemany")
+    found = inlined(_executemany, original)
+    return found or pass_over(functools.wraps(original)(_executemany), "_executemany")
 
 
 def _watch_callproc(original: Any) -> Any:
