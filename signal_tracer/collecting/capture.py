@@ -44,7 +44,7 @@ from signal_tracer.collecting.naming import (
     name_of_signal,
 )
 from signal_tracer.collecting.secrecy import MASK, is_secret
-from signal_tracer.trace import Error, Location, Summary, TracebackLine, Value
+from signal_tracer.trace import Error, Summary, TracebackLine, Value
 
 REDACTED = Summary(MASK)
 
@@ -103,7 +103,18 @@ class _ModelKey:
 
 
 _model_keys: IdentityCache[_ModelKey] = IdentityCache(_ModelKey)
-_shapes: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[bool, ...]]] = {}
+# Of the names of keyword arguments: themselves, and which are secret, or None if none is.
+_shapes: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[bool, ...] | None]] = {}
+# Python refuses to spell an int of more than 4,300 digits.
+_WIDE = 2**128
+
+
+def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
+    secret = tuple(is_secret(name) for name in names)
+    shape = names, secret if True in secret else None
+    if len(_shapes) < 1000:
+        _shapes[names] = shape
+    return shape
 
 
 class Capture:
@@ -121,21 +132,23 @@ class Capture:
     def kwargs(self, named: dict[str, object]) -> tuple[tuple[str, ...], tuple[object, ...]]:
         """The names and the captured values; the names are shared between dispatches."""
         names = tuple(named)
-        shape = _shapes.get(names)
-        if shape is None:
-            shape = names, tuple(is_secret(name) for name in names)
-            if len(_shapes) < 1000:
-                _shapes[names] = shape
-        names, secret = shape
-        if True in secret:
+        names, secret = _shapes.get(names) or _shape_of(names)
+        if secret is not None:
             return names, tuple(
                 self.hide(value) if is_hidden else self.value(value)
                 for value, is_hidden in zip(named.values(), secret, strict=True)
             )
-        capture = self.value
+        capture, longest = self.value, self.max_length
         return names, tuple(
             [
-                value if value is None or value is True or value is False else capture(value)
+                # What value() would return as it is: most are, and its call would cost most.
+                value
+                if value is None
+                or value is True
+                or value is False
+                or ((kind := type(value)) is str and len(value) <= longest)  # type: ignore[arg-type]  # exactly a str
+                or (kind is int and -_WIDE < value < _WIDE)  # type: ignore[operator]  # exactly an int
+                else capture(value)
                 for value in named.values()
             ]
         )
@@ -157,7 +170,7 @@ class Capture:
                 return Unrendered((model.label, capture(keys[0])))
             return Unrendered((model.label, tuple(map(capture, keys))))
         if kind is int:
-            return live if live.bit_length() <= 128 else Summary(self._describe(live, 0))  # type: ignore[attr-defined]  # exactly an int
+            return live if -_WIDE < live < _WIDE else Summary(self._describe(live, 0))  # type: ignore[operator]  # exactly an int
         if kind is float and live - live == 0:  # type: ignore[operator]  # neither infinite nor nan, which JSON lacks
             return live
         return Summary(self._bounded(self._describe(live, _DEPTH)))
@@ -492,7 +505,7 @@ class CapturedError:
             left_out = len(steps) - _TRACEBACK_LINES
             if left_out > 0 and 5 <= index < 5 + left_out:
                 if index == 5:
-                    where = Location(code.co_filename, code.co_firstlineno, code.co_qualname)
+                    where = locate(code, -1)
                     lines.append(TracebackLine(where, f"… {left_out:,} more"))
                 continue
             where = locate(code, instruction)

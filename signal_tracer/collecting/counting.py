@@ -66,12 +66,15 @@ running: Counting | None = None
 
 def start() -> Counting:
     global running
+    stop()
     running = Counting()
+    recording.special.add(running)
     return running
 
 
 def stop() -> None:
     global running
+    recording.special.discard(running)
     running = None
 
 

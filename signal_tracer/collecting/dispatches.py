@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from django.dispatch import dispatcher
 
-from signal_tracer.collecting import counting, recording, spans, witnessing
+from signal_tracer.collecting import clock, counting, recording, spans, witnessing
 from signal_tracer.collecting.capture import name_of_sender
 from signal_tracer.collecting.naming import (
     class_bases,
@@ -34,7 +34,7 @@ from signal_tracer.collecting.nodes import (
 from signal_tracer.collecting.receivers import WatchedReceiver
 from signal_tracer.collecting.recorder import Counter, Recorders
 from signal_tracer.collecting.recording import current
-from signal_tracer.collecting.routes import Route, find_route, still_near, tables
+from signal_tracer.collecting.routes import NO_INFOS, Route, find_route, still_near, tables
 from signal_tracer.records import DEEPEST
 from signal_tracer.trace import Method
 
@@ -54,6 +54,7 @@ UNHEARD: Any = object()
 
 def open_dispatch(
     node: Any,
+    route: Route | None,
     signal: Any,
     sender: Any,
     method: Method,
@@ -64,8 +65,9 @@ def open_dispatch(
     """The node that what the dispatch runs belongs to, to be set as ``current`` and closed.
 
     ``None`` if no trace sees it. ``UNHEARD``, counted already, if Django would look no further.
-    ``caller``: where it is sent from; without one, from where the function was called that called
-    this one. ``is_django``: it is one of Django's own four methods, not one of a subclass.
+    ``route``: if it is at hand. ``caller``: where it is sent from; without one, from where the
+    function was called that called this one. ``is_django``: it is one of Django's own four
+    methods, not one of a subclass.
     """
     try:
         if node is None or recording.everywhere is not None:
@@ -80,8 +82,8 @@ def open_dispatch(
             caller = caller or sys._getframe(1).f_back
             if is_part_of(node, signal, caller):
                 return None if type(node) is Unkept else Within(node)
-        table = tables.get(signal_id)
-        route = None if table is None else table.get(id(sender))
+        if route is None:
+            route = tables.get(signal_id, {}).get(id(sender))
         if route is None:
             caller = caller or sys._getframe(1).f_back
             route = find_route(signal, sender, caller, recorder.capture)
@@ -249,7 +251,12 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
         if calls or record.keepers is not None or type(responses) is not list or responses:
             if infos[2]:
                 record.rarely().near_misses = still_near(signal, infos[2])
-            record.close()
+            record.stopped = clock.now()
+            if record.keepers is None:
+                record.link()
+            record.signal_id = 0
+            record.infos = NO_INFOS
+            record.parent = record.route = None
         else:
             route: Any = record.route
             count_unheard(record, route, signal, sender)

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from itertools import compress
 from typing import Any, NamedTuple
 
+from signal_tracer.collecting import recording
 from signal_tracer.collecting.entries import identity
 from signal_tracer.collecting.naming import describe_receiver
 from signal_tracer.collecting.routes import behind
@@ -69,22 +70,19 @@ class Block:
         self.is_over = False
 
 
-# Those that are open now, in any context.
-blocks: set[Block] = set()
-
 in_force: ContextVar[tuple[Block, ...]] = ContextVar("signal_tracer.muted", default=())
 
 
 def enter(selection: Selection) -> Block:
     block = Block(selection)
-    blocks.add(block)
+    recording.special.add(block)
     in_force.set((*_running(), block))
     return block
 
 
 def leave(block: Block) -> None:
     block.is_over = True
-    blocks.discard(block)
+    recording.special.discard(block)
     in_force.set(_running())
 
 

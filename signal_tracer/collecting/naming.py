@@ -394,7 +394,7 @@ def find_sender_frame(frame: FrameType | None) -> FrameType | None:
 
 def locate(code: CodeType, instruction: int) -> Location:
     """The line of an instruction. Late, because finding it is linear in the function's length."""
-    line = code.co_firstlineno
+    line = code.co_firstlineno  # Where there is no such instruction.
     for start, end, number in code.co_lines():
         if start <= instruction < end and number is not None:
             line = number

@@ -34,8 +34,8 @@ DISPATCHER_FILE = dispatcher.__file__
 hide_file(DISPATCHER_FILE)
 hide_file(__file__)
 
-# Whether the loops that take the receivers from us are Django's own, and not another tool's.
-loops_are_djangos = True
+# In ``recording.special`` while another tool has a loop in the place of one of Django's.
+OTHER_LOOPS = "other loops"
 
 
 # What Django is about to call
@@ -89,15 +89,13 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
         node: Any = current.get()
         ahead = getattr(type(signal), "_live_receivers", None)
         if (
-            ahead is watch.function
-            and watch.is_djangos
-            and type(node) is DispatchRecord
+            type(node) is DispatchRecord
             and node.signal_id == id(signal)
             and node.in_django
+            and not recording.special
+            and ahead is watch.function
+            and watch.is_djangos
             and not found[1]
-            and not muting.blocks
-            and counting.running is None
-            and loops_are_djangos
         ):
             # The plain case.
             node.has_asked = True
@@ -114,7 +112,7 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
             return found  # That of a subclass, which asked its parent's: what it returns is next.
         if not watch.is_djangos and not (is_a(signal, Signal) and _are_lists(found)):
             return found  # Of another class, which mixes in the same method; or not Django's.
-        if muting.blocks or counting.running is not None:
+        if recording.special:
             return _with_care(node, signal, sender, found, ahead is watch.function)
         if node is None:
             return found
@@ -159,7 +157,7 @@ def _watched(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> 
     route: Any = node.route
     if not node.keepers:
         return found
-    if not is_next or not loops_are_djangos:
+    if not is_next or OTHER_LOOPS in recording.special:
         return _watched_lists(node, found, route.sure_infos(signal, sender, *found))
     if asynchronous:
         node.infos = route.sure_infos(signal, sender, *found)

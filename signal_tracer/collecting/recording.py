@@ -23,6 +23,10 @@ current: ContextVar[Node | None] = ContextVar("signal_tracer.current", default=N
 # own; None without such a trace.
 everywhere: Root | None = None
 
+# Whoever mutes or counts receivers now, and loops that are not Django's: while there are any, the
+# receivers of a dispatch are handed over with care.
+special: set[object] = set()
+
 # Of traces that keep what is sent alive, which tests ask for.
 witnesses: tuple[Any, ...] = ()
 

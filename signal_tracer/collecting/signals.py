@@ -15,7 +15,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.dispatch import Signal
 
-from signal_tracer.collecting import receivers, recording
+from signal_tracer.collecting import recording
 from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.dispatches import (
     NO_RECEIVERS,
@@ -32,6 +32,7 @@ from signal_tracer.collecting.naming import class_bases, find_sender_frame, is_a
 from signal_tracer.collecting.patching import Patches
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
+    OTHER_LOOPS,
     Closing,
     held,
     name_like,
@@ -60,6 +61,7 @@ def _watch_send(original: Any, method: Method) -> Any:
             if node is not None or recording.everywhere is not None:
                 # What was unheard before costs as little as Django's own look: two are sent for
                 # each row that is loaded.
+                route: Any = None
                 try:
                     route = tables[id(self)][id(sender)]
                     if route.counted_in is node.recorders.unheard and (
@@ -74,7 +76,7 @@ def _watch_send(original: Any, method: Method) -> Any:
                         return []
                 except (KeyError, AttributeError):
                     pass  # It is sent for the first time, or no trace was started here.
-                dispatch = open_dispatch(node, self, sender, method, named)
+                dispatch = open_dispatch(node, route, self, sender, method, named)
         except RecursionError:
             pass  # It may be that Django's own code still runs, where ours does not.
         if dispatch is None:
@@ -104,7 +106,7 @@ def _watch_own_send(original: Any, method: Method) -> Any:
         if _is_nothing_to_see(node, self, caller):
             return original(self, *args, **named)
         sender = args[0] if args else named.get("sender")
-        dispatch = open_dispatch(node, self, sender, method, named, caller, is_django=False)
+        dispatch = open_dispatch(node, None, self, sender, method, named, caller, False)
         del caller
         if dispatch is None:
             return original(self, *args, **named)
@@ -211,7 +213,7 @@ async def _asend(
     if node is None and recording.everywhere is None:
         return await begin()
     caller: Any = site or sys._getframe(0)
-    dispatch = open_dispatch(node, signal, sender, method, named, caller, is_django=is_django)
+    dispatch = open_dispatch(node, None, signal, sender, method, named, caller, is_django)
     del caller
     if dispatch is None:
         return await begin()
@@ -245,7 +247,8 @@ def install() -> None:
         _patches.replace(Signal, name, watch)
     _watch_class(Signal)
     sends = [_patches.original(Signal, name) for name in _METHODS if (Signal, name) in _patches]
-    receivers.loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
+    loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
+    (recording.special.discard if loops_are_djangos else recording.special.add)(OTHER_LOOPS)
     if "__init_subclass__" not in vars(Signal):
         _patches.add(Signal, "__init_subclass__", classmethod(_watch_new_subclass))
     for subclass in _subclasses(Signal):
