@@ -248,11 +248,11 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
             note_responses(record, responses, 0)
         else:
             _note_own_loop(record, responses)
-        if calls or record.keepers is not None or type(responses) is not list or responses:
+        if calls or record.is_kept is not None or type(responses) is not list or responses:
             if infos[2]:
                 record.rarely().near_misses = still_near(signal, infos[2])
             record.stopped = clock.now()
-            if record.keepers is None:
+            if record.is_kept is None:
                 record.link()
             record.signal_id = 0
             record.infos = NO_INFOS
@@ -326,7 +326,7 @@ def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
         if record.infos[1]:
             # Django 5.2's asend() may start them first; among the responses they are last.
             calls = sorted(calls, key=lambda call: call.info.is_async)
-        if len(calls) != len(responses) and record.keepers:
+        if len(calls) != len(responses) and record.is_kept:
             # Another tool gave Django's loop a list of its own.
             _note_unwatched(record, responses)
             return

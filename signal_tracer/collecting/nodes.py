@@ -98,7 +98,7 @@ class DispatchRecord:
         "in_django",
         "infos",
         "instruction",
-        "keepers",
+        "is_kept",
         "method",
         "names",
         "parent",
@@ -133,8 +133,8 @@ class DispatchRecord:
         self.sent_by = sent_by
         self.instruction = instruction
         self.calls: list[CallRecord] = []
-        # Those that keep it: None until it is linked.
-        self.keepers: tuple[Recorder, ...] | None = None
+        # Whether a trace keeps it: None until it is linked.
+        self.is_kept: bool | None = None
         self._rare: Rarely | None = None
         # While it is open: where it was sent, which signal it is about, and its receivers.
         self.parent: Node | None = parent
@@ -161,7 +161,7 @@ class DispatchRecord:
 
     def link(self) -> None:
         """Keep the dispatch in each trace that has room, and count it in those that have not."""
-        if self.keepers is not None or self.parent is None:
+        if self.is_kept is not None or self.parent is None:
             return
         everybody = keepers = self.recorders.all
         parent = self.parent
@@ -174,7 +174,7 @@ class DispatchRecord:
             if next(recorder.room, None) is not None:
                 around = parent if type(parent) is CallRecord else None
                 recorder.dispatches.extend((self, around))
-                self.keepers = everybody
+                self.is_kept = True
                 return
         for recorder in everybody:
             # A trace alone was asked before the dispatch was opened.
@@ -185,13 +185,13 @@ class DispatchRecord:
                 recorder.has_room = recorder.has_room and not is_wanted
                 recorder.leave_out(self.signal)
                 keepers = tuple([each for each in keepers if each is not recorder])
-        self.keepers = keepers
+        self.is_kept = bool(keepers)
         if keepers is not everybody and keepers:
             self.recorders = _OfSome(self.recorders, keepers, self.parent)
 
     def close(self) -> None:
         self.stopped = clock.now()
-        if self.keepers is None:
+        if self.is_kept is None:
             self.link()
         self.signal_id = 0
         self.infos = NO_INFOS
@@ -211,7 +211,8 @@ class _OfSome(Recorders):
 
     def __init__(self, like: Recorders, keepers: tuple[Recorder, ...], around: Node) -> None:
         super().__init__(like.all, like.depth, like.unheard)
-        self.keepers = keepers
+        # Not the recorders themselves, which this may outlive.
+        self.keepers = tuple([each.alone for each in keepers])
         self.around = around
 
 
@@ -223,7 +224,9 @@ def _call_around(node: Node | None, recorder: Recorder) -> CallRecord | None:
     while node is not None:
         if type(node) is CallRecord:
             around = node.recorders
-            if type(around) is not _OfSome or any(each is recorder for each in around.keepers):
+            if type(around) is not _OfSome or any(
+                each is recorder.alone for each in around.keepers
+            ):
                 return node
             node = around.around
         elif type(node) is DispatchRecord:

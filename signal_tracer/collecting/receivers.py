@@ -100,9 +100,9 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
             # The plain case.
             node.has_asked = True
             if found[0]:
-                if node.keepers is None:
+                if node.is_kept is None:
                     node.link()
-                if node.keepers:
+                if node.is_kept:
                     route: Any = node.route
                     node.infos = infos = route.infos_for(signal, sender, *found)
                     calls = _calls(node, route, signal, sender, found, zip(found[0], infos[0]))  # noqa: B905
@@ -152,10 +152,10 @@ def _watched(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> 
         return found
     if type(synchronous) is WatchedReceivers:
         return found
-    if node.keepers is None:
+    if node.is_kept is None:
         node.link()
     route: Any = node.route
-    if not node.keepers:
+    if not node.is_kept:
         return found
     if not is_next or OTHER_LOOPS in recording.special:
         return _watched_lists(node, found, route.sure_infos(signal, sender, *found))
@@ -191,7 +191,7 @@ def _with_care(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -
         record.has_asked = True
         infos = route.sure_infos(signal, sender, *found)
         record.rarely().muted = split.leave_out(infos)
-        if record.in_django and record.keepers and (kept[0] or kept[1]):
+        if record.in_django and record.is_kept and (kept[0] or kept[1]):
             if type(kept[0]) is not WatchedReceivers:
                 watched = _watched_lists(record, kept, (*split.keep(infos), infos[2]))
         elif kept[0] or kept[1]:

@@ -87,7 +87,11 @@ def innermost_call(node: Node | None) -> CallRecord | None:
     while node is not None and type(node) is not CallRecord:
         if type(node) is Root or type(node) is Within:
             node = node.outer
-        elif type(node) is DispatchRecord and node.keepers != () and node.rare.unwatched is None:
+        elif (
+            type(node) is DispatchRecord
+            and node.is_kept is not False
+            and node.rare.unwatched is None
+        ):
             node = node.parent  # Between two receivers, in code of the signal's own class.
         else:
             return None

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 from judging import check, run_traced, run_untraced
 from programs import Program, make, shrink, spell
 
-COUNT = int(os.environ.get("RANDOM_PROGRAMS", "2000"))
+# WebAssembly takes ten times as long.
+COUNT = int(os.environ.get("RANDOM_PROGRAMS", "200" if sys.platform == "emscripten" else "2000"))
 AT_ONCE = 100
 
 
