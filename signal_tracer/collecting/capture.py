@@ -112,8 +112,9 @@ _WIDE = 2**128
 def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
     secret = tuple(is_secret(name) for name in names)
     shape = names, secret if True in secret else None
-    if len(_shapes) < 1000:
-        _shapes[names] = shape
+    if len(_shapes) >= 1000:
+        _shapes.clear()
+    _shapes[names] = shape
     return shape
 
 
