@@ -94,10 +94,14 @@ class _Judge:
         for token in self.present:
             if token not in may:
                 yield f"dispatch {token} is none of it"
-        wanted = [each for each in self.must if is_recorded(each) and each.kind != "excluded"]
+        wanted = [
+            each
+            for each in self.must
+            if is_recorded(each) and each.kind != "excluded" and self.is_known(each)
+        ]
         is_exact = self.may is self.must and not any(map(is_odd, self.may))
         if len(wanted) > self.limit and any(not each.is_watched for each in self.may):
-            is_exact = False  # Of a loop that is not watched it is known at its end that it ran.
+            is_exact = False  # The order is that in which it is known that receivers ran.
         if is_exact:
             kept, omitted = wanted[: self.limit], wanted[self.limit :]
             if self.trace.omitted != len(omitted):
@@ -142,6 +146,10 @@ class _Judge:
                 return call
             call = call.sent.parent
         return None
+
+    def is_known(self, sent: Sent) -> bool:
+        """Whether receivers ran: for a loop that nobody can watch its result says so."""
+        return sent.is_watched or self.has_ended(sent.ended)
 
     def count(self, sent: Iterable[Sent]) -> range:
         """How many there may be: those that go on when the trace ends are counted or are not."""

@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 from unittest.mock import Mock
 
 import django
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db.models import Model
 from django.dispatch import Signal, dispatcher
@@ -496,6 +497,11 @@ class Play:
         self.kept_errors: dict[int, BaseException] = {}
         self.listening = Listening(self)
         self.warnings: list[Any] = []
+        # Tasks that had not begun when the loop ended are collected with the coroutines that wait
+        # in them; which is found first, to say that it was never awaited, nobody can tell.
+        self.leaves_tasks = any(
+            each.kind.startswith("async") and each.raises is not None for each in program.receivers
+        )
         self.context: Any = None
         self.connected: list[Any] = []
 
@@ -778,7 +784,12 @@ class Play:
                 self.put_away[number], signal.receivers = receivers, []
             case "borrow":
                 others = self.signal((number + 1) % len(self.program.signals)).receivers
-                if others:
+                # Only the other signal is told when what it refers to weakly dies.
+                if (
+                    others
+                    and alive(others[-1][1]) is others[-1][1]
+                    and (others[-1][0][1] in [id(live) for live, _ in STANDING.values()])
+                ):
                     receivers[-1:] = others[-1:]
 
     def place_of_entry(self, entry: Any) -> int:
@@ -788,6 +799,7 @@ class Play:
     def forget(self, what: str, number: int) -> None:
         if what == "signal":
             signal = self.signals.pop(number, None)
+            self.put_away.pop(number, None)
             if signal is not None and self.kind_of_signal(number) in STANDING_SIGNALS:
                 signal.receivers = []
                 signal.sender_receivers_cache.clear()
@@ -923,6 +935,8 @@ class Play:
             if asyncio._get_running_loop() is not None:  # Or this is being collected.
                 while left := asyncio.all_tasks() - {asyncio.current_task()}:
                     await asyncio.wait(left)
+                # asgiref's thread holds what it ran last until it is given something else.
+                await sync_to_async(int)()
 
     async def asend(self, step: Send, call: Called | None, muted: tuple[Any, ...]) -> None:
         signal, sender = self.signal(step.signal), self.sender(step.sender)
@@ -1098,7 +1112,7 @@ class Play:
         return {
             "log": [seen_of(each) for each in self.log],
             "logged": self.listening.seen,
-            "warned": self.warnings,
+            "warned": [] if self.leaves_tasks else self.warnings,
             "connected": self.connected,
             "context": self.context,
             "asked": list(Hostile.asked),

@@ -281,7 +281,7 @@ def test_nothing_lives_longer_because_it_was_traced(
         expected = untraced[kind]
         assert (while_it_runs, once_read, at_its_end, afterwards) == (expected,) * 4
         assert trace.faults == 0
-        if django.VERSION >= (6, 0):
+        if django.VERSION >= (6, 1):
             # Before, Django keeps a signal as long as a receiver that is weakly connected to it.
             assert expected == set()
 

@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator
 
+import programs
 import pytest
 from judging import check, run_traced, run_untraced
-from programs import Program, make, shrink, spell
+from programs import (
+    Connect,
+    Muted,
+    Program,
+    Rearrange,
+    Receiver,
+    Send,
+    make,
+    shrink,
+    spell,
+)
 
 # WebAssembly takes ten times as long.
 COUNT = int(os.environ.get("RANDOM_PROGRAMS", "200" if sys.platform == "emscripten" else "2000"))
@@ -41,10 +53,73 @@ def explain(seed: int, program: Program) -> str:
     if check(program):  # It may want what the programs before it have left.
         program = shrink(program, lambda smaller: bool(check(smaller)))
     problems = "\n".join(f"  {each}" for each in check(program))
+    text = spell(program, 1)
+    names = ", ".join(sorted({*re.findall(r"\b[A-Z]\w+(?=\()", text)}))
     return (
         f"Program {seed}, made smaller, does not run as it does untraced, or not as traced:\n"
         f"{problems}\n"
-        "To run it again, paste it into tests/collecting/test_random_programs.py:\n\n"
-        f"def test_it() -> None:\n    program = {spell(program, 1)}\n"
-        "    assert check(program) == []\n"
+        "To run it again, put this into a file of tests in tests/collecting:\n\n"
+        f"from judging import check\nfrom programs import {names}\n\n\n"
+        f"def test_it() -> None:\n    program = {text}\n    assert check(program) == []\n"
     )
+
+
+# What was found so, one of a kind.
+FOUND = {
+    "a cached signal refuses a sender in Django's own frame": Program(
+        steps=(Connect(0, 0), Send(0)),
+        signals=("cached",),
+    ),
+    "what is connected afterwards was not near": Program(
+        steps=(Send(0, sender=0), Connect(0, 0, sender=1)),
+        signals=("plain",),
+        senders=("child", "parent"),
+    ),
+    "names follow a list that somebody sorted, with a receiver muted": Program(
+        steps=(
+            Connect(0, 0),
+            Muted((Connect(0, 1), Send(0, method="send_robust"), Send(0)), receivers=(1,)),
+        ),
+        receivers=(Receiver(steps=(Rearrange(0, "slice"),)), Receiver("mock")),
+        signals=("plain",),
+    ),
+    "a signal that sends itself past the limit is counted each time": Program(
+        steps=(Connect(0, 0), Send(0)),
+        receivers=(Receiver(steps=(Send(0),)),),
+        signals=("plain",),
+        limit=3,
+    ),
+    "a subclass that calls Django's send is counted once past the limit": Program(
+        steps=(Connect(0, 0), Send(0), Send(0), Send(0)),
+        signals=("loud",),
+        limit=1,
+    ),
+    "what is muted past the limit is left out, not unheard": Program(
+        steps=(Connect(0, 0), Muted((Send(0), Send(0), Send(0)), receivers=(0,))),
+        signals=("plain",),
+        limit=1,
+    ),
+    "tuples of receivers, in the order of a subclass": Program(
+        steps=(Connect(0, 0), Connect(0, 1), Send(0, method="send_robust")),
+        receivers=(Receiver(raises="base"), Receiver("class")),
+        signals=("tuple",),
+    ),
+    "a dispatch of the same signal in a subclass that reverses": Program(
+        steps=(Connect(0, 0), Connect(0, 1), Send(0, method="asend")),
+        receivers=(
+            Receiver("async function"),
+            Receiver("async method", steps=(Send(0, method="asend_robust"),)),
+        ),
+        signals=("loud reversing",),
+    ),
+}
+
+
+@pytest.mark.parametrize("program", FOUND.values(), ids=FOUND)
+def test_what_was_found_once_is_so_no_more(program: Program) -> None:
+    assert check(program) == []
+
+
+def test_a_program_is_printed_as_it_can_be_run_again() -> None:
+    for seed in range(20):
+        assert eval(spell(make(seed)), vars(programs)) == make(seed)
