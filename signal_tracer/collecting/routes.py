@@ -200,7 +200,9 @@ class Route:
         # Of two connections of the same receiver nothing tells which one Django takes first.
         is_clear = len(several) == len(synchronous) + len(asynchronous)
         self.size = len(signal.receivers) if is_clear else -1
-        if self.kin is not None:
+        heard_by_all = all(info.hears_any_sender for both in self.infos[:2] for info in both)
+        if self.kin is not None and heard_by_all:
+            # What is connected to one instance is nothing that the others share.
             self.kin.infos, self.kin.size = self.infos, self.size
         return self.infos
 

@@ -329,3 +329,20 @@ def test_nothing_of_the_users_is_run_to_find_them(connect: Connect) -> None:
         "connected_to_class",
     ] or [each[2] for each in unheard(trace, "")] == ["connected_to_class", "connected_to_parent"]
     assert trace.faults == 0
+
+
+def test_a_receiver_of_two_instances_shows_the_uid_of_the_one_that_sends(
+    connect: Connect,
+) -> None:
+    first, second, done = Service(), Service(), Signal()
+
+    def listen(**named: Any) -> None: ...
+
+    done.connect(listen, sender=first)
+    done.connect(listen, sender=second, dispatch_uid="of the second")
+    with trace_signals() as trace:
+        for sender in (second, first, second):
+            done.send(sender)
+
+    uids = [call.dispatch_uid for call in trace.receiver_calls()]
+    assert uids == ["of the second", None, "of the second"]
