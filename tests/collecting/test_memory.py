@@ -141,8 +141,8 @@ def test_beyond_the_limit_async_dispatches_keep_nothing_more(settings: Any) -> N
         await sent.asend(int)
 
     def measure(runner: asyncio.Runner) -> float:
-        # The least of three: asyncio's own sets of tasks grow by a leap now and then.
-        return min(bytes_per_run(lambda: runner.run(run()), 100) for _ in range(3))
+        # The least of six: asyncio's own sets of tasks grow by a leap now and then.
+        return min(bytes_per_run(lambda: runner.run(run()), 100) for _ in range(6))
 
     with asyncio.Runner() as runner:
         untraced = measure(runner)
@@ -151,7 +151,7 @@ def test_beyond_the_limit_async_dispatches_keep_nothing_more(settings: Any) -> N
         beyond = measure(runner)
 
     assert beyond - untraced < 30
-    assert (len(trace.dispatches), trace.omitted) == (5, 326)
+    assert (len(trace.dispatches), trace.omitted) == (5, 656)
 
 
 def test_many_senders_do_not_make_the_counts_of_the_unheard_grow(settings: Any) -> None:
