@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -36,6 +37,11 @@ ORIGINALS = {cls: dict(vars(cls)) for cls in CLASSES}
 def django_is_put_back() -> Iterator[None]:
     """After each test no trace runs any more, and what was watched is Django's own again."""
     yield
+    # The toolbar keeps the panels of the class that reads them from its store, whatever the
+    # settings of the next test say.
+    stored = getattr(sys.modules.get("debug_toolbar.toolbar"), "StoredDebugToolbar", None)
+    if stored is not None and "_panel_classes" in vars(stored):
+        del stored._panel_classes
     left_running = recording.nearest_running(recording.current.get()), recording.everywhere
     # The next test starts clean, whatever this one left behind.
     recording.current.set(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import re
@@ -147,6 +148,10 @@ def test_the_markdown_of_this_process_is_one_table_with_a_row_a_connection() -> 
 @pytest.mark.graphs
 def test_mermaid_reads_hostile_names_and_the_map_of_this_process() -> None:
     found = read_map()
+    # Before Django 6.1 a signal of another test may live as long as a receiver that it had, and
+    # Mermaid takes 500 connections.
+    named = tuple(each for each in found.signals if not each.name.startswith("<"))
+    found = dataclasses.replace(found, signals=named)
     maps = [*(map_named(name) for name, _ in NAMES), found, SignalMap()]
     answer = subprocess.run(
         ["node", "parse.mjs"],
