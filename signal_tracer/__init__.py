@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from signal_tracer.trace import Dispatch, ReceiverCall, Trace
+    from signal_tracer.records import Dispatch, ReceiverCall
+    from signal_tracer.trace import Trace
     from signal_tracer.tracer import trace_signals
 
 __all__ = ["Dispatch", "ReceiverCall", "Trace", "trace_signals"]
@@ -18,9 +19,9 @@ def __getattr__(name: str) -> object:
 
         return trace_signals
     if name in __all__:
-        from signal_tracer import trace
+        from signal_tracer import records, trace
 
-        return getattr(trace, name)
+        return getattr(trace if name == "Trace" else records, name)
     raise AttributeError(f"module 'signal_tracer' has no attribute {name!r}")
 
 

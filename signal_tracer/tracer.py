@@ -13,20 +13,19 @@ from signal_tracer.collecting import (
     bulk,
     callbacks,
     exceptions,
+    nodes,
     queries,
-    recording,
     signals,
     transactions,
 )
-from signal_tracer.collecting.arguments import kind_of, want_switch, want_text
-from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.naming import describe_receiver, name_of_signal
-from signal_tracer.collecting.nodes import Node, Root
+from signal_tracer.collecting.nodes import Node, Root, current
 from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
-from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.conf import read_config
+from signal_tracer.describing.arguments import kind_of, want_switch, want_text
+from signal_tracer.describing.names import describe_receiver, name_of_signal
+from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import Request
 from signal_tracer.trace import Role, Trace
 
@@ -81,10 +80,10 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 each.install()
         transactions.look_around()
         recorder = Recorder(config)
-        self._root = Root(recorder, recording.nearest_running(current.get()))
+        self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)
         if self._all_threads:
-            recording.watch_everywhere(recorder)
+            nodes.watch_everywhere(recorder)
         exceptions.start(recorder)
         return Trace(
             self._name,
@@ -110,7 +109,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         _note_near_misses(root, recorder)
         recorder.stop()
         exceptions.stop(recorder)
-        recording.leave_everywhere(recorder)
+        nodes.leave_everywhere(recorder)
         node = current.get()
         if node is root and self._token is not None:
             try:
@@ -119,10 +118,10 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 current.set(root.outer)
             around = current.get()
             if type(around) is Root and around.recorder is None:
-                current.set(recording.nearest_running(around))
+                current.set(nodes.nearest_running(around))
         elif type(node) is Root:
             # Ended before a trace inside it: that one goes on, and forgets this one.
-            current.set(recording.nearest_running(node))
+            current.set(nodes.nearest_running(node))
         self._token = None
 
 
@@ -130,7 +129,7 @@ def _note_near_misses(root: Root, recorder: Recorder) -> None:
     try:
         note_near_misses(recorder)
     except Exception:
-        recording.report_fault(root, "to see who did not hear a signal")
+        nodes.report_fault(root, "to see who did not hear a signal")
 
 
 def uninstall() -> None:

@@ -18,7 +18,7 @@ from django.db.transaction import Atomic
 from django.dispatch import Signal
 
 from signal_tracer import tracer
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import nodes
 
 # No time is a test's business, nor is a machine that is busy with something else.
 hypothesis.settings.register_profile(
@@ -42,10 +42,10 @@ def django_is_put_back() -> Iterator[None]:
     stored = getattr(sys.modules.get("debug_toolbar.toolbar"), "StoredDebugToolbar", None)
     if stored is not None and "_panel_classes" in vars(stored):
         del stored._panel_classes
-    left_running = recording.nearest_running(recording.current.get()), recording.everywhere
+    left_running = nodes.nearest_running(nodes.current.get()), nodes.everywhere
     # The next test starts clean, whatever this one left behind.
-    recording.current.set(None)
-    recording.everywhere = None
+    nodes.current.set(None)
+    nodes.everywhere = None
     tracer.uninstall()
     assert left_running == (None, None), "this test left a trace running"
     left = [

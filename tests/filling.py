@@ -5,7 +5,8 @@ import typing
 from datetime import UTC, datetime
 
 from signal_tracer import records
-from signal_tracer.trace import Request, Summary, Trace
+from signal_tracer.records import Request, Summary
+from signal_tracer.trace import Trace
 
 
 def filled(kind, text, depth=0):

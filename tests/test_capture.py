@@ -35,7 +35,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import Profile
 from shop.models import Order, Product
 from signal_tracer import Trace, trace_signals
-from signal_tracer.trace import Summary, Value
+from signal_tracer.records import Summary, Value
 
 sent = Signal()
 

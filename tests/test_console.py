@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from signal_tracer.showing.console import render_trace, report
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     ConnectionChange,
     Contents,
@@ -29,11 +28,12 @@ from signal_tracer.trace import (
     Request,
     Skipped,
     Summary,
-    Trace,
     TracebackLine,
     Unheard,
     Unwatched,
 )
+from signal_tracer.showing.console import render_trace, report
+from signal_tracer.trace import Trace
 
 INSTALLED = "/srv/venv/lib/python3.13/site-packages/"
 

@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from django.dispatch import Signal
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.trace import Summary
+from signal_tracer.records import Summary
 
 first = Signal()
 second = Signal()

@@ -19,9 +19,9 @@ from django.urls import path
 from django.utils.functional import SimpleLazyObject
 
 from signal_tracer import Trace, middleware
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import nodes
 from signal_tracer.middleware import SignalTracerMiddleware
-from signal_tracer.trace import Request
+from signal_tracer.records import Request
 
 paid = Signal()
 traces: list[Trace] = []
@@ -169,7 +169,7 @@ def test_the_reporters_get_a_trace_that_has_ended() -> None:
 
     assert trace.duration == trace.duration
     assert len(trace.dispatches) == 1
-    assert recording.current.get() is None
+    assert nodes.current.get() is None
 
 
 def test_reporters_are_called_in_order_after_the_view(settings: Any) -> None:
@@ -219,7 +219,7 @@ def test_a_request_that_is_never_answered_ends_its_trace_and_is_reported() -> No
     with pytest.raises(Interrupted):
         SignalTracerMiddleware(interrupt)(RequestFactory().get("/pay/"))
 
-    assert recording.current.get() is None
+    assert nodes.current.get() is None
     assert [trace.request for trace in traces] == [Request("GET", "/pay/", None)]
     assert outlines() == ["paid.send  sender='the shop'\n  receipt"]
 
@@ -642,12 +642,12 @@ def test_a_request_that_nobody_runs_any_more_is_given_to_sync_reporters(settings
 
 async def send_soon(trace: Trace) -> None:
     await paid.asend("the reporter")
-    calls.append(f"{recording.current.get()}")
+    calls.append(f"{nodes.current.get()}")
 
 
 def send_now(trace: Trace) -> None:
     paid.send("the reporter")
-    calls.append(f"{recording.current.get()}")
+    calls.append(f"{nodes.current.get()}")
 
 
 @pytest.mark.parametrize("reporter", ["send_soon", "send_now"])

@@ -9,7 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from signal_tracer.records import CallbackOutcome, Reason
+from signal_tracer.records import (
+    Bypass,
+    CallbackOutcome,
+    Contents,
+    Dispatch,
+    Error,
+    HandledException,
+    Location,
+    NearMiss,
+    OnCommit,
+    Query,
+    Reason,
+    ReceiverCall,
+    Skipped,
+    Summary,
+    TracebackLine,
+    Unheard,
+)
 from signal_tracer.showing.outline import (
     Counts,
     Row,
@@ -20,23 +37,7 @@ from signal_tracer.showing.outline import (
     outline,
     short_path,
 )
-from signal_tracer.trace import (
-    Bypass,
-    Contents,
-    Dispatch,
-    Error,
-    HandledException,
-    Location,
-    NearMiss,
-    OnCommit,
-    Query,
-    ReceiverCall,
-    Skipped,
-    Summary,
-    Trace,
-    TracebackLine,
-    Unheard,
-)
+from signal_tracer.trace import Trace
 
 FILE = Location("shop/orders.py", 7, "pay")
 

@@ -3,8 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from signal_tracer.showing.export.perfetto import to_perfetto
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     Contents,
     Dispatch,
@@ -14,8 +13,9 @@ from signal_tracer.trace import (
     Query,
     ReceiverCall,
     Skipped,
-    Trace,
 )
+from signal_tracer.showing.export.perfetto import to_perfetto
+from signal_tracer.trace import Trace
 
 
 def trace_of(*dispatches, **contents):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from signal_tracer import trace_signals
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     ConnectionChange,
     Contents,
@@ -33,12 +33,11 @@ from signal_tracer.trace import (
     Request,
     Skipped,
     Summary,
-    Trace,
     TracebackLine,
-    TraceFormatError,
     Unheard,
     Unwatched,
 )
+from signal_tracer.trace import Trace, TraceFormatError
 
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMA = json.loads((DOCS / "trace.schema.json").read_text())

@@ -31,14 +31,14 @@ from django.utils.translation import gettext_lazy
 from rich.console import Console
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting.capture import Capture
-from signal_tracer.collecting.masking import Secrets
+from signal_tracer.describing.masking import Secrets
+from signal_tracer.describing.values import Capture
 from signal_tracer.middleware import SignalTracerMiddleware
 from signal_tracer.panel import SignalTracerPanel
+from signal_tracer.records import Request, Summary
 from signal_tracer.showing.console import render_trace
 from signal_tracer.showing.export.perfetto import to_perfetto
 from signal_tracer.testing import SignalTrace
-from signal_tracer.trace import Request, Summary
 
 paid = Signal()
 Shown = Callable[[Callable[[], object]], str]
@@ -348,7 +348,8 @@ def test_a_secret_of_a_nested_trace_is_masked_in_the_one_around_it() -> None:
 
 
 def test_a_secret_is_kept_by_nothing_that_outlives_its_trace() -> None:
-    from signal_tracer.collecting import capture, entries, routes
+    from signal_tracer.collecting import routes
+    from signal_tracer.describing import connections, values
 
     class Credentials(dict[str, str]):
         __hash__ = object.__hash__
@@ -359,9 +360,9 @@ def test_a_secret_is_kept_by_nothing_that_outlives_its_trace() -> None:
 
     kept = [
         value.secrets
-        for module in (capture, entries, routes)
+        for module in (values, connections, routes)
         for value in vars(module).values()
-        if isinstance(value, capture.Capture)
+        if isinstance(value, values.Capture)
     ]
     assert all(secrets.mask(SECRET) == SECRET for secrets in kept)
 

@@ -47,7 +47,7 @@ def test_a_container_that_grows_is_seen_whoever_holds_it(
 ) -> None:
     import functools
 
-    from signal_tracer.collecting import naming
+    from signal_tracer.describing import names
 
     @functools.cache
     def remember(number: int) -> int:
@@ -58,19 +58,19 @@ def test_a_container_that_grows_is_seen_whoever_holds_it(
     class Holder:
         __slots__ = ("own",)
 
-    Holder.__module__ = naming.__name__
+    Holder.__module__ = names.__name__
     holder = Holder()
     holder.own = set()
-    monkeypatch.setattr(naming, "_a_cache", remember, raising=False)
-    monkeypatch.setattr(naming, "_a_dict", kept, raising=False)
-    monkeypatch.setattr(naming, "_an_object", holder, raising=False)
+    monkeypatch.setattr(names, "_a_cache", remember, raising=False)
+    monkeypatch.setattr(names, "_a_dict", kept, raising=False)
+    monkeypatch.setattr(names, "_an_object", holder, raising=False)
     before = soak.containers()
     remember(1)
     kept["inside"].append(1)
     holder.own.add(1)
 
     assert soak.grown(before, soak.containers()) == {
-        "signal_tracer.collecting.naming._a_cache.cache_info()": "0 to 1",
-        "signal_tracer.collecting.naming._a_dict[inside]": "0 to 1",
-        "signal_tracer.collecting.naming._an_object.own": "0 to 1",
+        "signal_tracer.describing.names._a_cache.cache_info()": "0 to 1",
+        "signal_tracer.describing.names._a_dict[inside]": "0 to 1",
+        "signal_tracer.describing.names._an_object.own": "0 to 1",
     }

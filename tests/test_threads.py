@@ -15,7 +15,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.dispatch import Signal
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import nodes
 
 paid = Signal()
 shipped = Signal()
@@ -106,7 +106,7 @@ def test_a_trace_may_run_in_a_thread() -> None:
         with trace_signals() as trace:
             paid.send("a thread")
         traces.append(trace)
-        assert recording.current.get() is None
+        assert nodes.current.get() is None
 
     with trace_signals() as here:
         in_a_thread(work)
@@ -259,7 +259,7 @@ def test_two_traces_of_the_whole_process_may_overlap() -> None:
 
     assert senders(one) == ["1", "2"]
     assert senders(two) == ["2", "3"]
-    assert recording.everywhere is None
+    assert nodes.everywhere is None
 
 
 def test_a_trace_may_be_ended_in_another_thread() -> None:
@@ -273,7 +273,7 @@ def test_a_trace_may_be_ended_in_another_thread() -> None:
 
     assert senders(trace) == ["'before'"]
     assert senders(other) == ["'in another trace'"]
-    recording.current.set(None)  # The context of this test still holds the first trace.
+    nodes.current.set(None)  # The context of this test still holds the first trace.
 
 
 def test_a_thread_that_goes_on_after_the_end_is_cut_off() -> None:
@@ -312,7 +312,7 @@ async def test_what_sync_to_async_runs_is_in_the_trace() -> None:
 
     assert senders(trace) == ["'a thread'", "'a pool'", '"asyncio\'s"']
     assert len(trace.find(signal=shipped)) == 3
-    assert recording.current.get() is None
+    assert nodes.current.get() is None
 
 
 async def test_what_a_receiver_runs_in_a_thread_belongs_to_it() -> None:
@@ -347,7 +347,7 @@ def test_what_async_to_sync_runs_is_in_the_trace() -> None:
         "    shipped.asend  sender='through send'",
         "      notify",
     ]
-    assert recording.current.get() is None
+    assert nodes.current.get() is None
 
 
 async def test_a_task_belongs_to_the_trace_it_was_started_in() -> None:

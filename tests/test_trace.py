@@ -14,15 +14,8 @@ from django.utils.functional import SimpleLazyObject
 
 from shop.models import Order, Product
 from signal_tracer import Dispatch, ReceiverCall, Trace, trace_signals
-from signal_tracer.trace import (
-    Contents,
-    Error,
-    Location,
-    NearMiss,
-    Summary,
-    TraceFormatError,
-    show_value,
-)
+from signal_tracer.records import Contents, Error, Location, NearMiss, Summary, show_value
+from signal_tracer.trace import TraceFormatError
 
 paid = Signal()
 shipped = Signal()

@@ -24,24 +24,22 @@ import django
 from django.db.models import Model, QuerySet, deletion, signals
 from django.db.models.fields import related_descriptors
 
-from signal_tracer.collecting import clock, recording
-from signal_tracer.collecting.deeds import BypassRecord
-from signal_tracer.collecting.hiding import hide_file, pass_over
+from signal_tracer.collecting import clock, nodes
 from signal_tracer.collecting.muting import would_mute
-from signal_tracer.collecting.naming import (
+from signal_tracer.collecting.nodes import Node, current
+from signal_tracer.collecting.patching import Patches, hide_file, pass_over
+from signal_tracer.collecting.raw import BypassRecord
+from signal_tracer.collecting.receivers import DISPATCHER_FILE
+from signal_tracer.collecting.routes import listeners
+from signal_tracer.describing.frames import find_sender_frame
+from signal_tracer.describing.names import (
     class_name,
     find_all_in_class,
     find_in_class,
-    find_sender_frame,
     is_a,
     name_of_signal,
     unwrapped,
 )
-from signal_tracer.collecting.nodes import Node
-from signal_tracer.collecting.patching import Patches
-from signal_tracer.collecting.receivers import DISPATCHER_FILE
-from signal_tracer.collecting.recording import current
-from signal_tracer.collecting.routes import listeners
 
 hide_file(__file__)
 
@@ -69,7 +67,7 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
     def operation(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
-        if node is None and recording.everywhere is None:
+        if node is None and nodes.everywhere is None:
             return original(self, *args, **kwargs)
         token = _begin(node, self, sys._getframe(1))
         if token is None:
@@ -96,7 +94,7 @@ def _begin(node: Node | None, queryset: Any, caller: types.FrameType) -> Any:
             return None
         return _running.set((node, model))
     except Exception:
-        recording.report_fault(node, "to see a bulk operation begin")
+        nodes.report_fault(node, "to see a bulk operation begin")
         return None
 
 
@@ -112,7 +110,7 @@ def _end(
 ) -> None:
     try:
         stopped = clock.now()
-        node = recording.node_with_everywhere(node)
+        node = nodes.node_with_everywhere(node)
         recorders = node.recorders.all if node is not None else ()
         rows = _rows(answer)
         model = _model_of(queryset)
@@ -145,10 +143,10 @@ def _end(
             stopped,
             skipped,
         )
-        for activity in recording.activities_at(node):
+        for activity in nodes.activities_at(node):
             activity.bypasses.append(record)
     except Exception:
-        recording.report_fault(node, "to record a bulk operation")
+        nodes.report_fault(node, "to record a bulk operation")
 
 
 def _model_of(queryset: Any) -> Any:

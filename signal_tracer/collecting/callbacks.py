@@ -13,14 +13,12 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signal_tracer.collecting import clock, recording, spans
-from signal_tracer.collecting.deeds import CallbackRecord
-from signal_tracer.collecting.hiding import hide_file, pass_over
-from signal_tracer.collecting.naming import describe_receiver
-from signal_tracer.collecting.nodes import CallRecord
-from signal_tracer.collecting.patching import Patches
-from signal_tracer.collecting.recording import current
+from signal_tracer.collecting import clock, nodes, savepoints
+from signal_tracer.collecting.nodes import CallRecord, current
+from signal_tracer.collecting.patching import Patches, hide_file, pass_over
+from signal_tracer.collecting.raw import CallbackRecord
 from signal_tracer.collecting.transactions import follow, forget, is_idle, note_place
+from signal_tracer.describing.names import describe_receiver
 
 hide_file(__file__)
 
@@ -33,7 +31,7 @@ def _watch_on_commit(original: Any) -> Any:
     def on_commit(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
-        if node is None and recording.everywhere is None:
+        if node is None and nodes.everywhere is None:
             return original(self, func, *args, **kwargs)
         if self.in_atomic_block:
             answer = original(self, func, *args, **kwargs)
@@ -63,11 +61,11 @@ def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | Non
         if type(node) is CallRecord and callable(func):
             is_wanted = [each.keep_other() for each in node.recorders]  # Each counts what it lacks.
             if any(is_wanted):
-                for activity in recording.activities_at(node):
+                for activity in nodes.activities_at(node):
                     activity.callbacks.append(record)
         return record
     except Exception:
-        recording.report_fault(node, "to record an on_commit() callback")
+        nodes.report_fault(node, "to record an on_commit() callback")
         return None
 
 
@@ -86,7 +84,7 @@ def _note_registered(connection: Any, node: Any, func: Any) -> None:
 
         _waiting[key] = weakref.ref(savepoints, gone), record
     except Exception:
-        recording.report_fault(node, "to record an on_commit() callback")
+        nodes.report_fault(node, "to record an on_commit() callback")
 
 
 def _watch_run(original: Any) -> Any:
@@ -95,7 +93,7 @@ def _watch_run(original: Any) -> Any:
         entries = self.run_on_commit
         if not entries or type(entries) is not list or (is_idle() and not _waiting):
             return original(self)
-        if not self.in_atomic_block and spans.place.stacks:
+        if not self.in_atomic_block and savepoints.place.stacks:
             follow(forget, self)  # The transaction is over; its block ends after the callbacks.
         running = _Running()
         self.run_on_commit = _Callbacks(entries)
@@ -151,13 +149,13 @@ class _Running:
                 record = CallbackRecord(describe_receiver(func).name, None, "", 0)
             self.begin(record, is_robust=is_robust is True)
         except Exception:
-            recording.report_fault(current.get(), "to see an on_commit() callback begin")
+            nodes.report_fault(current.get(), "to see an on_commit() callback begin")
 
     def begin(self, record: CallbackRecord | None, *, is_robust: bool) -> None:
         if record is None:
             return
         try:
-            place = spans.place
+            place = savepoints.place
             self.outer = place.callback, place.node, place.running
             self.record, self.has_failed, self.is_robust = record, False, is_robust
             place.callback, place.node, place.running = record.name, current.get(), self
@@ -167,10 +165,14 @@ class _Running:
                 _logger.addFilter(self.note_log)
             record.started = clock.now()
         except Exception:
-            recording.report_fault(current.get(), "to see an on_commit() callback begin")
+            nodes.report_fault(current.get(), "to see an on_commit() callback begin")
 
     def note_log(self, log: logging.LogRecord) -> bool:
-        if log.exc_info and threading.get_ident() == self.thread and spans.place.running is self:
+        if (
+            log.exc_info
+            and threading.get_ident() == self.thread
+            and savepoints.place.running is self
+        ):
             self.has_failed = True
         return True
 
@@ -182,7 +184,7 @@ class _Running:
         if record is None:
             return
         # First what must not stay behind, wherever the rest fails.
-        place = spans.place
+        place = savepoints.place
         place.callback, place.node, place.running = self.outer
         try:
             if self.is_robust:
@@ -191,7 +193,7 @@ class _Running:
             record.outcome = "raised" if self.has_failed else "ran"
             note_place()
         except Exception:
-            recording.report_fault(current.get(), "to see an on_commit() callback end")
+            nodes.report_fault(current.get(), "to see an on_commit() callback end")
 
 
 # Install and uninstall

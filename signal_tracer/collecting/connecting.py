@@ -13,19 +13,20 @@ from typing import Any
 from django.apps import registry
 from django.db.models import signals as model_signals
 
-from signal_tracer.collecting import clock, recording
-from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.deeds import ChangeRecord
-from signal_tracer.collecting.entries import name_of_uid
-from signal_tracer.collecting.hiding import hide_file, pass_over
-from signal_tracer.collecting.naming import find_sender_frame, is_machinery, name_of_signal
+from signal_tracer.collecting import clock, nodes
+from signal_tracer.collecting.nodes import current
+from signal_tracer.collecting.patching import hide_file, pass_over
+from signal_tracer.collecting.raw import ChangeRecord
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
-from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import (
     forget_connections,
     name_of_connected,
     note_near_misses,
 )
+from signal_tracer.describing.connections import name_of_uid
+from signal_tracer.describing.frames import find_sender_frame, is_machinery
+from signal_tracer.describing.names import name_of_signal
+from signal_tracer.describing.values import name_of_sender
 
 hide_file(__file__)
 
@@ -37,7 +38,7 @@ def watch_connections(original: Any) -> Any:
     def changed(self: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
-        if node is None and recording.everywhere is None:
+        if node is None and nodes.everywhere is None:
             try:
                 return original(self, *args, **kwargs)
             finally:
@@ -59,18 +60,18 @@ def watch_connections(original: Any) -> Any:
 def _note_near_misses(node: Any, signal: Any) -> None:
     """What was unheard until now was not missed by who connects from now on."""
     try:
-        node = recording.node_with_everywhere(node)
+        node = nodes.node_with_everywhere(node)
         for recorder in node.recorders:
             note_near_misses(recorder, signal)
     except Exception:
-        recording.report_fault(node, "to see who did not hear a signal")
+        nodes.report_fault(node, "to see who did not hear a signal")
 
 
 def _note_connections(signal: Any) -> None:
     try:
         forget_connections(signal)
     except Exception:
-        recording.report_fault(current.get(), "to note a new connection")
+        nodes.report_fault(current.get(), "to note a new connection")
 
 
 def _begin_change(
@@ -99,16 +100,16 @@ def _begin_change(
             clock.now(),
         )
     except Exception:
-        recording.report_fault(node, "to see a connection change")
+        nodes.report_fault(node, "to see a connection change")
         return None
 
 
 def _keep_change(node: Any, change: ChangeRecord) -> None:
     try:
-        node = recording.node_with_everywhere(node)
+        node = nodes.node_with_everywhere(node)
         for recorder in node.recorders:
             is_wanted = recorder.is_running and not recorder.excludes(change.signal)
             if is_wanted and recorder.keep_other():
                 recorder.changes.append(change)
     except Exception:
-        recording.report_fault(node, "to record a connection change")
+        nodes.report_fault(node, "to record a connection change")

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from django.dispatch import dispatcher
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import nodes
 from signal_tracer.collecting.nodes import DispatchRecord
 from signal_tracer.collecting.routes import ReceiverInfo
-from signal_tracer.trace import Location, Value
+from signal_tracer.records import Location, Value
 
 _DISPATCHER_FILE = dispatcher.__file__
 
@@ -68,13 +68,13 @@ def start() -> Counting:
     global running
     stop()
     running = Counting()
-    recording.special.add(running)
+    nodes.special.add(running)
     return running
 
 
 def stop() -> None:
     global running
-    recording.special.discard(running)
+    nodes.special.discard(running)
     running = None
 
 
@@ -110,7 +110,7 @@ def _note(
     try:
         note(counted.signal, counted.sender, info)
     except Exception:
-        recording.report_fault(recording.current.get(), "to count a receiver that ran")
+        nodes.report_fault(nodes.current.get(), "to count a receiver that ran")
 
 
 def count(

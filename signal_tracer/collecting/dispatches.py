@@ -13,16 +13,7 @@ from weakref import WeakKeyDictionary
 
 from django.dispatch import dispatcher
 
-from signal_tracer.collecting import clock, counting, recording, spans, witnessing
-from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.naming import (
-    class_bases,
-    describe_receiver,
-    find_sender_frame,
-    is_machinery,
-    namespace_of,
-    unwrapped,
-)
+from signal_tracer.collecting import clock, counting, nodes, savepoints, witnessing
 from signal_tracer.collecting.nodes import (
     DispatchRecord,
     Node,
@@ -30,13 +21,15 @@ from signal_tracer.collecting.nodes import (
     Unkept,
     Within,
     capture_error,
+    current,
 )
 from signal_tracer.collecting.receivers import WatchedReceiver
 from signal_tracer.collecting.recorder import Counter, Recorders
-from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import NO_INFOS, Route, find_route, still_near, tables
-from signal_tracer.records import DEEPEST
-from signal_tracer.trace import Method
+from signal_tracer.describing.frames import find_sender_frame, is_machinery
+from signal_tracer.describing.names import class_bases, describe_receiver, namespace_of, unwrapped
+from signal_tracer.describing.values import name_of_sender
+from signal_tracer.records import DEEPEST, Method
 
 # Private since Django 1.x and the same in 5.2, 6.0 and 6.1: what the sender cache holds for a
 # sender without receivers.
@@ -70,8 +63,8 @@ def open_dispatch(
     methods, not one of a subclass.
     """
     try:
-        if node is None or recording.everywhere is not None:
-            node = recording.node_with_everywhere(node)
+        if node is None or nodes.everywhere is not None:
+            node = nodes.node_with_everywhere(node)
         recorders = node.recorders
         recorder = recorders.innermost
         signal_id = id(signal)
@@ -98,7 +91,7 @@ def open_dispatch(
             counters = recorders.unheard.get(route)
             if counters is None:
                 count_unheard(node, route, signal, sender)
-                if recording.witnesses:
+                if nodes.witnesses:
                     bear_witness(node, signal, sender, method, named)
             else:
                 for counter in counters:
@@ -112,7 +105,7 @@ def open_dispatch(
         ):
             unkept = _unkept(node, route.signal, signal_id)
             if unkept is not None:
-                if recording.witnesses:
+                if nodes.witnesses:
                     bear_witness(unkept, signal, sender, method, named)
                 return unkept
         if not is_django and "sender" in named:
@@ -136,21 +129,21 @@ def open_dispatch(
             instruction,
             is_django,
         )
-        here = spans.place.here
+        here = savepoints.place.here
         if here is not None:
             # A trace that began inside a callback, or one of the whole process, stands between.
             around = node.outer if type(node) is Root else node
             here = here.of(node, around, named.get("using"))
             if here is not None:
                 record.rarely().here = here
-        if recording.witnesses:
+        if nodes.witnesses:
             bear_witness(record, signal, sender, method, named)
         return record
     except RecursionError:
         _count_too_deep(node)
         return None
     except Exception:
-        recording.report_fault(node, "to begin the record of a dispatch")
+        nodes.report_fault(node, "to begin the record of a dispatch")
     # Not recorded, and so that nothing below is taken for what its sender sends.
     try:
         return None if node is None else Unkept(node.recorders, None, node)
@@ -209,7 +202,7 @@ def bear_witness(
     try:
         witnessing.see(node, signal, sender, method, named)
     except Exception:
-        recording.report_fault(node, "to keep what was sent for a test")
+        nodes.report_fault(node, "to keep what was sent for a test")
 
 
 def count_unheard(node: Node, route: Route, signal: Any, sender: Any) -> None:
@@ -226,7 +219,7 @@ def count_unheard(node: Node, route: Route, signal: Any, sender: Any) -> None:
 
 def _count_at_once(route: Route, recorders: Recorders, counters: tuple[Counter, ...]) -> None:
     """Have the send methods count the next one of the same, if no other trace counts it."""
-    if route.reference is not None and len(counters) == 1 and recording.everywhere is None:
+    if route.reference is not None and len(counters) == 1 and nodes.everywhere is None:
         route.counted_in, [route.counter] = recorders.unheard, counters
 
 
@@ -264,7 +257,7 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
     except RecursionError:
         _abandon(record)
     except Exception:
-        recording.report_fault(record, "to end the record of a dispatch")
+        nodes.report_fault(record, "to end the record of a dispatch")
     return responses
 
 
@@ -289,7 +282,7 @@ def fail_dispatch(record: Any, error: BaseException) -> None:
     except RecursionError:
         _abandon(record)
     except Exception:
-        recording.report_fault(record, "to record the exception of a dispatch")
+        nodes.report_fault(record, "to record the exception of a dispatch")
 
 
 def _abandon(record: Any) -> None:
@@ -334,7 +327,7 @@ def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
             if pair[1] is not None and call.outcome is None:
                 call.outcome = _capture_response(record, pair[1])
     except Exception:
-        recording.report_fault(record, "to record the responses of a dispatch")
+        nodes.report_fault(record, "to record the responses of a dispatch")
 
 
 def _capture_response(record: DispatchRecord, response: Any) -> object:
@@ -373,4 +366,4 @@ def _count_calls(running: counting.Counting, record: DispatchRecord) -> None:
     try:
         counting.note_calls(running, record)
     except Exception:
-        recording.report_fault(record, "to count the receivers that ran")
+        nodes.report_fault(record, "to count the receivers that ran")

@@ -28,14 +28,14 @@ from typing import Any
 
 import django
 
-from signal_tracer.collecting import recording
-from signal_tracer.collecting.capture import CapturedError
-from signal_tracer.collecting.deeds import Activity
-from signal_tracer.collecting.naming import class_bases, find_in_class, is_a, locate
-from signal_tracer.collecting.nodes import CallRecord
+from signal_tracer.collecting import nodes
+from signal_tracer.collecting.nodes import CallRecord, current
+from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.recorder import Recorder
-from signal_tracer.collecting.recording import current
-from signal_tracer.trace import Location
+from signal_tracer.describing.errors import CapturedError
+from signal_tracer.describing.frames import locate
+from signal_tracer.describing.names import class_bases, find_in_class, is_a
+from signal_tracer.records import Location
 
 # Python 3.12 and newer have it.
 monitoring: Any = getattr(sys, "monitoring", None)
@@ -90,7 +90,7 @@ def _on_raise(
     except RecursionError:
         pass
     except Exception:
-        recording.report_fault(current.get(), "to follow an exception")
+        nodes.report_fault(current.get(), "to follow an exception")
 
 
 _on_raise_again = partial(_on_raise, is_again=True)
@@ -103,7 +103,7 @@ def _look_for_handler(
     node = current.get()
     if node is None or not _is_own(code.co_filename):
         return
-    call = node if type(node) is CallRecord else recording.innermost_call(node)
+    call = node if type(node) is CallRecord else nodes.innermost_call(node)
     if call is None or any(is_a(error, each) for each in _CONTROL_FLOW):
         return
     for start, end, handler in _handlers_of(code):
@@ -347,7 +347,7 @@ def _say_that_others_watch(recorder: Recorder) -> None:
     recorder.faults += 1
     if not _has_said:
         _has_said = True
-        recording.logger.warning(
+        nodes.logger.warning(
             "signal_tracer records no handled exceptions: the ids %s of sys.monitoring are taken, "
             "by %s. Stop those tools, or set SIGNAL_TRACER['RECORD_HANDLED_EXCEPTIONS'] to False.",
             " and ".join(map(str, _TOOL_IDS)),

@@ -11,10 +11,10 @@ from contextvars import ContextVar
 from itertools import compress
 from typing import Any, NamedTuple
 
-from signal_tracer.collecting import recording
-from signal_tracer.collecting.entries import identity
-from signal_tracer.collecting.naming import describe_receiver
+from signal_tracer.collecting import nodes
 from signal_tracer.collecting.routes import behind
+from signal_tracer.describing.connections import identity
+from signal_tracer.describing.names import describe_receiver
 
 ANY_SENDER: Any = object()
 
@@ -75,14 +75,14 @@ in_force: ContextVar[tuple[Block, ...]] = ContextVar("signal_tracer.muted", defa
 
 def enter(selection: Selection) -> Block:
     block = Block(selection)
-    recording.special.add(block)
+    nodes.special.add(block)
     in_force.set((*_running(), block))
     return block
 
 
 def leave(block: Block) -> None:
     block.is_over = True
-    recording.special.discard(block)
+    nodes.special.discard(block)
     in_force.set(_running())
 
 

@@ -13,15 +13,13 @@ from typing import Any, TypeAlias
 
 from django.db.backends.utils import CursorWrapper
 
-from signal_tracer.collecting import clock, recording
-from signal_tracer.collecting.deeds import Activity
-from signal_tracer.collecting.hiding import pass_over
+from signal_tracer.collecting import clock, nodes
 from signal_tracer.collecting.inlining import inlined
-from signal_tracer.collecting.naming import class_name
-from signal_tracer.collecting.nodes import CallRecord
-from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.nodes import CallRecord, current
+from signal_tracer.collecting.patching import Patches, pass_over
+from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.recorder import Statement
-from signal_tracer.collecting.recording import current
+from signal_tracer.describing.names import class_name
 
 # What is kept of a statement, in characters.
 _LONGEST = 2_000
@@ -31,7 +29,7 @@ def _watch_execute(original: Any) -> Any:
     def _execute(self: Any, sql: Any, params: Any, *ignored_wrapper_args: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True  # On debug pages, and in pytest.
         node = current.get()
-        if node is None and recording.everywhere is None:
+        if node is None and nodes.everywhere is None:
             return original(self, sql, params, *ignored_wrapper_args)
         started = clock.now()
         try:
@@ -47,7 +45,7 @@ def _watch_executemany(original: Any) -> Any:
     def _executemany(self: Any, sql: Any, param_list: Any, *ignored_wrapper_args: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
-        if node is None and recording.everywhere is None:
+        if node is None and nodes.everywhere is None:
             return original(self, sql, param_list, *ignored_wrapper_args)
         # Before the driver goes over it; len() of anything else might be the user's code.
         is_sized = type(param_list) is list or type(param_list) is tuple
@@ -66,7 +64,7 @@ def _watch_callproc(original: Any) -> Any:
     def callproc(self: Any, procname: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         node = current.get()
-        if node is None and recording.everywhere is None:
+        if node is None and nodes.everywhere is None:
             return original(self, procname, *args, **kwargs)
         started = clock.now()
         try:
@@ -88,9 +86,9 @@ def _note(
     node: Any, cursor: Any, sql: Any, started: int, stopped: int, batch_size: int | None
 ) -> None:
     try:
-        if recording.everywhere is not None:
-            node = recording.node_with_everywhere(node)
-        call = node if type(node) is CallRecord else recording.innermost_call(node)
+        if nodes.everywhere is not None:
+            node = nodes.node_with_everywhere(node)
+        call = node if type(node) is CallRecord else nodes.innermost_call(node)
         is_wanted, keeper = False, None
         for recorder in node.recorders.all:
             if recorder.takes_queries:
@@ -115,7 +113,7 @@ def _note(
             statement = keeper.statements.setdefault(statement[0], statement)
         activity.queries.append((statement, cursor.db.alias, started, stopped, batch_size))
     except Exception:
-        recording.report_fault(node, "to record a query")
+        nodes.report_fault(node, "to record a query")
 
 
 def _statement_of(sql: Any) -> Statement:

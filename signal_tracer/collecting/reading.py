@@ -8,16 +8,17 @@ from types import CodeType
 from typing import Any
 
 from signal_tracer.collecting import clock
-from signal_tracer.collecting.capture import CapturedError, render
-from signal_tracer.collecting.deeds import Activity, BypassRecord, ChangeRecord
-from signal_tracer.collecting.naming import locate
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Failure
+from signal_tracer.collecting.raw import Activity, BypassRecord, ChangeRecord
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_of_unheard
-from signal_tracer.collecting.secrecy import redact_shapes
-from signal_tracer.collecting.spans import Span
-from signal_tracer.collecting.veiling import veil
-from signal_tracer.trace import (
+from signal_tracer.collecting.savepoints import Span
+from signal_tracer.describing.errors import CapturedError
+from signal_tracer.describing.frames import locate
+from signal_tracer.describing.secrets import redact_shapes
+from signal_tracer.describing.values import render
+from signal_tracer.describing.veiling import veil
+from signal_tracer.records import (
     Bypass,
     ConnectionChange,
     Contents,

@@ -18,23 +18,21 @@ from typing import Any
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal, dispatcher
 
-from signal_tracer.collecting import clock, counting, muting, recording
-from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.hiding import hide_file, pass_over
+from signal_tracer.collecting import clock, counting, muting, nodes
 from signal_tracer.collecting.inlining import inlined
-from signal_tracer.collecting.naming import is_a, name_of_signal, signal_name
-from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unkept, Within
-from signal_tracer.collecting.patching import is_ours
-from signal_tracer.collecting.recording import current
+from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unkept, Within, current
+from signal_tracer.collecting.patching import hide_file, is_ours, pass_over
 from signal_tracer.collecting.routes import Infos, ReceiverInfo, Route, behind, route_of
-from signal_tracer.trace import Summary
+from signal_tracer.describing.names import is_a, name_of_signal, signal_name
+from signal_tracer.describing.values import name_of_sender
+from signal_tracer.records import Summary
 
 DISPATCHER_FILE = dispatcher.__file__
 
 hide_file(DISPATCHER_FILE)
 hide_file(__file__)
 
-# In ``recording.special`` while another tool has a loop in the place of one of Django's.
+# In ``nodes.special`` while another tool has a loop in the place of one of Django's.
 OTHER_LOOPS = "other loops"
 
 
@@ -92,7 +90,7 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
             type(node) is DispatchRecord
             and node.signal_id == id(signal)
             and node.in_django
-            and not recording.special
+            and not nodes.special
             and ahead is watch.function
             and watch.is_djangos
             and not found[1]
@@ -112,7 +110,7 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
             return found  # That of a subclass, which asked its parent's: what it returns is next.
         if not watch.is_djangos and not (is_a(signal, Signal) and _are_lists(found)):
             return found  # Of another class, which mixes in the same method; or not Django's.
-        if recording.special:
+        if nodes.special:
             return _with_care(node, signal, sender, found, ahead is watch.function)
         if node is None:
             return found
@@ -120,7 +118,7 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
     except RecursionError:
         return found  # Nothing of ours may be needed here.
     except Exception:
-        recording.report_fault(current.get(), "to watch the receivers of a dispatch")
+        nodes.report_fault(current.get(), "to watch the receivers of a dispatch")
         return found
 
 
@@ -157,7 +155,7 @@ def _watched(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> 
     route: Any = node.route
     if not node.is_kept:
         return found
-    if not is_next or OTHER_LOOPS in recording.special:
+    if not is_next or OTHER_LOOPS in nodes.special:
         return _watched_lists(node, found, route.sure_infos(signal, sender, *found))
     if asynchronous:
         node.infos = route.sure_infos(signal, sender, *found)
@@ -269,7 +267,7 @@ def _calls(
         except RecursionError:
             pass
         except Exception:
-            recording.report_fault(record, "to begin the record of a receiver call")
+            nodes.report_fault(record, "to begin the record of a receiver call")
         yield receiver
         # A receiver that raised does not come back here, unless send_robust caught it.
         if call is not None and not call.stopped:
@@ -328,7 +326,7 @@ class WatchedReceivers(list[Any]):
                 pairs = zip(super().__iter__(), self.infos, strict=True)
                 return _calls(self.record, None, None, None, None, pairs)
             except Exception:
-                recording.report_fault(self.record, "to watch the receivers of a dispatch")
+                nodes.report_fault(self.record, "to watch the receivers of a dispatch")
         return super().__iter__()
 
     def follow_changes(self) -> None:
@@ -363,7 +361,7 @@ class WatchedAsyncReceivers(WatchedReceivers):
                     self.stand_ins = _stand_ins(self.record, self.found, self.infos)
                 return iter(self.stand_ins)
             except Exception:
-                recording.report_fault(self.record, "to watch the receivers of a dispatch")
+                nodes.report_fault(self.record, "to watch the receivers of a dispatch")
         return list.__iter__(self)
 
 
@@ -465,7 +463,7 @@ class WatchedReceiver:
             self.call = CallRecord(self.info, self.record.recorders, clock.now())
             self.record.calls.append(self.call)
         except Exception:
-            recording.report_fault(self.record, "to begin the record of an async receiver call")
+            nodes.report_fault(self.record, "to begin the record of an async receiver call")
         return self.call
 
 
@@ -505,7 +503,7 @@ def _fail(call: CallRecord, error: BaseException) -> None:
     try:
         call.fail(error)
     except Exception:
-        recording.report_fault(call, "to record the exception of a receiver")
+        nodes.report_fault(call, "to record the exception of a receiver")
 
 
 # What send_robust() swallows
@@ -531,7 +529,7 @@ def _swallowed_by(receiver: Any, error: BaseException) -> Any:
     except RecursionError:
         pass
     except Exception:
-        recording.report_fault(current.get(), "to record a swallowed exception")
+        nodes.report_fault(current.get(), "to record a swallowed exception")
     return receiver
 
 
@@ -552,4 +550,4 @@ def _swallow(call: CallRecord | None, error: BaseException) -> None:
         try:
             call.fail(error, "swallowed")
         except Exception:
-            recording.report_fault(call, "to record a swallowed exception")
+            nodes.report_fault(call, "to record a swallowed exception")

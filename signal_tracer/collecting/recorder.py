@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from signal_tracer.collecting import clock
-from signal_tracer.collecting.capture import Capture
-from signal_tracer.collecting.deeds import Activity, ChangeRecord
-from signal_tracer.collecting.naming import is_a
+from signal_tracer.collecting.raw import Activity, ChangeRecord
 from signal_tracer.collecting.routes import MissInfo, Route
 from signal_tracer.conf import Config
+from signal_tracer.describing.names import is_a
+from signal_tracer.describing.values import Capture
 
 # The text of a query, and whether it writes; shared by all that ran it.
 Statement: TypeAlias = tuple[str, bool]

@@ -14,18 +14,18 @@ from typing import Any, TypeAlias
 
 from django.db.models.signals import m2m_changed
 
-from signal_tracer.collecting import naming
-from signal_tracer.collecting.capture import Capture, name_of_sender
-from signal_tracer.collecting.entries import Entry, identity, name_of_uid, read_entry
-from signal_tracer.collecting.naming import (
+from signal_tracer.describing.connections import Entry, identity, name_of_uid, read_entry
+from signal_tracer.describing.frames import find_sender_frame
+from signal_tracer.describing.names import (
     describe_receiver,
-    find_sender_frame,
     is_a,
     name_of_signal,
     signal_name,
+    when_renamed,
 )
-from signal_tracer.collecting.near_misses import family, reason_to_expect
-from signal_tracer.trace import Location, Reason, Summary, Value
+from signal_tracer.describing.near_misses import family, reason_to_expect
+from signal_tracer.describing.values import Capture, name_of_sender
+from signal_tracer.records import Location, Reason, Summary, Value
 
 _NOBODY = identity(None)
 _object_hash: object = object.__hash__
@@ -312,7 +312,7 @@ def forget_routes(signal: Any = None) -> None:
         table.clear()
 
 
-naming.when_renamed.append(forget_routes)
+when_renamed.append(forget_routes)
 
 
 # Reading the connections

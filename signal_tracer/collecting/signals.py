@@ -15,7 +15,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.dispatch import Signal
 
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import nodes
 from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.dispatches import (
     NO_RECEIVERS,
@@ -26,10 +26,9 @@ from signal_tracer.collecting.dispatches import (
     is_part_of,
     open_dispatch,
 )
-from signal_tracer.collecting.hiding import hide_file, pass_over
 from signal_tracer.collecting.inlining import inlined
-from signal_tracer.collecting.naming import class_bases, find_sender_frame, is_a, namespace_of
-from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.nodes import current
+from signal_tracer.collecting.patching import Patches, hide_file, pass_over
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     OTHER_LOOPS,
@@ -40,9 +39,10 @@ from signal_tracer.collecting.receivers import (
     watch_log_robust_failure,
     watch_own_live_receivers,
 )
-from signal_tracer.collecting.recording import current
 from signal_tracer.collecting.routes import forget_routes, tables
-from signal_tracer.trace import Method
+from signal_tracer.describing.frames import find_sender_frame
+from signal_tracer.describing.names import class_bases, is_a, namespace_of
+from signal_tracer.records import Method
 
 _METHODS: tuple[Method, ...] = ("send", "send_robust", "asend", "asend_robust")
 
@@ -58,7 +58,7 @@ def _watch_send(original: Any, method: Method) -> Any:
         dispatch = None
         try:
             node: Any = current.get()
-            if node is not None or recording.everywhere is not None:
+            if node is not None or nodes.everywhere is not None:
                 # What was unheard before costs as little as Django's own look: two are sent for
                 # each row that is loaded.
                 route: Any = None
@@ -128,13 +128,13 @@ def _is_nothing_to_see(node: Any, signal: Any, caller: Any) -> bool:
     """Nobody traces; or it is no signal's, but of a class that signals mix in; or a part of the
     dispatch that is open: an own send calls its parent's.
     """
-    if node is None and recording.everywhere is None:
+    if node is None and nodes.everywhere is None:
         return True
     try:
         is_same = node is not None and node.signal_id == id(signal)
         return not is_a(signal, Signal) or (is_same and is_part_of(node, signal, caller))
     except Exception:
-        recording.report_fault(node, "to see whether a dispatch is one of its own")
+        nodes.report_fault(node, "to see whether a dispatch is one of its own")
         return True
 
 
@@ -143,7 +143,7 @@ def _watch_asend(original: Any, method: Method) -> Any:
     # called it is gone.
     def asend(self: Any, sender: Any, **named: Any) -> Any:
         site = None
-        if current.get() is not None or recording.everywhere is not None:
+        if current.get() is not None or nodes.everywhere is not None:
             site = _site_of(sys._getframe(1))
         begin = functools.partial(original, self, sender, **named)
         coroutine = _asend(begin, self, sender, method, named, site, is_django=True)
@@ -194,7 +194,7 @@ def _site_of(caller: types.FrameType) -> Site | None:
         frame = find_sender_frame(caller)
         return None if frame is None else Site(frame)
     except Exception:
-        recording.report_fault(current.get(), "to see where a dispatch is sent from")
+        nodes.report_fault(current.get(), "to see where a dispatch is sent from")
         return None
 
 
@@ -210,7 +210,7 @@ async def _asend(
 ) -> Any:
     __traceback_hide__ = __tracebackhide__ = True
     node = current.get()
-    if node is None and recording.everywhere is None:
+    if node is None and nodes.everywhere is None:
         return await begin()
     caller: Any = site or sys._getframe(0)
     dispatch = open_dispatch(node, None, signal, sender, method, named, caller, is_django)
@@ -248,7 +248,7 @@ def install() -> None:
     _watch_class(Signal)
     sends = [_patches.original(Signal, name) for name in _METHODS if (Signal, name) in _patches]
     loops_are_djangos = len(sends) == len(_METHODS) and all(map(_is_djangos, sends))
-    (recording.special.discard if loops_are_djangos else recording.special.add)(OTHER_LOOPS)
+    (nodes.special.discard if loops_are_djangos else nodes.special.add)(OTHER_LOOPS)
     if "__init_subclass__" not in vars(Signal):
         _patches.add(Signal, "__init_subclass__", classmethod(_watch_new_subclass))
     for subclass in _subclasses(Signal):
@@ -273,7 +273,7 @@ def _watch_new_subclass(cls: Any, /, **kwargs: Any) -> None:
     try:
         _watch_class(cls)
     except Exception:
-        recording.report_fault(current.get(), "to watch a new subclass of Signal")
+        nodes.report_fault(current.get(), "to watch a new subclass of Signal")
 
 
 def _watch_class(cls: type) -> None:

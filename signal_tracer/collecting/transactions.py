@@ -16,11 +16,10 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signal_tracer.collecting import recording, spans
-from signal_tracer.collecting.hiding import hide_file, pass_over
-from signal_tracer.collecting.patching import Patches
-from signal_tracer.collecting.recording import current
-from signal_tracer.collecting.spans import Here, Span
+from signal_tracer.collecting import nodes, savepoints
+from signal_tracer.collecting.nodes import current
+from signal_tracer.collecting.patching import Patches, hide_file, pass_over
+from signal_tracer.collecting.savepoints import Here, Span
 
 hide_file(__file__)
 
@@ -59,11 +58,11 @@ class _Stack:
 
 def is_idle() -> bool:
     """Nobody traces here, and no span is known that would have to be closed."""
-    return current.get() is None and recording.everywhere is None and not spans.place.stacks
+    return current.get() is None and nodes.everywhere is None and not savepoints.place.stacks
 
 
 def _stack_of(connection: Any) -> _Stack | None:
-    stack: _Stack | None = spans.place.stacks.get(id(connection))
+    stack: _Stack | None = savepoints.place.stacks.get(id(connection))
     return stack if stack is not None and stack.connection() is connection else None
 
 
@@ -74,21 +73,21 @@ def _first_span(connection: Any) -> _Stack | None:
         if not block._from_testcase:
             stack = _Stack(connection)
             stack.push(None, depth)
-            spans.place.stacks[id(connection)] = stack
+            savepoints.place.stacks[id(connection)] = stack
             return stack
         depth += 1
     return None
 
 
 def forget(connection: Any) -> None:
-    stack = spans.place.stacks.pop(id(connection), None)
+    stack = savepoints.place.stacks.pop(id(connection), None)
     if stack is not None:
         stack.outermost.is_over = True
 
 
 def note_place() -> None:
     """What the dispatches of this thread are to remember from now on."""
-    place = spans.place
+    place = savepoints.place
     innermost = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
     aliases = connections.settings
     here = Here(innermost, aliases) if innermost else None
@@ -107,17 +106,17 @@ def look_around() -> None:
                 _first_span(connection)
         note_place()
     except Exception:
-        recording.report_fault(current.get(), "to see the open transactions")
+        nodes.report_fault(current.get(), "to see the open transactions")
 
 
 def follow(note: Any, *args: Any) -> None:
-    if spans.place.is_tests:
+    if savepoints.place.is_tests:
         return
     try:
         note(*args)
         note_place()
     except Exception:
-        recording.report_fault(current.get(), "to follow a transaction")
+        nodes.report_fault(current.get(), "to follow a transaction")
 
 
 # Atomic blocks
@@ -128,7 +127,7 @@ def _watch_enter(original: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         if is_idle():
             return original(self)
-        place = spans.place
+        place = savepoints.place
         before, place.is_tests = place.is_tests, getattr(self, "_from_testcase", False)
         try:
             entered = original(self)
@@ -143,7 +142,7 @@ def _watch_enter(original: Any) -> Any:
 def _watch_exit(original: Any) -> Any:
     def __exit__(self: Any, *error: Any) -> Any:  # noqa: N807  # stands for Django's
         __traceback_hide__ = __tracebackhide__ = True
-        place = spans.place
+        place = savepoints.place
         if not place.stacks:
             return original(self, *error)
         before, place.is_tests = place.is_tests, getattr(self, "_from_testcase", False)
@@ -199,7 +198,7 @@ def _note_savepoint(connection: Any, sid: Any) -> None:
         return
     stack = _stack_of(connection) or _first_span(connection)
     if stack is None:
-        stack = spans.place.stacks[id(connection)] = _Stack(connection)
+        stack = savepoints.place.stacks[id(connection)] = _Stack(connection)
     stack.push(sid, len(connection.atomic_blocks))
 
 
@@ -210,7 +209,7 @@ def _watch_savepoint_end(original: Any) -> Any:
     def end(self: Any, sid: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         answer = original(self, sid)
-        if spans.place.stacks:
+        if savepoints.place.stacks:
             follow(note, self, sid)
         return answer
 
@@ -239,7 +238,7 @@ def _watch_rollback(original: Any) -> Any:
 
     def end(self: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
-        if not spans.place.stacks:
+        if not savepoints.place.stacks:
             return original(self)
         is_refused = original.__name__ == "rollback" and self.in_atomic_block
         try:
@@ -284,4 +283,4 @@ def install() -> None:
 def uninstall() -> None:
     """Put back what is still ours; see ``Patches.restore``."""
     _patches.restore()
-    spans.leave_places()
+    savepoints.leave_places()

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from signal_tracer.collecting import recording
-from signal_tracer.collecting.capture import name_of_sender, render
-from signal_tracer.collecting.naming import name_of_signal
+from signal_tracer.collecting import nodes
 from signal_tracer.collecting.nodes import DispatchRecord
 from signal_tracer.collecting.reading import conceal, conceal_name
 from signal_tracer.collecting.recorder import Recorder
-from signal_tracer.trace import Method, show_value
+from signal_tracer.describing.names import name_of_signal
+from signal_tracer.describing.values import name_of_sender, render
+from signal_tracer.records import Method, show_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,16 @@ class Witness:
 def start(recorder: Recorder) -> Witness:
     recorder.is_witnessed = True
     witness = Witness(recorder)
-    recording.witnesses = (*recording.witnesses, witness)
+    nodes.witnesses = (*nodes.witnesses, witness)
     return witness
 
 
 def stop(witness: Witness) -> None:
-    recording.witnesses = tuple(each for each in recording.witnesses if each is not witness)
+    nodes.witnesses = tuple(each for each in nodes.witnesses if each is not witness)
 
 
 def see(node: Any, signal: Any, sender: Any, method: Method, named: dict[str, Any]) -> None:
     """To be called for each dispatch, once, with the node it is recorded or counted under."""
-    for witness in recording.witnesses:
+    for witness in nodes.witnesses:
         if witness.recorder.is_running and witness.recorder in node.recorders:
             witness.see(node, signal, sender, method, named)

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from signal_tracer.collecting.arguments import kind_of
+from signal_tracer.describing.arguments import kind_of
 
 
 def parsed(command: BaseCommand, options: dict[str, Any]) -> dict[str, Any]:

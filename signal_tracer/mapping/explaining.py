@@ -10,9 +10,9 @@ from django.apps import apps
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 
-from signal_tracer.collecting.entries import Entry, identity, read_entry
-from signal_tracer.collecting.naming import class_name, is_a, namespace_of, signal_name
-from signal_tracer.collecting.near_misses import reason_to_expect
+from signal_tracer.describing.connections import Entry, identity, read_entry
+from signal_tracer.describing.names import class_name, is_a, namespace_of, signal_name
+from signal_tracer.describing.near_misses import reason_to_expect
 from signal_tracer.mapping.reading import entries_of, read_map
 from signal_tracer.mapping.searching import find_signals
 from signal_tracer.mapping.senders import Senders, classes_by_id, through_models

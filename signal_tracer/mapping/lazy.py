@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.apps.registry import Apps
 from django.dispatch import Signal
 
-from signal_tracer.collecting.naming import is_a
+from signal_tracer.describing.names import is_a
 
 
 class Waiting(NamedTuple):

@@ -12,7 +12,7 @@ import django
 from django.apps import AppConfig, apps
 from django.conf import settings
 
-from signal_tracer.collecting.naming import class_name, module_namespace
+from signal_tracer.describing.names import class_name, module_namespace
 from signal_tracer.signal_map import MappedApp
 
 _config_dict: Any = AppConfig.__dict__["__dict__"].__get__

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from signal_tracer.collecting.capture import Capture, render
-from signal_tracer.collecting.entries import Entry, identity, read_entry
-from signal_tracer.collecting.naming import class_name, find_in_class, is_a, signal_name
+from signal_tracer.describing.connections import Entry, identity, read_entry
+from signal_tracer.describing.names import class_name, find_in_class, is_a, signal_name
+from signal_tracer.describing.values import Capture, render
 from signal_tracer.mapping.connectors import Connectors
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.ownership import Ownership

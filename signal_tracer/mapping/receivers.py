@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.utils import inspect as django_inspect
 
-from signal_tracer.collecting.naming import (
+from signal_tracer.describing.names import (
     Description,
     IdentityCache,
     describe_receiver,

@@ -15,7 +15,7 @@ from typing import Any
 from django.apps import apps
 from django.dispatch import Signal
 
-from signal_tracer.collecting.naming import (
+from signal_tracer.describing.names import (
     IdentityCache,
     signal_name,
     signal_types,

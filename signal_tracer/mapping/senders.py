@@ -10,9 +10,9 @@ from typing import Any
 from django.apps import apps
 from django.db.models.options import Options
 
-from signal_tracer.collecting.capture import name_of_sender
-from signal_tracer.collecting.entries import Entry, identity
-from signal_tracer.collecting.naming import class_name, is_a, namespace_of
+from signal_tracer.describing.connections import Entry, identity
+from signal_tracer.describing.names import class_name, is_a, namespace_of
+from signal_tracer.describing.values import name_of_sender
 from signal_tracer.signal_map import SenderKind
 
 _NONE_ID = identity(None)

@@ -24,8 +24,9 @@ from signal_tracer.panel.language import counted, gettext, gettext_lazy
 from signal_tracer.panel.lines import seconds_in_receivers
 from signal_tracer.panel.page import page_of
 from signal_tracer.panel.words import aside, visible
+from signal_tracer.records import Request
 from signal_tracer.showing.outline import count
-from signal_tracer.trace import Request, Trace, TraceFormatError
+from signal_tracer.trace import Trace, TraceFormatError
 from signal_tracer.tracer import trace_signals
 
 logger = logging.getLogger("signal_tracer")

@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from signal_tracer.collecting import recording, witnessing
-from signal_tracer.collecting.arguments import want_count
-from signal_tracer.collecting.naming import describe_receiver, is_a, name_of_signal
+from signal_tracer.collecting import nodes, witnessing
 from signal_tracer.collecting.nodes import Root
 from signal_tracer.collecting.witnessing import Sent, Witness
+from signal_tracer.describing.arguments import want_count
+from signal_tracer.describing.names import describe_receiver, is_a, name_of_signal
 from signal_tracer.records import goes_by
 from signal_tracer.testing import messages
 from signal_tracer.testing.connected import connections_of
@@ -56,7 +56,7 @@ class SignalTrace:
 
     def __enter__(self) -> Self:
         self._trace = self._tracing.__enter__()
-        node = recording.current.get()
+        node = nodes.current.get()
         assert type(node) is Root
         assert node.recorder is not None
         self._witness = witnessing.start(node.recorder)

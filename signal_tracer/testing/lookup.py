@@ -11,9 +11,9 @@ from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
 
-from signal_tracer.collecting.arguments import kind_of
-from signal_tracer.collecting.entries import read_entry
-from signal_tracer.collecting.naming import (
+from signal_tracer.describing.arguments import kind_of
+from signal_tracer.describing.connections import read_entry
+from signal_tracer.describing.names import (
     class_name,
     describe_receiver,
     is_a,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from signal_tracer.collecting.capture import Capture, name_of_sender, render
-from signal_tracer.collecting.naming import class_name, is_a, name_of_signal
 from signal_tracer.collecting.witnessing import Sent
+from signal_tracer.describing.names import class_name, is_a, name_of_signal
+from signal_tracer.describing.values import Capture, name_of_sender, render
 from signal_tracer.records import goes_by, show_value
 
 

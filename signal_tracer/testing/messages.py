@@ -12,11 +12,11 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeVar
 
 from signal_tracer.collecting.witnessing import Sent
-from signal_tracer.records import goes_by
+from signal_tracer.records import Dispatch, NearMiss, ReceiverCall, Skipped, goes_by
 from signal_tracer.showing.outline import count
 from signal_tracer.testing.connected import Connected
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
-from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Skipped, Trace
+from signal_tracer.trace import Trace
 from signal_tracer.wording import plural, printable
 
 T = TypeVar("T")

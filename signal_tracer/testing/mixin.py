@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from signal_tracer.collecting.naming import is_a
+from signal_tracer.describing.names import is_a
 from signal_tracer.testing.assertions import SignalTrace
 from signal_tracer.testing.matching import ANYTHING
 from signal_tracer.testing.mute import mute

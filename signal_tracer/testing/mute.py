@@ -8,9 +8,9 @@ from typing import Any
 from django.dispatch import Signal
 
 from signal_tracer.collecting import muting, signals
-from signal_tracer.collecting.arguments import kind_of
 from signal_tracer.collecting.muting import ANY_SENDER, Block, Chosen, Selection
-from signal_tracer.collecting.naming import class_name, is_a
+from signal_tracer.describing.arguments import kind_of
+from signal_tracer.describing.names import class_name, is_a
 from signal_tracer.testing.lookup import find, find_sender, is_model
 from signal_tracer.wording import printable
 

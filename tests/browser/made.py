@@ -16,7 +16,7 @@ from django.urls import path
 
 from config.urls import urlpatterns as example_urls
 from signal_tracer import panel
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     ConnectionChange,
     Contents,
@@ -31,10 +31,10 @@ from signal_tracer.trace import (
     Request,
     Skipped,
     Summary,
-    Trace,
     TracebackLine,
     Unheard,
 )
+from signal_tracer.trace import Trace
 
 PLACE = Location("/srv/shop/receivers.py", 12, "reindex")
 HOSTILE = '<img src=x onerror="hacked=1"><script>hacked=1</script>\'"&\u202e\x00'

@@ -11,7 +11,7 @@ from playing import STANDING_SIGNALS, Called, Opened, Play, Sent
 from programs import Program
 
 from signal_tracer import Trace
-from signal_tracer.trace import Dispatch, Unheard
+from signal_tracer.records import Dispatch, Unheard
 from signal_tracer.tracer import uninstall
 
 _DJANGOS_SEND = vars(Signal)["send"]

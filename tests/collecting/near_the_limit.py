@@ -34,7 +34,7 @@ from django.db.models.signals import post_save  # noqa: E402
 from django.dispatch import Signal  # noqa: E402
 
 from signal_tracer import Trace, trace_signals  # noqa: E402
-from signal_tracer.collecting import exceptions, recording, spans  # noqa: E402
+from signal_tracer.collecting import exceptions, nodes, savepoints  # noqa: E402
 
 sent = Signal()
 
@@ -245,9 +245,9 @@ def at_depth(depth: int, receiver: Callable[..., Any]) -> str:
 
 
 def what_is_left() -> list[str]:
-    place = spans.place
+    place = savepoints.place
     left = {
-        "a trace": recording.current.get() is not None,
+        "a trace": nodes.current.get() is not None,
         "a watcher of exceptions": exceptions._tool_id is not None or exceptions._caught != {},
         "a place": (place.here, place.callback, place.stacks, place.is_tests)
         != (None, None, {}, False),

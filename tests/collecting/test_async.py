@@ -18,7 +18,7 @@ from django.dispatch import Signal
 from observing import names
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting import recording
+from signal_tracer.collecting import nodes
 
 paid = Signal()
 shipped = Signal()
@@ -115,12 +115,12 @@ async def test_the_context_of_the_sender_is_as_before() -> None:
     paid.connect(receiver)
     paid.connect(notify)
     with trace_signals():
-        root = recording.current.get()
+        root = nodes.current.get()
         await paid.asend(None)
-        assert recording.current.get() is root
+        assert nodes.current.get() is root
         await sync_to_async(paid.send)(None)
-        assert recording.current.get() is root
-    assert recording.current.get() is None
+        assert nodes.current.get() is root
+    assert nodes.current.get() is None
 
 
 async def test_dispatches_gathered_outside_are_siblings() -> None:
@@ -547,7 +547,7 @@ def test_traces_that_end_out_of_order_forget_each_other() -> None:
     first.__exit__(None, None, None)
     paid.send("second only")
     second.__exit__(None, None, None)
-    assert recording.current.get() is None
+    assert nodes.current.get() is None
     paid.send("neither")
 
     assert [each.sender for each in of_first.dispatches] == ["'both'"]
@@ -568,7 +568,7 @@ def test_a_trace_that_ends_inside_a_receiver_is_forgotten_by_the_next_dispatch()
 
     assert outline(trace) == ["paid.send  sender=None", "  ending"]
     assert trace.unheard == []
-    assert recording.current.get() is None
+    assert nodes.current.get() is None
 
 
 def test_what_is_unheard_after_a_trace_has_ended_is_not_counted() -> None:

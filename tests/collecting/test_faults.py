@@ -26,16 +26,18 @@ from django.dispatch import Signal
 from django.test import override_settings
 from observing import is_ours
 
-from signal_tracer import collecting, trace_signals
-from signal_tracer.collecting import capture, counting, muting, naming, recording, routes
+from signal_tracer import collecting, describing, trace_signals
+from signal_tracer.collecting import counting, muting, nodes, routes
+from signal_tracer.describing import names, values
 from signal_tracer.testing import SignalTrace
 from signal_tracer.tracer import uninstall
 
 # Of these other tests tell: they run at the start, at the end or around a query set.
 ELSEWHERE = {"bulk", "callbacks", "exceptions", "inlining", "reading", "transactions", "veiling"}
 MODULES = tuple(
-    importlib.import_module(f"{collecting.__name__}.{each.name}")
-    for each in pkgutil.iter_modules(collecting.__path__)
+    importlib.import_module(f"{wing.__name__}.{each.name}")
+    for wing in (describing, collecting)
+    for each in pkgutil.iter_modules(wing.__path__)
     if each.name not in ELSEWHERE
 )
 
@@ -61,7 +63,7 @@ WRAPPERS = {
 # Called where a test begins or ends a mute.
 MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.leave"}
 # Called when an object dies, where an exception disturbs nobody.
-CALLBACKS = {"naming.IdentityCache._forget"}
+CALLBACKS = {"names.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
     "connecting._begin_change",
@@ -81,7 +83,7 @@ FENCES = {
     "receivers._hand_over",
     "receivers._swallow",
     "receivers._swallowed_by",
-    "recording.report_fault",
+    "nodes.report_fault",
     "signals._is_nothing_to_see",
     "signals._site_of",
 }
@@ -219,9 +221,9 @@ CACHES: list[Any] = [
         value
         for module in MODULES
         for value in vars(module).values()
-        if isinstance(value, naming.IdentityCache)
+        if isinstance(value, names.IdentityCache)
     ),
-    capture._shapes,
+    values._shapes,
 ]
 
 
@@ -392,7 +394,7 @@ def settings_of_every_kind(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "_reported", set())
+    monkeypatch.setattr(nodes, "_reported", set())
     # pytest shows what is logged; here it is the rule.
     logging.getLogger("django.dispatch").setLevel(logging.CRITICAL)
 
@@ -443,7 +445,7 @@ def functions_that_run_inside_dispatches() -> set[str]:
         code = frame.f_code
         if event == "call" and is_ours(code.co_filename) and code in known:
             found.add(known[code][0])
-            if known[code][0] == "recording.report_fault":
+            if known[code][0] == "nodes.report_fault":
                 FAULTS.append(f"{frame.f_locals['doing']}: {sys.exception()!r}")
 
     def profiled() -> None:
@@ -480,7 +482,7 @@ FUNCTIONS = sorted(FOUND - WRAPPERS - FENCES - CALLBACKS - MUTING)
 
 def test_what_is_exempt_runs_inside_dispatches_as_well() -> None:
     assert FAULTS_THEN == []
-    assert sorted((WRAPPERS | FENCES) - FOUND) == ["recording.report_fault"]
+    assert sorted((WRAPPERS | FENCES) - FOUND) == ["nodes.report_fault"]
     assert len(FUNCTIONS) > 100
 
 
@@ -509,4 +511,4 @@ def test_a_function_of_ours_that_fails_does_not_disturb_a_dispatch(
     assert len(messages) == len(set(messages)), "each kind of failure is said once"
     assert all("the traced code went on undisturbed" in message for message in messages)
     assert all(record.exc_info and record.exc_info[0] is Fault for record in records)
-    assert recording.current.get() is None
+    assert nodes.current.get() is None

@@ -19,8 +19,8 @@ from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting import exceptions, recording
-from signal_tracer.trace import ReceiverCall
+from signal_tracer.collecting import exceptions, nodes
+from signal_tracer.records import ReceiverCall
 
 paid = Signal()
 shipped = Signal()
@@ -612,7 +612,7 @@ def test_an_id_that_another_tool_took_away_does_not_end_the_trace_in_an_error() 
         sys.monitoring.free_tool_id(3)
         sys.monitoring.use_tool_id(3, "another tool")
     try:
-        assert recording.current.get() is None
+        assert nodes.current.get() is None
         assert sys.monitoring.get_tool(3) == "another tool"
     finally:
         sys.monitoring.free_tool_id(3)
@@ -676,7 +676,7 @@ def test_what_of_ours_fails_does_not_disturb_a_receiver(
     def broken(*args: Any) -> Any:
         raise RuntimeError
 
-    monkeypatch.setattr("signal_tracer.collecting.recording._reported", set())
+    monkeypatch.setattr("signal_tracer.collecting.nodes._reported", set())
     monkeypatch.setattr(exceptions, name, broken)
     answers = []
 

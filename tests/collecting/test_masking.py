@@ -16,9 +16,9 @@ from urllib.parse import quote
 import pytest
 
 from signal_tracer import Trace, records
-from signal_tracer.collecting.masking import Secrets
-from signal_tracer.collecting.secrecy import is_secret, redact_shapes
-from signal_tracer.collecting.veiling import veil
+from signal_tracer.describing.masking import Secrets
+from signal_tracer.describing.secrets import is_secret, redact_shapes
+from signal_tracer.describing.veiling import veil
 from signal_tracer.records import Contents, Request
 from signal_tracer.showing.export.perfetto import to_perfetto
 

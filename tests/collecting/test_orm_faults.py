@@ -16,24 +16,16 @@ from observing import is_ours
 from test_faults import Fault, broken, functions
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import (
-    bulk,
-    callbacks,
-    deeds,
-    recording,
-    routes,
-    spans,
-    transactions,
-)
+from signal_tracer.collecting import bulk, callbacks, nodes, raw, routes, savepoints, transactions
 from signal_tracer.tracer import uninstall
 
 pytestmark = pytest.mark.usefixtures("committed_books")
 
-MODULES = (bulk, callbacks, deeds, routes, spans, transactions)
+MODULES = (bulk, callbacks, raw, routes, savepoints, transactions)
 # What stands here runs inside the user's code only; of the others test_faults tells.
 OURS = (
     *("bulk.", "callbacks.", "transactions.", "routes.listeners"),
-    *("deeds.BypassRecord", "deeds.CallbackRecord", "spans.Here", "spans.Span"),
+    *("raw.BypassRecord", "raw.CallbackRecord", "savepoints.Here", "savepoints.Span"),
 )
 
 # Hold the `try` that the rest runs in.
@@ -69,13 +61,13 @@ bulk._model_of
 bulk._options
 bulk._rows
 bulk._who_called
-deeds.BypassRecord.__init__
-deeds.CallbackRecord.__init__
+raw.BypassRecord.__init__
+raw.CallbackRecord.__init__
 routes.listeners
-spans.Here.__init__
-spans.Here._about_database
-spans.Here.of
-spans.Span.__init__
+savepoints.Here.__init__
+savepoints.Here._about_database
+savepoints.Here.of
+savepoints.Span.__init__
 transactions._Stack.__init__
 transactions._Stack.index_of
 transactions._Stack.push
@@ -168,14 +160,14 @@ def play() -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(recording, "_reported", set())
+    monkeypatch.setattr(nodes, "_reported", set())
     logger = logging.getLogger("django.db.backends.base")
     monkeypatch.setattr(logger, "propagate", False)  # What it logs here is the rule.
     handler = logging.NullHandler()
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
-    spans.leave_places()
+    savepoints.leave_places()
 
 
 def untraced() -> list[Any]:

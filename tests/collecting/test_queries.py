@@ -23,8 +23,8 @@ from django.utils.safestring import mark_safe
 from rich.console import Console
 
 from signal_tracer import Trace, trace_signals
+from signal_tracer.records import Query, ReceiverCall
 from signal_tracer.showing.console import render_trace
-from signal_tracer.trace import Query, ReceiverCall
 from signal_tracer.tracer import uninstall
 
 pytestmark = pytest.mark.django_db
@@ -752,7 +752,7 @@ def test_what_of_ours_fails_does_not_disturb_a_query(
         raise RuntimeError
 
     monkeypatch.setattr("signal_tracer.collecting.queries._statement_of", broken)
-    monkeypatch.setattr("signal_tracer.collecting.recording._reported", set())
+    monkeypatch.setattr("signal_tracer.collecting.nodes._reported", set())
     answers = []
     on(paid, lambda: answers.append(Group.objects.count()))
     with trace_signals() as trace:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from signal_tracer.trace import Contents, Dispatch, Location, Query, ReceiverCall, Summary, Trace
+from signal_tracer.records import Contents, Dispatch, Location, Query, ReceiverCall, Summary
+from signal_tracer.trace import Trace
 
 POST_SAVE = "django.db.models.signals.post_save"
 

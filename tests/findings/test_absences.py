@@ -9,8 +9,7 @@ from dataclasses import replace
 import pytest
 from telling import POST_SAVE, at, call, sent, told, traced
 
-from signal_tracer.records import Reason
-from signal_tracer.trace import Bypass, ConnectionChange, NearMiss, Skipped, Unheard
+from signal_tracer.records import Bypass, ConnectionChange, NearMiss, Reason, Skipped, Unheard
 
 INDEX = Skipped(POST_SAVE, "search.receivers.index", at(12, "search/receivers.py"))
 LOG = Skipped("django.db.models.signals.pre_save", "audit.receivers.log")

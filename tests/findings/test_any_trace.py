@@ -11,26 +11,29 @@ from telling import traced
 from test_console import shown
 
 from signal_tracer.findings import over_trace
-from signal_tracer.records import CallbackOutcome, Method, Outcome, Reason
-from signal_tracer.showing.outline import count, flatten, keys_by_record, outline
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
+    CallbackOutcome,
     ConnectionChange,
     Contents,
     Dispatch,
     Error,
     HandledException,
     Location,
+    Method,
     NearMiss,
     OnCommit,
+    Outcome,
     Query,
+    Reason,
     ReceiverCall,
     Skipped,
     Summary,
-    Trace,
     TracebackLine,
     Unheard,
 )
+from signal_tracer.showing.outline import count, flatten, keys_by_record, outline
+from signal_tracer.trace import Trace
 
 # Few values, so that much is equal; and those that say nothing.
 names = st.sampled_from(["shop.a", "b", "django.db.models.signals.post_save", "None", ""])

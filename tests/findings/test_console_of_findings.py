@@ -9,7 +9,7 @@ from dataclasses import replace
 from telling import POST_SAVE, at, call, queries, saved, sent, traced
 from test_console import shown
 
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     ConnectionChange,
     Error,
@@ -18,9 +18,9 @@ from signal_tracer.trace import (
     OnCommit,
     Query,
     Skipped,
-    Trace,
     Unheard,
 )
+from signal_tracer.trace import Trace
 
 INDEX_LINE = Skipped(
     POST_SAVE, "search.receivers.index_line", at(12, "search/receivers.py"), "search"

@@ -10,8 +10,7 @@ import pytest
 from telling import at, call, queries, sent, told, traced
 
 from signal_tracer.findings.costs import short_sql
-from signal_tracer.records import Method
-from signal_tracer.trace import Query
+from signal_tracer.records import Method, Query
 
 SELECT = 'SELECT "shop_stock"."id" FROM "shop_stock" WHERE "shop_stock"."id" = %s'
 UPDATE = 'UPDATE "shop_stock" SET "left" = %s WHERE "shop_stock"."id" = %s'

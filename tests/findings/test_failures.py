@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from telling import at, call, queries, saved, sent, told, traced
 
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Dispatch,
     Error,
     HandledException,

@@ -9,7 +9,8 @@ import pytest
 from telling import call, queries, saved, sent, told, traced
 
 from signal_tracer.findings import Kind, catalogue, over_trace, sift, slugs
-from signal_tracer.trace import Dispatch, Error, Trace
+from signal_tracer.records import Dispatch, Error
+from signal_tracer.trace import Trace
 
 ROOT = Path(__file__).parents[2]
 KINDS = [each for each in vars(catalogue).values() if isinstance(each, Kind)]

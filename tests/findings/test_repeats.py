@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from telling import POST_SAVE, at, call, saved, sent, told, traced
 
-from signal_tracer.trace import Dispatch, ReceiverCall, Summary
+from signal_tracer.records import Dispatch, ReceiverCall, Summary
 
 
 def test_a_receiver_that_ran_twice_in_a_dispatch_is_told() -> None:

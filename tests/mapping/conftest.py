@@ -8,7 +8,7 @@ import pytest
 from django.db.models import signals as model_signals
 from django.dispatch import Signal
 
-from signal_tracer.collecting.naming import signal_name
+from signal_tracer.describing.names import signal_name
 from signal_tracer.mapping import read_map
 from signal_tracer.signal_map import MappedSignal
 

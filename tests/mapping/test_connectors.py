@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from signal_tracer.mapping.connectors import Connectors
+from signal_tracer.records import Location
 from signal_tracer.signal_map import MappedApp
-from signal_tracer.trace import Location
 
 DEF = "def hear(sender, **kwargs):\n    pass\n"
 

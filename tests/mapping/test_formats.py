@@ -15,11 +15,11 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from signal_tracer.mapping import read_map
+from signal_tracer.records import Location
 from signal_tracer.showing.map_console import MapTable
 from signal_tracer.showing.map_graph import dot, mermaid, too_large_for_mermaid
 from signal_tracer.showing.map_text import markdown, tree
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
-from signal_tracer.trace import Location
 
 MERMAID = Path(__file__).parent / "mermaid"
 

@@ -21,8 +21,8 @@ from django.dispatch import Signal
 from shop.models import Order, Product
 from signal_tracer.findings import Finding, over_signal_map
 from signal_tracer.mapping import read_map
+from signal_tracer.records import Location
 from signal_tracer.signal_map import Connection, MappedApp, MappedSignal, SignalMap
-from signal_tracer.trace import Location
 
 struck = Signal()
 

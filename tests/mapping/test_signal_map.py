@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from signal_tracer.records import Location, Summary
 from signal_tracer.signal_map import (
     Connection,
     MappedApp,
@@ -14,7 +15,6 @@ from signal_tracer.signal_map import (
     SignalMap,
     SignalMapFormatError,
 )
-from signal_tracer.trace import Location, Summary
 
 FULL = SignalMap(
     signals=(

@@ -8,16 +8,16 @@ from django.dispatch import Signal
 from django.http import HttpResponse
 from django.urls import include, path, reverse
 
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Contents,
     Dispatch,
     Error,
     Location,
     ReceiverCall,
     Summary,
-    Trace,
     TracebackLine,
 )
+from signal_tracer.trace import Trace
 
 paid = Signal()
 

@@ -8,7 +8,7 @@ from pages import CHECKOUT, said, trace_of
 
 from signal_tracer.panel import page
 from signal_tracer.panel.places import Places
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     ConnectionChange,
     Dispatch,

@@ -8,7 +8,7 @@ from filling import everything
 from pages import trace_of
 
 from signal_tracer.panel.words import MAX_CHARACTERS, visible
-from signal_tracer.trace import Dispatch, Error, Query, ReceiverCall, Request, Summary
+from signal_tracer.records import Dispatch, Error, Query, ReceiverCall, Request, Summary
 
 HOSTILE = "<script>alert(1)</script>.<b>\"'&\u202e\x00"
 

@@ -16,7 +16,7 @@ from pages import CHECKOUT, outline_rows, panel_of, quiet_view, said, trace_of, 
 
 from signal_tracer import panel as panel_module
 from signal_tracer.panel import SignalTracerPanel, page
-from signal_tracer.trace import Dispatch, NearMiss, ReceiverCall, Request, Unheard
+from signal_tracer.records import Dispatch, NearMiss, ReceiverCall, Request, Unheard
 
 
 def test_the_subtitle_counts_dispatches_receivers_and_swallowed(stored):

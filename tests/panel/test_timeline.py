@@ -6,7 +6,7 @@ from django.utils import translation
 from pages import CHECKOUT, details, outline_rows, said, trace_of
 
 from signal_tracer.panel import timeline
-from signal_tracer.trace import (
+from signal_tracer.records import (
     Bypass,
     Dispatch,
     Error,

@@ -10,7 +10,7 @@ from django.utils import translation
 from pages import CHECKOUT, said, trace_of
 
 from signal_tracer.panel.language import CONTEXT
-from signal_tracer.trace import Bypass, Dispatch, Location, Query, ReceiverCall, Skipped
+from signal_tracer.records import Bypass, Dispatch, Location, Query, ReceiverCall, Skipped
 
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "signal_tracer" / "locale").glob("*/LC_MESSAGES/django.po"))

@@ -11,7 +11,8 @@ from django.utils import translation
 from pages import CHECKOUT, paid, said, trace_of
 
 from signal_tracer.panel import runs, timeline, views
-from signal_tracer.trace import Bypass, Dispatch, ReceiverCall, Skipped, Trace, Unheard
+from signal_tracer.records import Bypass, Dispatch, ReceiverCall, Skipped, Unheard
+from signal_tracer.trace import Trace
 
 
 @pytest.fixture

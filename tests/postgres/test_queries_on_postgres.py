@@ -12,7 +12,7 @@ from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
 
 from signal_tracer import trace_signals
-from signal_tracer.trace import Query
+from signal_tracer.records import Query
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signal_tracer.collecting.naming import class_name, is_a
+from signal_tracer.describing.names import class_name, is_a
 
 
 def kind_of(given: object) -> str:

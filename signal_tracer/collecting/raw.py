@@ -6,8 +6,7 @@ from types import CodeType
 from typing import Any
 
 from signal_tracer.collecting.routes import ReceiverInfo
-from signal_tracer.records import CallbackOutcome
-from signal_tracer.trace import Change, Location, Value
+from signal_tracer.records import CallbackOutcome, Change, Location, Value
 
 
 class BypassRecord:

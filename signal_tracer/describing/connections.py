@@ -6,8 +6,8 @@ import types
 import weakref
 from typing import Any, NamedTuple
 
-from signal_tracer.collecting.capture import Capture, render
-from signal_tracer.trace import Value
+from signal_tracer.describing.values import Capture, render
+from signal_tracer.records import Value
 
 
 class Entry(NamedTuple):

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
-from signal_tracer.collecting.masking import Secrets
-from signal_tracer.collecting.secrecy import MASK
+from signal_tracer.describing.masking import Secrets
+from signal_tracer.describing.secrets import MASK
 from signal_tracer.records import Contents, Location, Summary, Value
 
 # Fields that say what code is called: there only what is no word of code is masked.

@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from types import (
     BuiltinFunctionType,
-    CodeType,
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
@@ -32,26 +31,24 @@ from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, Promise, empty
 
-from signal_tracer.collecting.masking import LONGEST, Secrets
-from signal_tracer.collecting.naming import (
+from signal_tracer.describing.masking import LONGEST, Secrets
+from signal_tracer.describing.names import (
     IdentityCache,
     class_name,
     describe_receiver,
     find_all_in_class,
     find_in_class,
     is_a,
-    locate,
     name_of_signal,
 )
-from signal_tracer.collecting.secrecy import MASK, is_secret
-from signal_tracer.trace import Error, Summary, TracebackLine, Value
+from signal_tracer.describing.secrets import MASK, is_secret
+from signal_tracer.records import Summary, Value
 
 REDACTED = Summary(MASK)
 
 _DEPTH = 2
 _ITEMS = 10
 _SORTED_ITEMS = 1000
-_TRACEBACK_LINES = 40
 # What looks like a secret is looked for that far behind the place where a text is cut.
 _LONGEST_SHAPE = 5_000
 # Members of one value that are looked at for secrets, and of one that is hidden; the outer first.
@@ -70,9 +67,9 @@ _CALLABLE_TYPES = _ids(FunctionType, MethodType, BuiltinFunctionType)
 _PATH_TYPES = _ids(
     pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath
 )
-_MESSAGE_TYPES = _ids(str, int, float, bool, type(None))
+MESSAGE_TYPES = _ids(str, int, float, bool, type(None))
 # They hold nothing.
-_LEAF_TYPES = _MESSAGE_TYPES | _PLAIN_TYPES | _PATH_TYPES | _ids(bytes, datetime.datetime)
+_LEAF_TYPES = MESSAGE_TYPES | _PLAIN_TYPES | _PATH_TYPES | _ids(bytes, datetime.datetime)
 _instance_dict: Callable[[object], dict[str, object]] = find_in_class(Model, "__dict__").__get__  # type: ignore[attr-defined]  # its descriptor
 
 
@@ -473,59 +470,3 @@ def name_of_sender(sender: object, capture: Capture | None = None) -> str:
         return class_name(sender)
     described = render((capture or Capture(200)).value(sender))
     return described.text if isinstance(described, Summary) else repr(described)
-
-
-# Exceptions
-
-_args_of: Callable[[BaseException], tuple[object, ...]] = BaseException.__dict__["args"].__get__
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
-
-
-class CapturedError:
-    """An exception as type, message and places; the source lines are looked up when read."""
-
-    __slots__ = ("_message", "_steps", "_type")
-
-    def __init__(self, error: BaseException, capture: Capture, hidden: Callable[[str], bool]):
-        """``hidden`` says of a file that its frames are not worth showing."""
-        self._type = class_name(type(error))
-        self._message = _message_of(error, capture)
-        self._steps: list[tuple[CodeType, int]] = []
-        step = _traceback_of(error)
-        while step is not None:
-            code = step.tb_frame.f_code
-            if not hidden(code.co_filename):
-                self._steps.append((code, step.tb_lasti))
-            step = step.tb_next
-
-    def render(self, read_line: Callable[[str, int], str]) -> Error:
-        """The plain record; ``read_line`` returns a line of source, or nothing."""
-        steps = self._steps
-        lines = []
-        for index, (code, instruction) in enumerate(steps):
-            left_out = len(steps) - _TRACEBACK_LINES
-            if left_out > 0 and 5 <= index < 5 + left_out:
-                if index == 5:
-                    where = locate(code, -1)
-                    lines.append(TracebackLine(where, f"… {left_out:,} more"))
-                continue
-            where = locate(code, instruction)
-            lines.append(TracebackLine(where, read_line(where.file, where.line)))
-        return Error(self._type, self._message, tuple(lines))
-
-
-def _message_of(error: BaseException, capture: Capture) -> str:
-    """The message without running ``__str__``: the exception's arguments, described."""
-    args = _args_of(error)
-    plain = all(id(type(each)) in _MESSAGE_TYPES for each in args)
-    own_str = find_in_class(type(error), "__str__")
-    if len(args) == 1 and type(args[0]) is str:
-        return capture._bounded(args[0])
-    if plain and own_str is OSError.__dict__["__str__"] and len(args) >= 2:
-        return capture._bounded(f"[Errno {args[0]}] {args[1]}")
-    if not args:
-        return ""
-    if not plain:
-        for each in args:
-            capture._look_within(each)
-    return capture._bounded(", ".join(capture._describe(each, 1) for each in args))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from urllib.parse import unquote
 
-from signal_tracer.collecting.secrecy import MASK, redact_shapes
+from signal_tracer.describing.secrets import MASK, redact_shapes
 
 # What is remembered: texts, and of each as much as any place shows, piece by piece.
 _MOST = 10_000

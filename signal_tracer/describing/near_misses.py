@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db.models import Model
 
-from signal_tracer.collecting.naming import class_bases, find_in_class, is_a
-from signal_tracer.trace import Reason
+from signal_tracer.describing.names import class_bases, find_in_class, is_a
+from signal_tracer.records import Reason
 
 # Every class or model is one of these, and nobody means all by connecting to them.
 _NOBODYS_PARENT = (object, Model)

@@ -1,0 +1,1 @@
+"""What live objects are called and look like, found out without running them."""
