@@ -22,7 +22,7 @@ PLURALS = {"de": "n != 1", "fa": "n > 1"}
 KEYWORDS = (
     *("gettext", "gettext_noop", "gettext_lazy", "counted:1,2"),
     *("pgettext:1c,2", "npgettext:1c,2,3"),
-    *("Phrase", "Count:2,3"),  # of signal_tracer/findings/values.py
+    *("Phrase", "Count:2,3"),  # of signal_tracer/phrases.py
 )
 
 

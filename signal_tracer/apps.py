@@ -1,4 +1,4 @@
-"""The place where Django meets the package: the app, and the checks it registers."""
+"""Django meets the package: the app, and the checks it registers."""
 
 from django.apps import AppConfig
 from django.core import checks

@@ -1,4 +1,4 @@
-"""The place for system checks: what is wrong with the setting, and with the project's receivers."""
+"""System checks: what is wrong with the setting, and with the project's receivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for the one setting, ``SIGNAL_TRACER``: its keys, defaults and mistakes."""
+"""The one setting, ``SIGNAL_TRACER``: its keys, defaults and mistakes."""
 
 from __future__ import annotations
 

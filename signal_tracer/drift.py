@@ -1,4 +1,4 @@
-"""The place for a signal map that is kept in a file, and for what has changed since.
+"""A signal map that is kept in a file, and for what has changed since.
 
 Such a file is the same on every machine and in every run: it has no line numbers, ids or paths.
 """

@@ -1,4 +1,4 @@
-"""The place where a request gets a trace: ``SignalTracerMiddleware``."""
+"""A request gets a trace: ``SignalTracerMiddleware``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where other people's text becomes fit to print: it commands nobody, and is one line."""
+"""Other people's text becomes fit to print: it commands nobody, and is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where pytest meets the package: fixtures, markers, options and report sections.
+"""Pytest meets the package: fixtures, markers, options and report sections.
 
 It is loaded in every run of whoever has the package installed, so that Django and rich are
 imported when something is asked for, and hooks that run for each test are registered then.

@@ -1,4 +1,4 @@
-"""The place for the records of a trace: what was sent, what ran, what was skipped, as plain data.
+"""The records of a trace: what was sent, what ran, what was skipped, as plain data.
 
 Nothing here knows Django, rich or how a trace was collected. A record holds each text as it was;
 ``str()`` of one is for a person, and safe to print. Times are seconds as floats, counted from the
@@ -374,7 +374,7 @@ class Contents:
     """Queries that ran outside the receiver calls of this trace."""
     omitted: Count = 0
     """Dispatches not kept because ``MAX_DISPATCHES`` was reached."""
-    omitted_others: Count = 0
+    omitted_details: Count = 0
     """Bypasses, callbacks, near misses and connection changes not kept because there were too
     many."""
     too_deep: Count = 0

@@ -1,4 +1,4 @@
-"""The place for the signal map: every signal of a process and who is connected, as plain data.
+"""The signal map: every signal of a process and who is connected, as plain data.
 
 Nothing here knows Django, rich or how the map was read; ``mapping`` reads it.
 """

@@ -1,4 +1,4 @@
-"""The place for a trace: the records of what happened, and the questions people ask of them.
+"""A trace: the records of what happened, and the questions people ask of them.
 
 Nothing here knows Django, rich or how a trace was collected.
 """
@@ -43,7 +43,7 @@ class Trace:
     ``name``: what was traced. ``started_at``: an aware ``datetime``. ``duration``: seconds.
     ``dispatches``: the roots, in the order they were sent. ``unheard``: counts of dispatches
     without receivers. ``omitted``: dispatches not kept because ``MAX_DISPATCHES`` was reached.
-    ``omitted_others``: bypasses, callbacks, near misses and connection changes not kept because
+    ``omitted_details``: bypasses, callbacks, near misses and connection changes not kept because
     there were too many.
     ``too_deep``: dispatches not kept because they were nested more than 100 deep.
     ``excluded``: dispatches left out by ``EXCLUDE_SIGNALS``. ``unwatched``: receivers run by
@@ -169,8 +169,8 @@ class Trace:
         return self.contents.omitted
 
     @property
-    def omitted_others(self) -> int:
-        return self.contents.omitted_others
+    def omitted_details(self) -> int:
+        return self.contents.omitted_details
 
     @property
     def too_deep(self) -> int:

@@ -1,4 +1,4 @@
-"""The place where a trace is started and stopped: ``trace_signals()``."""
+"""A trace is started and stopped: ``trace_signals()``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for how numbers, times and places are spelled, the same in every output."""
+"""How numbers, times and places are spelled, the same in every output."""
 
 from __future__ import annotations
 

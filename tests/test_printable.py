@@ -25,8 +25,8 @@ from signal_tracer.coverage import page, terminal
 from signal_tracer.coverage.result import CoveredReceiver, SignalCoverage
 from signal_tracer.drift import SavedMap
 from signal_tracer.findings import Finding, Kind, catalogue, over_signal_map, over_trace
-from signal_tracer.findings.values import Count, Names, Phrase, Place, Statement
 from signal_tracer.panel.words import visible
+from signal_tracer.phrases import At, Count, Names, Phrase, Sql
 from signal_tracer.printable import printable
 from signal_tracer.showing.console import render_trace
 from signal_tracer.showing.map_console import MapTable, render_findings
@@ -74,8 +74,8 @@ def every_finding(text: str) -> list[Finding]:
         text,
         Phrase(text),
         Count(2, text, text),
-        Names.of([text, Place(filled(records.Location, text))]),
-        Statement(text, 2),
+        Names.of([text, At(filled(records.Location, text))]),
+        Sql(text, 2),
     ]
     return [
         Finding(

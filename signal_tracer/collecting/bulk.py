@@ -1,4 +1,4 @@
-"""The place where bulk operations are watched, which change rows and send no signals for them.
+"""Bulk operations are watched, which change rows and send no signals for them.
 
 Watched are the ``QuerySet``'s own methods: managers, related managers and the async twins all go
 through these. Not a bypass is
@@ -27,7 +27,7 @@ from django.db.models.fields import related_descriptors
 from signal_tracer.collecting import clock, nodes
 from signal_tracer.collecting.muting import would_mute
 from signal_tracer.collecting.nodes import Node, current
-from signal_tracer.collecting.patching import Patches, hide_file, pass_over
+from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
 from signal_tracer.collecting.raw import BypassRecord
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.routes import listeners
@@ -80,7 +80,7 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
         _end(node, self, original.__name__, left_out, answer, args, kwargs, started)
         return answer
 
-    return pass_over(functools.wraps(original)(operation), original.__name__)
+    return hide_from_stacklevel(functools.wraps(original)(operation), original.__name__)
 
 
 def _begin(node: Node | None, queryset: Any, caller: types.FrameType) -> Any:

@@ -1,4 +1,4 @@
-"""The place where the callbacks of ``on_commit()`` are watched: registered, run or thrown away.
+"""The callbacks of ``on_commit()`` are watched: registered, run or thrown away.
 
 They stay the user's own, in Django's own list, until they run.
 """
@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signal_tracer.collecting import clock, nodes, savepoints
 from signal_tracer.collecting.nodes import CallRecord, current
-from signal_tracer.collecting.patching import Patches, hide_file, pass_over
+from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
 from signal_tracer.collecting.raw import CallbackRecord
 from signal_tracer.collecting.transactions import follow, forget, is_idle, note_place
 from signal_tracer.describing.names import describe_receiver
@@ -50,7 +50,7 @@ def _watch_on_commit(original: Any) -> Any:
             running.end()
         return answer
 
-    return pass_over(functools.wraps(original)(on_commit), "on_commit")
+    return hide_from_stacklevel(functools.wraps(original)(on_commit), "on_commit")
 
 
 def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | None:
@@ -93,7 +93,7 @@ def _watch_run(original: Any) -> Any:
         entries = self.run_on_commit
         if not entries or type(entries) is not list or (is_idle() and not _waiting):
             return original(self)
-        if not self.in_atomic_block and savepoints.place.stacks:
+        if not self.in_atomic_block and savepoints.thread.stacks:
             follow(forget, self)  # The transaction is over; its block ends after the callbacks.
         running = _Running()
         self.run_on_commit = _Callbacks(entries)
@@ -108,7 +108,9 @@ def _watch_run(original: Any) -> Any:
             if type(self.run_on_commit) is _Callbacks:
                 self.run_on_commit = entries
 
-    return pass_over(functools.wraps(original)(run_and_clear_commit_hooks), original.__name__)
+    return hide_from_stacklevel(
+        functools.wraps(original)(run_and_clear_commit_hooks), original.__name__
+    )
 
 
 class _Callbacks(list[Any]):
@@ -155,7 +157,7 @@ class _Running:
         if record is None:
             return
         try:
-            place = savepoints.place
+            place = savepoints.thread
             self.outer = place.callback, place.node, place.running
             self.record, self.has_failed, self.is_robust = record, False, is_robust
             place.callback, place.node, place.running = record.name, current.get(), self
@@ -171,7 +173,7 @@ class _Running:
         if (
             log.exc_info
             and threading.get_ident() == self.thread
-            and savepoints.place.running is self
+            and savepoints.thread.running is self
         ):
             self.has_failed = True
         return True
@@ -184,7 +186,7 @@ class _Running:
         if record is None:
             return
         # First what must not stay behind, wherever the rest fails.
-        place = savepoints.place
+        place = savepoints.thread
         place.callback, place.node, place.running = self.outer
         try:
             if self.is_robust:

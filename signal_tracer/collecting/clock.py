@@ -1,4 +1,4 @@
-"""The place for the clock of all records, in nanoseconds; it is read as ``clock.now()``."""
+"""The clock of all records, in nanoseconds; it is read as ``clock.now()``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where ``connect()`` and ``disconnect()`` are watched.
+"""``connect()`` and ``disconnect()`` are watched.
 
 Recorded is what other code than Django calls: the connections that Django makes for itself, as
 its test client does for each request, are nobody's doing.
@@ -15,7 +15,7 @@ from django.db.models import signals as model_signals
 
 from signal_tracer.collecting import clock, nodes
 from signal_tracer.collecting.nodes import current
-from signal_tracer.collecting.patching import hide_file, pass_over
+from signal_tracer.collecting.patching import hide_file, hide_from_stacklevel
 from signal_tracer.collecting.raw import ChangeRecord
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.routes import (
@@ -54,7 +54,7 @@ def watch_connections(original: Any) -> Any:
             _keep_change(node, change)
         return answer
 
-    return pass_over(functools.wraps(original)(changed), original.__name__)
+    return hide_from_stacklevel(functools.wraps(original)(changed), original.__name__)
 
 
 def _note_near_misses(node: Any, signal: Any) -> None:

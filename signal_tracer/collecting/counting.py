@@ -1,4 +1,4 @@
-"""The place that notes which receivers have run at all, over a whole test run.
+"""Notes which receivers have run at all, over a whole test run.
 
 That is less than a trace, and cheaper: a dispatch whose receivers are all known to have run is
 left alone. Of those that a trace records as well, the trace's own records are read.

@@ -129,7 +129,7 @@ def open_dispatch(
             instruction,
             is_django,
         )
-        here = savepoints.place.here
+        here = savepoints.thread.here
         if here is not None:
             # A trace that began inside a callback, or one of the whole process, stands between.
             around = node.outer if type(node) is Root else node

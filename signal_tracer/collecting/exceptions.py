@@ -1,4 +1,4 @@
-"""The place where an exception is noted that a receiver's own code caught and went on from.
+"""An exception is noted that a receiver's own code caught and went on from.
 
 Python 3.12's ``sys.monitoring`` tells when an exception is raised and raised again, in each frame
 that it passes. Whether a handler waits for it there, an ``except``, a ``finally`` or the end of a

@@ -1,4 +1,4 @@
-"""The place where receivers are muted: left out of what Django calls, in the current context.
+"""Receivers are muted: left out of what Django calls, in the current context.
 
 Nothing of a signal is changed. What Django finds for a sender, and has cached by then, is copied
 without the muted receivers on its way to the loop that calls them.

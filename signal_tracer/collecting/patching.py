@@ -1,4 +1,4 @@
-"""The place where attributes of Django's classes are replaced by ours, and put back."""
+"""Attributes of Django's classes are replaced by ours, and put back."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def is_hidden_file(filename: str) -> bool:
     return filename in _hidden_files
 
 
-def pass_over(function: Any, name: str) -> Any:
+def hide_from_stacklevel(function: Any, name: str) -> Any:
     """Keep ``function`` out of what ``warnings.warn(stacklevel=...)`` counts.
 
     CPython does not count frames of the import system, which it tells by two words in their

@@ -1,4 +1,4 @@
-"""The place where a query is noted for the receiver call that ran it.
+"""A query is noted for the receiver call that ran it.
 
 What is watched are the three methods of ``CursorWrapper`` that go to the database driver, below
 everything that others put around a query: ``execute_wrappers``, which the traced code can see and
@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 from signal_tracer.collecting import clock, nodes
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import CallRecord, current
-from signal_tracer.collecting.patching import Patches, pass_over
+from signal_tracer.collecting.patching import Patches, hide_from_stacklevel
 from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.recorder import Statement
 from signal_tracer.describing.names import class_name
@@ -38,7 +38,7 @@ def _watch_execute(original: Any) -> Any:
             _note(node, self, sql, started, clock.now(), None)
 
     found = inlined(_execute, original)
-    return found or pass_over(functools.wraps(original)(_execute), "_execute")
+    return found or hide_from_stacklevel(functools.wraps(original)(_execute), "_execute")
 
 
 def _watch_executemany(original: Any) -> Any:
@@ -57,7 +57,7 @@ def _watch_executemany(original: Any) -> Any:
             _note(node, self, sql, started, clock.now(), batch_size)
 
     found = inlined(_executemany, original)
-    return found or pass_over(functools.wraps(original)(_executemany), "_executemany")
+    return found or hide_from_stacklevel(functools.wraps(original)(_executemany), "_executemany")
 
 
 def _watch_callproc(original: Any) -> Any:
@@ -73,7 +73,7 @@ def _watch_callproc(original: Any) -> Any:
             name = f"callproc {procname}" if type(procname) is str else procname
             _note(node, self, name, started, clock.now(), None)
 
-    return pass_over(functools.wraps(original)(callproc), "callproc")
+    return hide_from_stacklevel(functools.wraps(original)(callproc), "callproc")
 
 
 # A query becomes a record. None of this may reach the traced code, so it is fenced.

@@ -1,4 +1,4 @@
-"""The place for the records of what running code does besides sending signals."""
+"""The records of what running code does besides sending signals."""
 
 from __future__ import annotations
 

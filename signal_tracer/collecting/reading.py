@@ -1,4 +1,4 @@
-"""The place where the records of a trace become its plain data."""
+"""The records of a trace become its plain data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Failure
 from signal_tracer.collecting.raw import Activity, BypassRecord, ChangeRecord
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_of_unheard
-from signal_tracer.collecting.savepoints import Span
+from signal_tracer.collecting.savepoints import Savepoint
 from signal_tracer.describing.errors import CapturedError
 from signal_tracer.describing.frames import locate
 from signal_tracer.describing.secrets import redact_shapes
@@ -72,7 +72,7 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         faults=recorder.faults,
         duration=((recorder.stopped or clock.now()) - recorder.started) / 1e9,
     )
-    contents.omitted_others = recorder.omitted_others + reading.omitted_near_misses
+    contents.omitted_details = recorder.omitted_details + reading.omitted_near_misses
     # Last, because a secret may be known by what came after the text that quotes it.
     veil(contents, recorder.capture.secrets)
     return contents, is_final and reading.is_settled
@@ -117,8 +117,8 @@ class _Reading:
 
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
         rare = record.rare
-        spans = () if rare.here is None else rare.here.spans
-        if not all(span.is_settled() for span in spans):
+        savepoints = () if rare.here is None else rare.here.savepoints
+        if not all(savepoint.is_settled() for savepoint in savepoints):
             self.is_settled = False
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
@@ -143,8 +143,8 @@ class _Reading:
             ],
             error=None if rare.error is None else self._error(rare.error),
             unwatched=rare.unwatched,
-            in_atomic=_aliases(spans),
-            rolled_back=_aliases(span for span in spans if span.was_undone()),
+            in_atomic=_aliases(savepoints),
+            rolled_back=_aliases(savepoint for savepoint in savepoints if savepoint.was_undone()),
             on_commit=None if rare.here is None else rare.here.callback,
         )
 
@@ -315,8 +315,8 @@ class _Reading:
         return max((stopped or self._until) - started, 0) / 1e9
 
 
-def _aliases(spans: Iterable[Span]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(span.alias for span in spans))
+def _aliases(savepoints: Iterable[Savepoint]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(savepoint.alias for savepoint in savepoints))
 
 
 def _time_covered(dispatches: list[Dispatch], start: float, duration: float) -> float:

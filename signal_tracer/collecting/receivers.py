@@ -21,7 +21,7 @@ from django.dispatch import Signal, dispatcher
 from signal_tracer.collecting import clock, counting, muting, nodes
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unkept, Within, current
-from signal_tracer.collecting.patching import hide_file, is_ours, pass_over
+from signal_tracer.collecting.patching import hide_file, hide_from_stacklevel, is_ours
 from signal_tracer.collecting.routes import Infos, ReceiverInfo, Route, behind, route_of
 from signal_tracer.describing.names import is_a, name_of_signal, signal_name
 from signal_tracer.describing.values import name_of_sender
@@ -73,7 +73,9 @@ def watch_own_live_receivers(original: Any) -> Any:
         sender = args[0] if args else named.get("sender")
         return _hand_over(watch, self, sender, found)
 
-    watch.function = pass_over(functools.wraps(original)(_live_receivers), "_live_receivers")
+    watch.function = hide_from_stacklevel(
+        functools.wraps(original)(_live_receivers), "_live_receivers"
+    )
     return watch.function
 
 
@@ -384,7 +386,7 @@ def name_like(coroutine: Any, model: Any) -> None:
 
 
 @types.coroutine
-def held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
+def drive(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
     """Run ``coroutine`` with ``current`` set to ``node`` while it runs, and not while it waits.
 
     Since Django 6.1 the async receivers of a dispatch share one ``contextvars.Context``: what
@@ -422,7 +424,7 @@ def held(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
         awaited = None
 
 
-pass_over(held, "receiver")
+hide_from_stacklevel(drive, "receiver")
 
 
 class WatchedReceiver:
@@ -487,7 +489,7 @@ async def _run(closing: Closing, call: CallRecord) -> Any:
     __traceback_hide__ = __tracebackhide__ = True
     call.started = clock.now()
     try:
-        response = await held(closing.coroutine, call)
+        response = await drive(closing.coroutine, call)
     except BaseException as error:
         _fail(call, error)
         raise
@@ -495,8 +497,8 @@ async def _run(closing: Closing, call: CallRecord) -> Any:
     return response
 
 
-pass_over(WatchedReceiver.__call__, "receiver")
-pass_over(_run, "receiver")
+hide_from_stacklevel(WatchedReceiver.__call__, "receiver")
+hide_from_stacklevel(_run, "receiver")
 
 
 def _fail(call: CallRecord, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""The place for what one trace collects while it runs."""
+"""What one trace collects while it runs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Recorder:
         self.room = iter(range(config.max_dispatches))
         self.omitted = 0
         self._other_numbers = itertools.count()
-        self.omitted_others = 0
+        self.omitted_details = 0
         self.too_deep = 0
         self.excluded = 0
         self.faults = 0
@@ -86,7 +86,7 @@ class Recorder:
         """Whether there is room for one more record that is no dispatch; if not, count it."""
         if next(self._other_numbers) < self.config.max_dispatches:
             return True
-        self.omitted_others += 1
+        self.omitted_details += 1
         return False
 
     def leave_out(self, signal: str) -> None:

@@ -1,4 +1,4 @@
-"""The place that knows in which transactions, and in which callback, a thread runs.
+"""Knows in which transactions, and in which callback, a thread runs.
 
 ``transactions`` and ``callbacks`` keep it up to date; a dispatch that is sent remembers it.
 """
@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import Any
 
 
-class Span:
+class Savepoint:
     """A stretch of work in a database that is undone together.
 
     ``sid`` is its savepoint, ``None`` from the ``BEGIN`` on; ``depth`` the number of atomic blocks
@@ -20,7 +20,7 @@ class Span:
 
     __slots__ = ("alias", "depth", "is_over", "is_rolled_back", "parent", "sid")
 
-    def __init__(self, alias: str, parent: Span | None, sid: str | None, depth: int) -> None:
+    def __init__(self, alias: str, parent: Savepoint | None, sid: str | None, depth: int) -> None:
         self.alias = alias
         self.parent = parent
         self.sid = sid
@@ -29,39 +29,39 @@ class Span:
         self.is_rolled_back = False
 
     def was_undone(self) -> bool:
-        span: Span | None = self
-        while span is not None:
-            if span.is_rolled_back:
+        savepoint: Savepoint | None = self
+        while savepoint is not None:
+            if savepoint.is_rolled_back:
                 return True
-            span = span.parent
+            savepoint = savepoint.parent
         return False
 
     def is_settled(self) -> bool:
         """Whether it is known for good if this was undone."""
-        span = self
-        while span.parent is not None and not span.is_rolled_back:
-            span = span.parent
-        return span.is_rolled_back or span.is_over
+        savepoint = self
+        while savepoint.parent is not None and not savepoint.is_rolled_back:
+            savepoint = savepoint.parent
+        return savepoint.is_rolled_back or savepoint.is_over
 
 
 class Here:
-    """Where a dispatch is sent: in which spans, and by which ``on_commit()`` callback.
+    """Where a dispatch is sent: in which savepoints, and by which ``on_commit()`` callback.
 
     The callback sends what it sends at ``node``; all below that is sent at ``below``. ``aliases``
     are all that a dispatch may name.
     """
 
-    __slots__ = ("_about", "aliases", "below", "callback", "node", "spans")
+    __slots__ = ("_about", "aliases", "below", "callback", "node", "savepoints")
 
     def __init__(
         self,
-        spans: tuple[Span, ...],
+        savepoints: tuple[Savepoint, ...],
         aliases: Container[str],
         callback: str | None = None,
         node: object = None,
         below: Here | None = None,
     ) -> None:
-        self.spans = spans
+        self.savepoints = savepoints
         self.aliases = aliases
         self.callback = callback
         self.node = node
@@ -71,7 +71,7 @@ class Here:
     def of(self, node: object, around: object, using: object) -> Here | None:
         """The same for a dispatch that is sent at ``node``, or in a trace ``around`` it.
 
-        One that is about the database ``using`` is in the spans of that one only.
+        One that is about the database ``using`` is in the savepoints of that one only.
         """
         here: Here | None = self
         if self.callback is not None and node is not self.node and around is not self.node:
@@ -82,8 +82,8 @@ class Here:
         return here._about_database(using if type(using) is str else str.__str__(using))
 
     def _about_database(self, alias: str) -> Here | None:
-        for span in self.spans:
-            if span.alias != alias:
+        for savepoint in self.savepoints:
+            if savepoint.alias != alias:
                 break
         else:
             return self
@@ -92,20 +92,20 @@ class Here:
         if self._about is None:
             self._about = {}
         if alias not in self._about:
-            spans = tuple([span for span in self.spans if span.alias == alias])
-            is_anywhere = spans or self.callback is not None
-            self._about[alias] = Here(spans, self.aliases, self.callback) if is_anywhere else None
+            own = tuple([each for each in self.savepoints if each.alias == alias])
+            is_anywhere = own or self.callback is not None
+            self._about[alias] = Here(own, self.aliases, self.callback) if is_anywhere else None
         return self._about[alias]
 
 
-class _Place(threading.local):
+class _Thread(threading.local):
     """What the dispatches of one thread are to remember."""
 
     def __init__(self) -> None:
         self.here: Here | None = None
         # Whether the block of a test case begins or ends now, and not one of the code's own.
         self.is_tests = False
-        # The open spans of each connection, by its id.
+        # The open savepoints of each connection, by its id.
         self.stacks: dict[int, Any] = {}
         # The on_commit() callback that runs, and the node at which it does.
         self.callback: str | None = None
@@ -113,10 +113,10 @@ class _Place(threading.local):
         self.running: object = None
 
 
-place = _Place()
+thread = _Thread()
 
 
-def leave_places() -> None:
+def forget_all() -> None:
     """Forget the transactions of all threads."""
-    global place
-    place = _Place()
+    global thread
+    thread = _Thread()

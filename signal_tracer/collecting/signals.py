@@ -28,12 +28,12 @@ from signal_tracer.collecting.dispatches import (
 )
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import current
-from signal_tracer.collecting.patching import Patches, hide_file, pass_over
+from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
 from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     OTHER_LOOPS,
     Closing,
-    held,
+    drive,
     name_like,
     watch_live_receivers,
     watch_log_robust_failure,
@@ -93,7 +93,7 @@ def _watch_send(original: Any, method: Method) -> Any:
             current.reset(token)
 
     found = inlined(send, original)
-    return found or pass_over(functools.wraps(original)(send), method)
+    return found or hide_from_stacklevel(functools.wraps(original)(send), method)
 
 
 def _watch_own_send(original: Any, method: Method) -> Any:
@@ -121,7 +121,7 @@ def _watch_own_send(original: Any, method: Method) -> Any:
         finally:
             current.reset(token)
 
-    return pass_over(functools.wraps(original)(send), method)
+    return hide_from_stacklevel(functools.wraps(original)(send), method)
 
 
 def _is_nothing_to_see(node: Any, signal: Any, caller: Any) -> bool:
@@ -172,7 +172,7 @@ def _watch_own_asend(original: Any, method: Method) -> Any:
         name_like(coroutine, answer)
         return coroutine
 
-    watched = pass_over(functools.wraps(original)(asend), method)
+    watched = hide_from_stacklevel(functools.wraps(original)(asend), method)
     return markcoroutinefunction(watched) if iscoroutinefunction(original) else watched
 
 
@@ -220,7 +220,7 @@ async def _asend(
     if dispatch is UNHEARD:
         return []
     try:
-        responses = await held(begin(), dispatch)
+        responses = await drive(begin(), dispatch)
     except BaseException as error:
         fail_dispatch(dispatch, error)
         raise

@@ -1,10 +1,10 @@
-"""The place where transactions are watched: what ran inside one, and what was undone.
+"""Transactions are watched: what ran inside one, and what was undone.
 
-Followed is what the database is told, not what the code of a block meant to do: a *span* is a
-stretch of work that is undone together, from a ``BEGIN`` or a ``SAVEPOINT`` on. A dispatch keeps
-the spans that it was sent in: those of the database that it is about, or of all if it names none.
-The atomic blocks that Django's ``TestCase`` puts around each test do not count: to the code under
-test they are not there.
+Followed is what the database is told, not what the code of a block meant to do: a
+``Savepoint`` is a stretch of work that is undone together, from a ``BEGIN`` or a ``SAVEPOINT`` on.
+A dispatch keeps those that it was sent in: of the database that it is about, or of all if it names
+none. The atomic blocks that Django's ``TestCase`` puts around each test do not count: to the code
+under test they are not there.
 """
 
 from __future__ import annotations
@@ -18,77 +18,79 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signal_tracer.collecting import nodes, savepoints
 from signal_tracer.collecting.nodes import current
-from signal_tracer.collecting.patching import Patches, hide_file, pass_over
-from signal_tracer.collecting.savepoints import Here, Span
+from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
+from signal_tracer.collecting.savepoints import Here, Savepoint
 
 hide_file(__file__)
 
 
 class _Stack:
-    """The open spans of one connection in its thread, the innermost last."""
+    """The open savepoints of one connection in its thread, the innermost last."""
 
-    __slots__ = ("alias", "connection", "outermost", "spans")
+    __slots__ = ("alias", "connection", "outermost", "savepoints")
 
-    outermost: Span
+    outermost: Savepoint
 
     def __init__(self, connection: Any) -> None:
         self.connection = weakref.ref(connection)
         self.alias: str = connection.alias
-        self.spans: list[Span] = []
+        self.savepoints: list[Savepoint] = []
 
     def push(self, sid: str | None, depth: int) -> None:
-        span = Span(self.alias, self.spans[-1] if self.spans else None, sid, depth)
-        if not self.spans:
-            self.outermost = span
-        self.spans.append(span)
+        savepoint = Savepoint(
+            self.alias, self.savepoints[-1] if self.savepoints else None, sid, depth
+        )
+        if not self.savepoints:
+            self.outermost = savepoint
+        self.savepoints.append(savepoint)
 
     def index_of(self, sid: Any) -> int | None:
-        for index, span in enumerate(self.spans):
-            if span.sid == sid:
+        for index, savepoint in enumerate(self.savepoints):
+            if savepoint.sid == sid:
                 return index
         return None
 
     def undo(self, first: int) -> None:
-        """All since this span began is undone; what comes next is in a new one like it."""
-        undone = self.spans[first]
+        """All since this savepoint began is undone; what comes next is in a new one like it."""
+        undone = self.savepoints[first]
         undone.is_rolled_back = True
-        del self.spans[first:]
+        del self.savepoints[first:]
         self.push(undone.sid, undone.depth)
 
 
 def is_idle() -> bool:
-    """Nobody traces here, and no span is known that would have to be closed."""
-    return current.get() is None and nodes.everywhere is None and not savepoints.place.stacks
+    """Nobody traces here, and no savepoint is known that would have to be closed."""
+    return current.get() is None and nodes.everywhere is None and not savepoints.thread.stacks
 
 
 def _stack_of(connection: Any) -> _Stack | None:
-    stack: _Stack | None = savepoints.place.stacks.get(id(connection))
+    stack: _Stack | None = savepoints.thread.stacks.get(id(connection))
     return stack if stack is not None and stack.connection() is connection else None
 
 
-def _first_span(connection: Any) -> _Stack | None:
+def _first_savepoint(connection: Any) -> _Stack | None:
     """A stack for the blocks that were open before anybody looked, unless they are a test's."""
     depth = 1
     for block in connection.atomic_blocks:
         if not block._from_testcase:
             stack = _Stack(connection)
             stack.push(None, depth)
-            savepoints.place.stacks[id(connection)] = stack
+            savepoints.thread.stacks[id(connection)] = stack
             return stack
         depth += 1
     return None
 
 
 def forget(connection: Any) -> None:
-    stack = savepoints.place.stacks.pop(id(connection), None)
+    stack = savepoints.thread.stacks.pop(id(connection), None)
     if stack is not None:
         stack.outermost.is_over = True
 
 
 def note_place() -> None:
     """What the dispatches of this thread are to remember from now on."""
-    place = savepoints.place
-    innermost = tuple(stack.spans[-1] for stack in place.stacks.values() if stack.spans)
+    place = savepoints.thread
+    innermost = tuple(stack.savepoints[-1] for stack in place.stacks.values() if stack.savepoints)
     aliases = connections.settings
     here = Here(innermost, aliases) if innermost else None
     if place.callback is not None:
@@ -103,14 +105,14 @@ def look_around() -> None:
             if not connection.in_atomic_block:
                 forget(connection)  # Its end was missed, at the recursion limit.
             elif _stack_of(connection) is None:
-                _first_span(connection)
+                _first_savepoint(connection)
         note_place()
     except Exception:
         nodes.report_fault(current.get(), "to see the open transactions")
 
 
 def follow(note: Any, *args: Any) -> None:
-    if savepoints.place.is_tests:
+    if savepoints.thread.is_tests:
         return
     try:
         note(*args)
@@ -127,7 +129,7 @@ def _watch_enter(original: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         if is_idle():
             return original(self)
-        place = savepoints.place
+        place = savepoints.thread
         before, place.is_tests = place.is_tests, getattr(self, "_from_testcase", False)
         try:
             entered = original(self)
@@ -136,13 +138,13 @@ def _watch_enter(original: Any) -> Any:
             place.is_tests = before
         return entered
 
-    return pass_over(functools.wraps(original)(__enter__), "__enter__")
+    return hide_from_stacklevel(functools.wraps(original)(__enter__), "__enter__")
 
 
 def _watch_exit(original: Any) -> Any:
     def __exit__(self: Any, *error: Any) -> Any:  # noqa: N807  # stands for Django's
         __traceback_hide__ = __tracebackhide__ = True
-        place = savepoints.place
+        place = savepoints.thread
         if not place.stacks:
             return original(self, *error)
         before, place.is_tests = place.is_tests, getattr(self, "_from_testcase", False)
@@ -152,16 +154,18 @@ def _watch_exit(original: Any) -> Any:
             place.is_tests = before
             follow(_note_exit, self)
 
-    return pass_over(functools.wraps(original)(__exit__), "__exit__")
+    return hide_from_stacklevel(functools.wraps(original)(__exit__), "__exit__")
 
 
 def _note_enter(block: Any) -> None:
     connection = transaction.get_connection(block.using)
     stack = _stack_of(connection)
     if stack is None:
-        _first_span(connection)
-    elif stack.spans[-1].sid is not None and stack.spans[-1].sid == connection.savepoint_ids[-1]:
-        stack.spans[-1].depth = len(connection.atomic_blocks)  # Its savepoint was noted before.
+        _first_savepoint(connection)
+    elif (innermost := stack.savepoints[-1]).sid is not None and (
+        innermost.sid == connection.savepoint_ids[-1]
+    ):
+        innermost.depth = len(connection.atomic_blocks)  # Its savepoint was noted before.
 
 
 def _note_exit(block: Any) -> None:
@@ -169,10 +173,10 @@ def _note_exit(block: Any) -> None:
     stack = _stack_of(connection)
     if stack is None:
         return
-    last = stack.spans[0]
-    while stack.spans and stack.spans[-1].depth > len(connection.atomic_blocks):
-        stack.spans.pop()
-    if not stack.spans:
+    last = stack.savepoints[0]
+    while stack.savepoints and stack.savepoints[-1].depth > len(connection.atomic_blocks):
+        stack.savepoints.pop()
+    if not stack.savepoints:
         is_doomed = connection.in_atomic_block and connection.needs_rollback
         if is_doomed and not block._from_testcase:
             last.is_rolled_back = True  # Inside a test's own block, which can now only roll back.
@@ -190,15 +194,15 @@ def _watch_savepoint(original: Any) -> Any:
             follow(_note_savepoint, self, sid)
         return sid
 
-    return pass_over(functools.wraps(original)(savepoint), "savepoint")
+    return hide_from_stacklevel(functools.wraps(original)(savepoint), "savepoint")
 
 
 def _note_savepoint(connection: Any, sid: Any) -> None:
     if sid is None or not connection.in_atomic_block:
         return
-    stack = _stack_of(connection) or _first_span(connection)
+    stack = _stack_of(connection) or _first_savepoint(connection)
     if stack is None:
-        stack = savepoints.place.stacks[id(connection)] = _Stack(connection)
+        stack = savepoints.thread.stacks[id(connection)] = _Stack(connection)
     stack.push(sid, len(connection.atomic_blocks))
 
 
@@ -209,19 +213,19 @@ def _watch_savepoint_end(original: Any) -> Any:
     def end(self: Any, sid: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         answer = original(self, sid)
-        if savepoints.place.stacks:
+        if savepoints.thread.stacks:
             follow(note, self, sid)
         return answer
 
-    return pass_over(functools.wraps(original)(end), original.__name__)
+    return hide_from_stacklevel(functools.wraps(original)(end), original.__name__)
 
 
 def _note_release(connection: Any, sid: Any) -> None:
     stack = _stack_of(connection)
     index = stack.index_of(sid) if stack is not None else None
     if stack is not None and index is not None:
-        del stack.spans[index:]
-        if not stack.spans:
+        del stack.savepoints[index:]
+        if not stack.savepoints:
             forget(connection)
 
 
@@ -238,7 +242,7 @@ def _watch_rollback(original: Any) -> Any:
 
     def end(self: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
-        if not savepoints.place.stacks:
+        if not savepoints.thread.stacks:
             return original(self)
         is_refused = original.__name__ == "rollback" and self.in_atomic_block
         try:
@@ -247,7 +251,7 @@ def _watch_rollback(original: Any) -> Any:
             if not is_refused:
                 follow(_note_rollback, self)
 
-    return pass_over(functools.wraps(original)(end), original.__name__)
+    return hide_from_stacklevel(functools.wraps(original)(end), original.__name__)
 
 
 def _note_rollback(connection: Any) -> None:
@@ -283,4 +287,4 @@ def install() -> None:
 def uninstall() -> None:
     """Put back what is still ours; see ``Patches.restore``."""
     _patches.restore()
-    savepoints.leave_places()
+    savepoints.forget_all()

@@ -1,4 +1,4 @@
-"""The place that keeps what is sent alive while a test asks for it, to compare it with ``==``.
+"""Keeps what is sent alive while a test asks for it, to compare it with ``==``.
 
 Nothing else of ours keeps live objects. A test has them in its hands anyway, and only the objects
 themselves can answer whether they are equal to what it expects.

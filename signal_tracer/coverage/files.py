@@ -1,4 +1,4 @@
-"""The place where signal coverage is written to files, as a person asked on the command line."""
+"""Signal coverage is written to files, as a person asked on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where signal coverage is measured in one process: what is connected, and what ran."""
+"""Signal coverage is measured in one process: what is connected, and what ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where signal coverage becomes one HTML page that needs nothing else."""
+"""Signal coverage becomes one HTML page that needs nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for what signal coverage found, as plain data that workers can send and merge."""
+"""What signal coverage found, as plain data that workers can send and merge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where signal coverage becomes lines for a terminal."""
+"""Signal coverage becomes lines for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place that refuses wrong arguments of what is public, and says what is wanted instead."""
+"""Refuses wrong arguments of what is public, and says what is wanted instead."""
 
 from __future__ import annotations
 

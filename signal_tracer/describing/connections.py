@@ -1,4 +1,4 @@
-"""The place that knows the shape of an entry of ``Signal.receivers``."""
+"""Knows the shape of an entry of ``Signal.receivers``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place that keeps what was redacted out of every other text of the same trace."""
+"""Keeps what was redacted out of every other text of the same trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where live signals, senders, receivers and frames become names and locations.
+"""Live signals, senders, receivers and frames become names and locations.
 
 Looking must not run the code of what is looked at: attributes are read from class and module
 dictionaries through the methods of ``type`` and ``ModuleType`` themselves, never by ``getattr``

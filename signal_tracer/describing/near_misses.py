@@ -1,4 +1,4 @@
-"""The place that says of a receiver whether a person would expect it to run for another sender."""
+"""Says of a receiver whether a person would expect it to run for another sender."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place that tells a secret: by the name of its key, and by what it looks like."""
+"""Tells a secret: by the name of its key, and by what it looks like."""
 
 from __future__ import annotations
 

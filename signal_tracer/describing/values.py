@@ -1,4 +1,4 @@
-"""The place where keyword arguments, responses and exceptions become safe, small, redacted values.
+"""Keyword arguments, responses and exceptions become safe, small, redacted values.
 
 Nothing of the user's is run to describe it: no ``repr``, ``str``, ``hash``, ``==``, ``bool`` or
 ``len`` of an object we do not know, no property, no query. What cannot be described so is

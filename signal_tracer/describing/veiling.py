@@ -1,4 +1,4 @@
-"""The place that masks the secrets of a trace in every text of its finished records.
+"""Masks the secrets of a trace in every text of its finished records.
 
 By reflection, so that a field that is new is masked as well.
 """

@@ -1,4 +1,4 @@
-"""The place for the rules about what did not run: bypasses, near misses, late connections."""
+"""The rules about what did not run: bypasses, near misses, late connections."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from signal_tracer.findings.catalogue import (
     NOT_DISCONNECTED,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.values import Count, Names, Phrase, Place
 from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name
+from signal_tracer.phrases import At, Count, Names, Phrase
 from signal_tracer.records import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
 from signal_tracer.wording import arguments_of, sum_of_rows
 
@@ -47,7 +47,7 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
                 "rows": _rows(same),
                 "signals": Names.of(last_name(each.signal) for each in bypass.skipped),
                 "receivers": Names.of(receivers),
-                "place": Place(bypass.sent_from),
+                "place": At(bypass.sent_from),
                 "one_by_one": "delete()" if bypass.method in DELETING else "save()",
             },
             names=tuple(dict.fromkeys([bypass.model, *receivers])),
@@ -109,7 +109,7 @@ def near_misses(walk: Walk) -> Iterator[Finding]:
                 "connected_name": last_name(miss.connected_to)
                 if miss.connected_to
                 else Phrase("another sender"),
-                "place": Place(miss.defined_at),
+                "place": At(miss.defined_at),
             },
             names=(miss.receiver, signal, sender),
             location=miss.defined_at,
@@ -142,7 +142,7 @@ def late_connections(walk: Walk) -> Iterator[Finding]:
             {
                 "receiver": f"dispatch_uid={show_value(uid)}" if is_nameless else change.receiver,
                 "signal": change.signal,
-                "place": Place(change.called_from),
+                "place": At(change.called_from),
             },
             names=(change.receiver, change.signal),
             location=change.called_from,

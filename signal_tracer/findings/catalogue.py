@@ -1,4 +1,4 @@
-"""The place for the catalogue of findings: what each is called, why it matters, what to do.
+"""The catalogue of findings: what each is called, why it matters, what to do.
 
 The texts are plain English with ``%(name)s`` for what a finding fills in, so that a page can
 translate them when it shows them.

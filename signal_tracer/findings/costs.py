@@ -1,4 +1,4 @@
-"""The place for the rules about what receivers cost: time, queries, writes, event loops."""
+"""The rules about what receivers cost: time, queries, writes, event loops."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from signal_tracer.findings.catalogue import (
     WRITES_IN_RECEIVER,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.values import Count, Names, Phrase, Place, Seconds, Statement
 from signal_tracer.findings.walk import Walk, grouped, is_djangos
+from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sql
 from signal_tracer.records import Query, ReceiverCall
 
 # From here on the same query counts as a loop: in one call, or over all calls of a receiver.
@@ -48,7 +48,7 @@ def slow_receivers(walk: Walk) -> Iterator[Finding]:
                 "query_time": Seconds(call.query_time),
                 "queries": Count(call.query_count, "%(number)s query", "%(number)s queries"),
                 "limit": Seconds(walk.slow_after),
-                "place": Place(call.defined_at),
+                "place": At(call.defined_at),
             },
             names=(call.receiver,),
             location=call.defined_at,
@@ -85,8 +85,8 @@ def queries_in_loops(walk: Walk) -> Iterator[Finding]:
                 "receiver": loop.call.receiver,
                 "times": loop.times,
                 "calls": loop.calls,
-                "sql": Statement(short_sql(loop.query.sql), more=len(alike) - 1),
-                "place": Place(loop.call.defined_at),
+                "sql": Sql(short_sql(loop.query.sql), more=len(alike) - 1),
+                "place": At(loop.call.defined_at),
             },
             names=(loop.call.receiver,),
             location=loop.call.defined_at,
@@ -145,7 +145,7 @@ def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
             {
                 "receiver": call.receiver,
                 "writes": Names.of(_written(query) for _, queries in same for query in queries),
-                "place": Place(call.defined_at),
+                "place": At(call.defined_at),
             },
             names=(call.receiver,),
             location=call.defined_at,
@@ -180,7 +180,7 @@ def async_bridges(walk: Walk) -> Iterator[Finding]:
                 "signal": dispatch.signal,
                 "method": dispatch.method,
                 "async_method": f"a{dispatch.method}",
-                "place": Place(dispatch.sent_from),
+                "place": At(dispatch.sent_from),
             },
             names=(call.receiver, dispatch.signal),
             location=dispatch.sent_from,

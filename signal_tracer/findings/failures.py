@@ -1,4 +1,4 @@
-"""The place for the rules about what went wrong unseen: swallowed exceptions, rolled-back work."""
+"""The rules about what went wrong unseen: swallowed exceptions, rolled-back work."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from signal_tracer.findings.catalogue import (
     SWALLOWED_EXCEPTION,
 )
 from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.values import Names, Phrase, Place
 from signal_tracer.findings.walk import Step, Walk, grouped
+from signal_tracer.phrases import At, Names, Phrase
 from signal_tracer.records import Dispatch, Error, Location, ReceiverCall
 from signal_tracer.wording import innermost_of_project
 
@@ -39,7 +39,7 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
                 "receiver": call.receiver,
                 "error": str(error) if call.error else Phrase("an exception"),
                 "method": step.dispatch.method,
-                "place": Place(place),
+                "place": At(place),
             },
             names=(call.receiver, step.dispatch.signal, error.type),
             location=place,
@@ -67,8 +67,8 @@ def handled_exceptions(walk: Walk) -> Iterator[Finding]:
             {
                 "receiver": call.receiver,
                 "error": str(Error(exception.type, exception.message)),
-                "place": Place(exception.caught_at),
-                "raised_at": Place(exception.raised_at),
+                "place": At(exception.caught_at),
+                "raised_at": At(exception.raised_at),
             },
             names=(call.receiver, step.dispatch.signal, exception.type),
             location=exception.caught_at,
@@ -115,7 +115,7 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
                 "signal": dispatch.signal,
                 "sender": dispatch.sender,
                 "aliases": Names.of(dispatch.rolled_back),
-                "place": Place(dispatch.sent_from),
+                "place": At(dispatch.sent_from),
             },
             names=(receiver, dispatch.signal, dispatch.sender),
             location=(call and call.defined_at) or dispatch.sent_from,

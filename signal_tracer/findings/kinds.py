@@ -1,4 +1,4 @@
-"""The place for what a finding is: its kind, which many share, and what it fills in."""
+"""What a finding is: its kind, which many share, and what it fills in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from signal_tracer.findings.values import Value
+from signal_tracer.phrases import Words
 from signal_tracer.printable import printable
 from signal_tracer.records import Bypass, ConnectionChange, Dispatch, Location, ReceiverCall
 
@@ -42,7 +42,7 @@ class Finding:
     """
 
     kind: Kind
-    values: Mapping[str, Value | None]
+    values: Mapping[str, Words | None]
     names: tuple[str, ...] = ()
     location: Location | None = None
     record: Dispatch | ReceiverCall | Bypass | ConnectionChange | None = field(

@@ -1,4 +1,4 @@
-"""The place for the rules over a signal map: who never runs, or twice, or where it surprises."""
+"""The rules over a signal map: who never runs, or twice, or where it surprises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for the rules about what ran again, inside itself, or deep inside of others."""
+"""The rules about what ran again, inside itself, or deep inside of others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from signal_tracer.findings.catalogue import CALLED_TWICE, DEEP_NESTING, RECURSION, REPEATED_SAVE
 from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.values import Names, Phrase, Place
 from signal_tracer.findings.walk import Step, Walk, grouped, last_name
+from signal_tracer.phrases import At, Names, Phrase
 from signal_tracer.records import Dispatch, ReceiverCall, Summary
 
 POST_SAVE = "django.db.models.signals.post_save"
@@ -37,7 +37,7 @@ def called_twice(walk: Walk) -> Iterator[Finding]:
                 "times": len(calls),
                 "signal": step.dispatch.signal,
                 "sender": step.dispatch.sender,
-                "place": Place(calls[0].defined_at),
+                "place": At(calls[0].defined_at),
             },
             names=tuple(dict.fromkeys([*receivers, step.dispatch.signal, step.dispatch.sender])),
             location=calls[0].defined_at,
@@ -93,7 +93,7 @@ def repeated_saves(walk: Walk) -> Iterator[Finding]:
             {
                 "instance": instance,
                 "times": len(same),
-                "places": Names.of(Place(save.sent_from) for save in same),
+                "places": Names.of(At(save.sent_from) for save in same),
                 "receivers": Names.of(receivers) if receivers else Phrase("its receivers"),
             },
             names=(second.sender, *receivers),
@@ -140,7 +140,7 @@ def recursions(walk: Walk) -> Iterator[Finding]:
                 "receiver": call.receiver,
                 "levels": max(levels for _, _, levels in same),
                 "signal": step.dispatch.signal,
-                "place": Place(step.dispatch.sent_from),
+                "place": At(step.dispatch.sent_from),
             },
             names=(call.receiver, step.dispatch.signal),
             location=step.dispatch.sent_from,
@@ -176,7 +176,7 @@ def deep_nesting(walk: Walk) -> Iterator[Finding]:
                 "levels": len(path),
                 "signals": " > ".join(map(_name, path)),
                 "signal": too_deep.dispatch.signal,
-                "place": Place(too_deep.dispatch.sent_from),
+                "place": At(too_deep.dispatch.sent_from),
             },
             names=tuple(dict.fromkeys(step.dispatch.signal for step in path)),
             location=too_deep.dispatch.sent_from,

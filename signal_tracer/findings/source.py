@@ -1,4 +1,4 @@
-"""The place where rules read source files, as text and never by running them."""
+"""Rules read source files, as text and never by running them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for going through a trace once, for all the rules that read it."""
+"""Going through a trace once, for all the rules that read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where what ``call_command()`` is given by keyword becomes what a shell would give.
+"""What ``call_command()`` is given by keyword becomes what a shell would give.
 
 Django runs neither an option's type nor its choices over it, and looks at no value at all. So it
 is spelled in words again, and the command's own parser reads them: whatever that refuses, and

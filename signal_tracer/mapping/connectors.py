@@ -1,4 +1,4 @@
-"""The place that looks in the source for the call that connected a receiver: Django keeps none."""
+"""Looks in the source for the call that connected a receiver: Django keeps none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place that says what would happen if a sender sent a signal now, and why not more."""
+"""Says what would happen if a sender sent a signal now, and why not more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place that reads which connections wait for a model, named by a string, to be defined."""
+"""Reads which connections wait for a model, named by a string, to be defined."""
 
 from __future__ import annotations
 

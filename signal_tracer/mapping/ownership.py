@@ -1,4 +1,4 @@
-"""The place that says whose code something is: which app's, and the project's or a package's."""
+"""Says whose code something is: which app's, and the project's or a package's."""
 
 from __future__ import annotations
 

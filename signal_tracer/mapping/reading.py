@@ -1,4 +1,4 @@
-"""The place where signals and their connections become a ``SignalMap``."""
+"""Signals and their connections become a ``SignalMap``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place that says what a receiver is, beyond its name: its kind, module and docstring."""
+"""Says what a receiver is, beyond its name: its kind, module and docstring."""
 
 from __future__ import annotations
 

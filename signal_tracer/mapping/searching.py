@@ -1,4 +1,4 @@
-"""The place where every ``Signal`` of the process is found, without importing or running anything.
+"""Every ``Signal`` of the process is found, without importing or running anything.
 
 Modules first: they are quick to look through, and ``gc.freeze()`` (which servers call before they
 fork) hides what it froze from the collector. The collector's list then adds what no module holds.

@@ -1,4 +1,4 @@
-"""The place where what a connection knows of its sender becomes a name."""
+"""What a connection knows of its sender becomes a name."""
 
 from __future__ import annotations
 

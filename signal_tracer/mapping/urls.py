@@ -1,4 +1,4 @@
-"""The place that imports the URLconf, as a server does for its first request, when asked to."""
+"""Imports the URLconf, as a server does for its first request, when asked to."""
 
 from __future__ import annotations
 

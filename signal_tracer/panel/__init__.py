@@ -1,4 +1,4 @@
-"""The place for the debug toolbar's panel: one trace per request, kept in the toolbar's store.
+"""The debug toolbar's panel: one trace per request, kept in the toolbar's store.
 
 What it shows is made of the toolbar's classes and switches, of table columns and of SVG
 attributes, which every Content-Security-Policy leaves alone. One script adds comfort where a

@@ -1,4 +1,4 @@
-"""The place for the findings as the panel shows them: translated, and linked to their rows."""
+"""The findings as the panel shows them: translated, and linked to their rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from django.utils.safestring import SafeString
 
 from signal_tracer.findings import Finding, Level
 from signal_tracer.findings.catalogue import CONNECTED_TO_PARENT
-from signal_tracer.findings.values import Count, Names, Phrase, Place, Seconds, Statement, Value
 from signal_tracer.panel.language import counted, gettext, gettext_noop
 from signal_tracer.panel.places import Places
 from signal_tracer.panel.words import Tone, badge, duration, isolated, visible
+from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sql, Words
 from signal_tracer.wording import place_of
 
 LEVELS: dict[Level, tuple[Tone, str, str]] = {
@@ -67,7 +67,7 @@ def advise(finding: Finding, places: Places, row: int | None) -> Advice:
     )
 
 
-def _in_words(given: Value | None) -> str | int | None:
+def _in_words(given: Words | None) -> str | int | None:
     match given:
         case str():
             return isolated(visible(given))
@@ -78,7 +78,7 @@ def _in_words(given: Value | None) -> str | int | None:
         case Count(number, one, many, is_at_least):
             amount = counted(one, many, number)
             return gettext("at least %(amount)s") % {"amount": amount} if is_at_least else amount
-        case Place(location):
+        case At(location):
             return (
                 isolated(visible(place_of(location)))
                 if location
@@ -86,7 +86,7 @@ def _in_words(given: Value | None) -> str | int | None:
             )
         case Names(names):
             return _listed([str(_in_words(name)) for name in names])
-        case Statement(sql, more):
+        case Sql(sql, more):
             rest = counted("; and %(number)s more like it", "; and %(number)s more like it", more)
             return isolated(visible(sql)) + (rest if more else "")
     return given

@@ -1,4 +1,4 @@
-"""The place for the signal map in the panel: who is connected, and who of them ran in a trace.
+"""The signal map in the panel: who is connected, and who of them ran in a trace.
 
 The map is read when somebody asks for it, from the process that answers: a request pays nothing
 for it, and a stored trace does not grow by it. What was connected since stands in it too.

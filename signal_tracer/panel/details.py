@@ -1,4 +1,4 @@
-"""The place for what a row of the timeline opens to: one table of all that was recorded of it."""
+"""What a row of the timeline opens to: one table of all that was recorded of it."""
 
 from __future__ import annotations
 

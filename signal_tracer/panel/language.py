@@ -1,4 +1,4 @@
-"""The place for translating what the panel says.
+"""Translating what the panel says.
 
 Every text has a context of its own, so that our catalogues change no word of the site that we
 are installed in. docs/make_messages.py collects the texts.

@@ -1,4 +1,4 @@
-"""The place for the numbered lines of a timeline: the rows of the outline, and where they hang."""
+"""The numbered lines of a timeline: the rows of the outline, and where they hang."""
 
 from __future__ import annotations
 

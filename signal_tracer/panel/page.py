@@ -1,4 +1,4 @@
-"""The place for the whole page of a trace: its head, findings, timeline and tables."""
+"""The whole page of a trace: its head, findings, timeline and tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for files and lines: as links that open an editor, or as text to be copied whole."""
+"""Files and lines: as links that open an editor, or as text to be copied whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for what a row means: why it came about, and what follows from it."""
+"""What a row means: why it came about, and what follows from it."""
 
 from __future__ import annotations
 

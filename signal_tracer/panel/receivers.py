@@ -1,4 +1,4 @@
-"""The place for the receivers table: one line a receiver, whatever dispatches it ran in."""
+"""The receivers table: one line a receiver, whatever dispatches it ran in."""
 
 from __future__ import annotations
 

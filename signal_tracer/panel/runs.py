@@ -1,4 +1,4 @@
-"""The place for the dispatches that share a row: what each of them was, and how it differed."""
+"""The dispatches that share a row: what each of them was, and how it differed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for the rows of the timeline: one ``<tbody>`` each, with a bar on the time axis.
+"""The rows of the timeline: one ``<tbody>`` each, with a bar on the time axis.
 
 Made of the toolbar's switches and classes, table columns and SVG attributes, which work under
 every Content-Security-Policy. Whatever asks for more is a link that the toolbar's own script

@@ -1,4 +1,4 @@
-"""The place for the panel's views: more of a trace, and the whole of it to take away.
+"""The panel's views: more of a trace, and the whole of it to take away.
 
 Each reads the trace from the toolbar's store, answers whoever may see the toolbar and nobody
 else, and speaks the toolbar's language.

@@ -1,4 +1,4 @@
-"""The place for what texts and numbers look like in the panel: safe to see, in its language."""
+"""What texts and numbers look like in the panel: safe to see, in its language."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The place for what shows a trace: the outline that every output shares, and each output."""
+"""What shows a trace: the outline that every output shares, and each output."""

@@ -1,4 +1,4 @@
-"""The place for showing a signal map in a terminal: a table by app and signal, and its findings.
+"""Showing a signal map in a terminal: a table by app and signal, and its findings.
 
 What matters is said in words and with a leading "!", so that nothing depends on colour. Whatever
 comes from the mapped code is shown as it is: markup in it means nothing here, and no control

@@ -1,4 +1,4 @@
-"""The place for a signal map as a drawing: text that Mermaid or Graphviz draws."""
+"""A signal map as a drawing: text that Mermaid or Graphviz draws."""
 
 from __future__ import annotations
 

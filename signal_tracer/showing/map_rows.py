@@ -1,4 +1,4 @@
-"""The place for turning a signal map into groups, and for counting who ran in a trace."""
+"""Turning a signal map into groups, and for counting who ran in a trace."""
 
 from __future__ import annotations
 

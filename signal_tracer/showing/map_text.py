@@ -1,4 +1,4 @@
-"""The place for a signal map as text: a tree for eyes, and a Markdown table for documents."""
+"""A signal map as text: a tree for eyes, and a Markdown table for documents."""
 
 from __future__ import annotations
 

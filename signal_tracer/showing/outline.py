@@ -1,4 +1,4 @@
-"""The place for turning a trace into rows: what to show, in which order, folded and marked.
+"""Turning a trace into rows: what to show, in which order, folded and marked.
 
 Every output reads these rows, so that console, panel and exports cannot disagree.
 """

@@ -1,4 +1,4 @@
-"""The place for ``SignalTrace``: a trace that a test asserts on."""
+"""``SignalTrace``: a trace that a test asserts on."""
 
 from __future__ import annotations
 

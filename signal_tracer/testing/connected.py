@@ -1,4 +1,4 @@
-"""The place that answers whether a receiver is connected to a signal now."""
+"""Answers whether a receiver is connected to a signal now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where a dotted name that a test gives becomes the signal or receiver it means."""
+"""A dotted name that a test gives becomes the signal or receiver it means."""
 
 from __future__ import annotations
 

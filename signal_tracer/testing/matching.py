@@ -1,4 +1,4 @@
-"""The place where what was sent is compared with what a test asks for."""
+"""What was sent is compared with what a test asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for what a failed assertion says: asked for, sent instead, near misses, outline.
+"""What a failed assertion says: asked for, sent instead, near misses, outline.
 
 An entry of a list is one line, or a tuple of lines. Whatever stands in them, no line of a message
 is made by anybody else.

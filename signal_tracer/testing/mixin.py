@@ -1,4 +1,4 @@
-"""The place for what ``unittest`` and Django's ``TestCase`` get: a trace, a mute, assertions."""
+"""What ``unittest`` and Django's ``TestCase`` get: a trace, a mute, assertions."""
 
 from __future__ import annotations
 

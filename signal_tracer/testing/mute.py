@@ -1,4 +1,4 @@
-"""The place for ``mute()``: receivers that do not run in a ``with`` block."""
+"""``mute()``: receivers that do not run in a ``with`` block."""
 
 from __future__ import annotations
 

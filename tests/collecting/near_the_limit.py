@@ -245,7 +245,7 @@ def at_depth(depth: int, receiver: Callable[..., Any]) -> str:
 
 
 def what_is_left() -> list[str]:
-    place = savepoints.place
+    place = savepoints.thread
     left = {
         "a trace": nodes.current.get() is not None,
         "a watcher of exceptions": exceptions._tool_id is not None or exceptions._caught != {},

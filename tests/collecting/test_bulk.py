@@ -382,7 +382,7 @@ def test_a_trace_keeps_a_limited_number_and_counts_the_rest(settings: Any) -> No
         for _ in range(5):
             Book.objects.update(year=1)
 
-    assert (len(trace.bypasses), trace.omitted_others) == (3, 2)
+    assert (len(trace.bypasses), trace.omitted_details) == (3, 2)
 
 
 @pytest.mark.usefixtures("listening")

@@ -145,7 +145,7 @@ def test_excluded_signals_are_left_out_and_only_a_limited_number_is_kept(setting
         ("disconnect", "request_started"),
     ]
     assert [each.called_from for each in trace.connection_changes] == [None, None]
-    assert trace.omitted_others == 2
+    assert trace.omitted_details == 2
 
 
 def test_nested_traces_each_see_it() -> None:

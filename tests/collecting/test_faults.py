@@ -54,7 +54,7 @@ WRAPPERS = {
     "receivers.WatchedReceivers.__iter__",
     "receivers._calls",
     "receivers._run",
-    "receivers.held",
+    "receivers.drive",
     "receivers.name_like",
     "signals.Site.__init__",
     "signals._asend",

@@ -289,8 +289,8 @@ def test_more_than_twenty_of_a_dispatch_are_counted(connect: Connect) -> None:
         done.send(Special)
 
     [only] = trace.unheard
-    assert (len(only.near_misses), trace.omitted_others) == (20, 3)
-    assert trace.contents.omitted_others == 3
+    assert (len(only.near_misses), trace.omitted_details) == (20, 3)
+    assert trace.contents.omitted_details == 3
 
 
 def test_nothing_of_the_users_is_run_to_find_them(connect: Connect) -> None:

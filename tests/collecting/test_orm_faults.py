@@ -25,7 +25,7 @@ MODULES = (bulk, callbacks, raw, routes, savepoints, transactions)
 # What stands here runs inside the user's code only; of the others test_faults tells.
 OURS = (
     *("bulk.", "callbacks.", "transactions.", "routes.listeners"),
-    *("raw.BypassRecord", "raw.CallbackRecord", "savepoints.Here", "savepoints.Span"),
+    *("raw.BypassRecord", "raw.CallbackRecord", "savepoints.Here", "savepoints.Savepoint"),
 )
 
 # Hold the `try` that the rest runs in.
@@ -67,7 +67,7 @@ routes.listeners
 savepoints.Here.__init__
 savepoints.Here._about_database
 savepoints.Here.of
-savepoints.Span.__init__
+savepoints.Savepoint.__init__
 transactions._Stack.__init__
 transactions._Stack.index_of
 transactions._Stack.push
@@ -167,7 +167,7 @@ def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
-    savepoints.leave_places()
+    savepoints.forget_all()
 
 
 def untraced() -> list[Any]:

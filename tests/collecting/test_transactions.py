@@ -583,4 +583,4 @@ def test_only_a_limited_number_of_callbacks_is_kept(settings: Any) -> None:
     with trace_signals() as trace, transaction.atomic():
         send("one")
 
-    assert (len(callbacks(trace)), trace.omitted_others) == (2, 3)
+    assert (len(callbacks(trace)), trace.omitted_details) == (2, 3)

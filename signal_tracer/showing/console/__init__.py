@@ -1,4 +1,4 @@
-"""The place for showing a trace in a terminal: a header, the tree, the findings, what is missing.
+"""Showing a trace in a terminal: a header, the tree, the findings, what is missing.
 
 What matters is said in words and with a leading "!", so that nothing depends on colour. Whatever
 comes from the traced code is shown as it is: markup in it means nothing here, and no control

@@ -1,4 +1,4 @@
-"""The place for what stands below the tree: the findings, and what the tree does not hold."""
+"""What stands below the tree: the findings, and what the tree does not hold."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ class Notes:
                 "MAX_DISPATCHES in SIGNAL_TRACER to keep more.",
                 is_alarm=True,
             )
-        if trace.omitted_others:
+        if trace.omitted_details:
             yield note(
-                f"{trace.omitted_others:,} more bypasses, callbacks, near misses or connection "
+                f"{trace.omitted_details:,} more bypasses, callbacks, near misses or connection "
                 "changes not kept, because there were too many.",
                 is_alarm=True,
             )

@@ -1,4 +1,4 @@
-"""The place for where everything goes in a terminal: columns, guides, where long lines break."""
+"""Where everything goes in a terminal: columns, guides, where long lines break."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place for the lines of the tree: what each dispatch, call and bypass says of itself."""
+"""The lines of the tree: what each dispatch, call and bypass says of itself."""
 
 from __future__ import annotations
 

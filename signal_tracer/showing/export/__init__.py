@@ -1,1 +1,1 @@
-"""The place for the formats in which a trace is taken away; each exporter returns, none prints."""
+"""The formats in which a trace is taken away; each exporter returns, none prints."""

@@ -1,4 +1,4 @@
-"""The place for a trace as Chrome trace events, which ui.perfetto.dev and other viewers open."""
+"""A trace as Chrome trace events, which ui.perfetto.dev and other viewers open."""
 
 from __future__ import annotations
 

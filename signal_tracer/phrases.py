@@ -1,4 +1,4 @@
-"""The place for what a finding fills in: numbers and names, put into words where they are shown.
+"""What a finding fills in: numbers and names, put into words where they are shown.
 
 Each is English as text, so that a template can be filled with it as it is. A page in another
 language makes its own words of what is kept.
@@ -49,7 +49,7 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class At:
     """A line of a file; ``None`` if it is not known."""
 
     location: Location | None
@@ -62,10 +62,10 @@ class Place:
 class Names:
     """``a, b and c``; each once."""
 
-    names: tuple[str | Phrase | Place, ...]
+    names: tuple[str | Phrase | At, ...]
 
     @classmethod
-    def of(cls, names: Iterable[str | Phrase | Place]) -> Names:
+    def of(cls, names: Iterable[str | Phrase | At]) -> Names:
         return cls(tuple(dict.fromkeys(names)))
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Sql:
     """A statement of SQL, and of how many more that are like it there is nothing else to say."""
 
     sql: str
@@ -83,4 +83,4 @@ class Statement:
         return self.sql + (f"; and {self.more} more like it" if self.more else "")
 
 
-Value: TypeAlias = str | int | Phrase | Count | Seconds | Place | Names | Statement
+Words: TypeAlias = str | int | Phrase | Count | Seconds | At | Names | Sql
