@@ -72,7 +72,7 @@ transactions._Stack.__init__
 transactions._Stack.index_of
 transactions._Stack.push
 transactions._Stack.undo
-transactions._first_span
+transactions._first_savepoint
 transactions._note_enter
 transactions._note_exit
 transactions._note_release
