@@ -737,7 +737,7 @@ def test_ordinary_values_are_captured_without_looking_for_secrets_in_them() -> N
 
     # Only the text is asked for anything: its length.
     assert [each for each in calls[:-1] if each != "<listcomp>"] == [
-        *("kwargs", "get", "values", "len"),
+        *("kwargs", "values", "get", "values", "len"),
     ]
 
 

@@ -14,7 +14,7 @@ import builtins
 import copy
 import functools
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import Any, cast
 
@@ -51,9 +51,11 @@ class _Impossible(Exception):  # noqa: N818
 def _inline(wrapper: Any, original: Any) -> Any:
     if type(original) is not FunctionType or original.__code__.co_freevars:
         raise _Impossible
-    compiled, names = _compiled(original.__code__, wrapper.__code__)
     cells = dict(zip(wrapper.__code__.co_freevars, wrapper.__closure__ or (), strict=True))
     known = {**vars(builtins), **wrapper.__globals__}
+    # What means the same to both needs no cell, which would be copied in each call.
+    shared = frozenset(vars(builtins)).difference(wrapper.__globals__, original.__globals__)
+    compiled, names = _compiled(original.__code__, wrapper.__code__, shared)
     known |= {name: cell.cell_contents for name, cell in cells.items() if name != _ORIGINAL}
     made: dict[str, Any] = {}
     exec(compiled, original.__globals__, made)
@@ -62,12 +64,18 @@ def _inline(wrapper: Any, original: Any) -> Any:
 
 # Tests install and uninstall all the time.
 @functools.lru_cache(maxsize=64)
-def _compiled(original: CodeType, wrapper: CodeType) -> tuple[CodeType, tuple[str, ...]]:
-    """The code of a factory that makes the function, and the names of what it is to be given."""
+def _compiled(
+    original: CodeType, wrapper: CodeType, shared: frozenset[str]
+) -> tuple[CodeType, tuple[str, ...]]:
+    """The code of a factory that makes the function, and the names of what it is to be given.
+
+    ``shared``: the names that mean the same in both modules.
+    """
     inner, outer = _definition_of(original), _definition_of(wrapper)
     if _parameters(inner) != _parameters(outer):
         raise _Impossible
-    own = {*wrapper.co_varnames, _ORIGINAL}
+    shared = shared.difference(original.co_varnames, original.co_cellvars, wrapper.co_freevars)
+    own = {*wrapper.co_varnames, _ORIGINAL, *shared}
     names = tuple(
         dict.fromkeys(
             each.id
@@ -75,7 +83,7 @@ def _compiled(original: CodeType, wrapper: CodeType) -> tuple[CodeType, tuple[st
             if isinstance(each, ast.Name) and each.id not in own
         )
     )
-    body = _WithBody(inner).put_into(outer.body)
+    body = _WithBody(inner, shared).put_into(outer.body)
     _forget_defaults(inner)
     inner.body, inner.decorator_list, inner.returns = body, [], None
     factory = ast.FunctionDef(
@@ -137,7 +145,7 @@ def _compile(module: ast.Module, like: CodeType) -> CodeType:
     return cast("CodeType", made)
 
 
-def _parameters(definition: ast.FunctionDef) -> list[str]:
+def _parameters(definition: Any) -> list[str]:
     return [each.arg for each in ast.walk(definition.args) if isinstance(each, ast.arg)]
 
 
@@ -154,11 +162,13 @@ def _forget_defaults(definition: ast.FunctionDef) -> None:
 class _WithBody:
     """Puts the body of Django's function into ours."""
 
-    def __init__(self, inner: ast.FunctionDef) -> None:
+    def __init__(self, inner: ast.FunctionDef, shared: frozenset[str]) -> None:
         self._parameters = set(_parameters(inner))
+        self._shared = self._parameters | shared | {_ORIGINAL}
         self._line = inner.lineno
         has_docstring = ast.get_docstring(inner, clean=False) is not None
-        self._docstring, self._body = inner.body[:has_docstring], inner.body[has_docstring:]
+        self._docstring, body = inner.body[:has_docstring], inner.body[has_docstring:]
+        self._body = _with_values_for_cells(body, self._parameters)
 
     def put_into(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         return [*self._docstring, *self._statements(statements)]
@@ -201,7 +211,7 @@ class _WithBody:
         """A copy under our names, on the line where Django's function begins."""
         node = copy.deepcopy(node)
         for each in ast.walk(node):
-            if isinstance(each, ast.Name) and each.id not in self._parameters | {_ORIGINAL}:
+            if isinstance(each, ast.Name) and each.id not in self._shared:
                 each.id = _PREFIX + each.id
             elif isinstance(each, ast.ExceptHandler) and each.name:
                 each.name = _PREFIX + each.name
@@ -216,6 +226,48 @@ class _WithBody:
         if not isinstance(body[-1], ast.Return):
             body.append(_with_answer(our_return, ast.Constant(None)))
         return body
+
+
+_FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda
+
+
+def _with_values_for_cells(body: list[ast.stmt], parameters: set[str]) -> list[ast.stmt]:
+    """``body``, whose inner functions are given what they use of it where they are defined.
+
+    A variable that an inner function uses lives in a cell, which each call makes anew: the four
+    of ``Signal.send``, which hardly a call needs, would cost as much as all that we do there.
+    What is assigned again later stays in its cell.
+    """
+    body = copy.deepcopy(body)
+    bound = list(_bound(body))
+    for function in _inner_functions(body):
+        own = {*_parameters(function), *(name for name, _ in _bound(function.body))}
+        used = {each.id for each in ast.walk(function) if isinstance(each, ast.Name)} - own
+        changing = {name for name, line in bound if line >= function.lineno}
+        for name in sorted(used & (parameters | {name for name, _ in bound}) - changing):
+            function.args.kwonlyargs.append(ast.arg(name))
+            function.args.kw_defaults.append(ast.Name(name, ast.Load()))
+    return body
+
+
+def _inner_functions(body: list[ast.stmt]) -> Iterator[Any]:
+    for each in body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield each
+        elif isinstance(each, ast.If):
+            yield from _inner_functions([*each.body, *each.orelse])
+
+
+def _bound(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
+    """The names that are assigned there, and on which lines; inside of functions there are none."""
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        name = getattr(node, "name", None)  # Of a function, a class or what was caught.
+        if type(name) is str:
+            yield name, node.lineno  # type: ignore[attr-defined]  # those have one
+        if not isinstance(node, _FUNCTIONS):
+            yield from _bound(ast.iter_child_nodes(node))
 
 
 def _is_call_of_original(node: ast.AST) -> bool:

@@ -22,8 +22,9 @@ from types import (
     MemberDescriptorType,
     MethodType,
     ModuleType,
+    NoneType,
 )
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
@@ -89,30 +90,48 @@ class _ModelKey:
     """A model's label, the attributes that make its key, and whether the key is a secret.
 
     It is for a session, which is known by its ``session_key``, and for an API token.
+    ``attribute``: the only one of a key that is none.
     """
 
-    __slots__ = ("attributes", "is_secret", "label")
+    __slots__ = ("attribute", "attributes", "is_secret", "label")
 
     def __init__(self, model: type[Model]) -> None:
         self.label = class_name(model)
         self.attributes = _key_attributes(model)
         self.is_secret = any(map(is_secret, self.attributes))
+        is_plain = len(self.attributes) == 1 and not self.is_secret
+        self.attribute = self.attributes[0] if is_plain else None
 
 
 _model_keys: IdentityCache[_ModelKey] = IdentityCache(_ModelKey)
-# Of the names of keyword arguments: themselves, and which are secret, or None if none is.
-_shapes: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[bool, ...] | None]] = {}
+# How to capture keyword arguments, by their names and the ids of their types.
+_At: TypeAlias = "tuple[int, ...]"
+_Plan: TypeAlias = "tuple[tuple[str, ...], _At, _At, _At, _At]"
+_plans: dict[tuple[object, ...], _Plan] = {}
+_MOST_PLANS = 1000
 # Python refuses to spell an int of more than 4,300 digits.
 _WIDE = 2**128
 
 
-def _shape_of(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[bool, ...] | None]:
-    secret = tuple(is_secret(name) for name in names)
-    shape = names, secret if True in secret else None
-    if len(_shapes) >= 1000:
-        _shapes.clear()
-    _shapes[names] = shape
-    return shape
+def _plan_for(key: tuple[object, ...], named: dict[str, object]) -> _Plan:
+    """The names, and the positions of texts, numbers, what else has to be looked at, and secrets.
+
+    The rest is recorded as it is. The types are not hashed, which would run a metaclass's
+    ``__hash__``; where a type has died and another has its id, the value is looked at as before,
+    because the few types that are told apart here live for ever.
+    """
+    names = tuple(named)
+    kinds = list(enumerate(map(type, named.values())))
+    secret = tuple([at for at, name in enumerate(names) if is_secret(name)])
+    shown = [(at, kind) for at, kind in kinds if at not in secret]
+    texts = tuple([at for at, kind in shown if kind is str])
+    numbers = tuple([at for at, kind in shown if kind is int])
+    plain = [at for at, kind in shown if kind is bool or kind is NoneType]
+    others = tuple([at for at, _ in shown if at not in (*texts, *numbers, *plain)])
+    if len(_plans) >= _MOST_PLANS:
+        _plans.clear()
+    found = _plans[key] = names, texts, numbers, others, secret
+    return found
 
 
 class Capture:
@@ -129,27 +148,20 @@ class Capture:
 
     def kwargs(self, named: dict[str, object]) -> tuple[tuple[str, ...], tuple[object, ...]]:
         """The names and the captured values; the names are shared between dispatches."""
-        names = tuple(named)
-        names, secret = _shapes.get(names) or _shape_of(names)
-        if secret is not None:
-            return names, tuple(
-                self.hide(value) if is_hidden else self.value(value)
-                for value, is_hidden in zip(named.values(), secret, strict=True)
-            )
-        capture, longest = self.value, self.max_length
-        return names, tuple(
-            [
-                # What value() would return as it is: most are, and its call would cost most.
-                value
-                if value is None
-                or value is True
-                or value is False
-                or ((kind := type(value)) is str and len(value) <= longest)  # type: ignore[arg-type]  # exactly a str
-                or (kind is int and -_WIDE < value < _WIDE)  # type: ignore[operator]  # exactly an int
-                else capture(value)
-                for value in named.values()
-            ]
-        )
+        key = (*named, *map(id, map(type, named.values())))
+        names, texts, numbers, others, secret = _plans.get(key) or _plan_for(key, named)
+        values: list[Any] = list(named.values())
+        for at in texts:
+            if len(values[at]) > self.max_length:
+                values[at] = self.value(values[at])
+        for at in numbers:
+            if not -_WIDE < values[at] < _WIDE:
+                values[at] = self.value(values[at])
+        for at in others:
+            values[at] = self.value(values[at])
+        for at in secret:
+            values[at] = self.hide(values[at])
+        return names, tuple(values)
 
     def value(self, live: object) -> object:
         """What is recorded of ``live``: a ``Value``, or ``Unrendered`` for a model instance."""
@@ -158,20 +170,29 @@ class Capture:
         kind = type(live)
         if kind is str:
             return live if len(live) <= self.max_length else Summary(self._text(live))  # type: ignore[arg-type]  # exactly a str
-        if issubclass(kind, Model):
-            model = _model_keys.known.get(id(kind)) or _model_keys(kind)
-            values = _instance_dict(live)
-            # Not values.get(): an instance may have been given a dictionary of the user's kind.
-            keys = [dict.get(values, each) for each in model.attributes]
-            capture = self.hide if model.is_secret else self._key
-            if len(keys) == 1:
-                return Unrendered((model.label, capture(keys[0])))
-            return Unrendered((model.label, tuple(map(capture, keys))))
+        # A class that is known need not be asked, which would ask its metaclass.
+        model = _model_keys.known.get(id(kind))
+        if model is not None or issubclass(kind, Model):
+            return self._instance(live, model or _model_keys(kind))
         if kind is int:
             return live if -_WIDE < live < _WIDE else Summary(self._describe(live, 0))  # type: ignore[operator]  # exactly an int
         if kind is float and live - live == 0:  # type: ignore[operator]  # neither infinite nor nan, which JSON lacks
             return live
         return Summary(self._bounded(self._describe(live, _DEPTH)))
+
+    def _instance(self, live: object, model: _ModelKey) -> Unrendered:
+        # Not values.get(): an instance may have been given a dictionary of the user's kind.
+        values = _instance_dict(live)
+        if model.attribute is not None:
+            key = dict.get(values, model.attribute)
+            if key is not None and type(key) is not int:
+                key = self._key(key)
+            return Unrendered((model.label, key))
+        keys = [dict.get(values, each) for each in model.attributes]
+        capture = self.hide if model.is_secret else self._key
+        if len(keys) == 1:
+            return Unrendered((model.label, capture(keys[0])))
+        return Unrendered((model.label, tuple(map(capture, keys))))
 
     def hide(self, live: object) -> Summary:
         """Redacts ``live``, and remembers its texts."""

@@ -223,7 +223,7 @@ CACHES: list[Any] = [
         for value in vars(module).values()
         if isinstance(value, names.IdentityCache)
     ),
-    values._shapes,
+    values._plans,
 ]
 
 
