@@ -132,4 +132,4 @@ def note_calls(counting: Counting, record: DispatchRecord) -> None:
     """Of a dispatch that a trace recorded."""
     for call in record.calls:
         if call.started and call.info.counted_by is not counting:
-            counting.note(record.signal, record.sender, call.info)
+            counting.note(record.route.signal, record.route.sender, call.info)

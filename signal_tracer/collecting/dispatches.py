@@ -72,20 +72,26 @@ def open_dispatch(
             _leave_ended(node)
             return None
         if node.signal_id == signal_id:
-            caller = caller or sys._getframe(1).f_back
+            caller = caller or _caller_of_caller()
             if is_part_of(node, signal, caller):
                 return None if type(node) is Unkept else Within(node)
         if route is None:
             route = tables.get(signal_id, {}).get(id(sender))
         if route is None:
-            caller = caller or sys._getframe(1).f_back
+            caller = caller or _caller_of_caller()
             route = find_route(signal, sender, caller, recorder.capture)
-        if is_django and (
-            not signal.receivers
-            or (
-                route.reference is not None
-                and type(cache := signal.sender_receivers_cache) is SenderCache
-                and cache.data.get(route.reference) is NO_RECEIVERS
+        # Who was heard last time will be again, or is counted as unheard when it is closed.
+        was_heard = route.size == len(signal.receivers)
+        if (
+            not was_heard
+            and is_django
+            and (
+                not signal.receivers
+                or (
+                    route.reference is not None
+                    and type(cache := signal.sender_receivers_cache) is SenderCache
+                    and cache.data.get(route.reference) is NO_RECEIVERS
+                )
             )
         ):
             counters = recorders.unheard.get(route)
@@ -111,8 +117,9 @@ def open_dispatch(
         if not is_django and "sender" in named:
             named = {name: value for name, value in named.items() if name != "sender"}
         code, instruction = None, 0
-        if recorder.config.record_locations:
-            caller = caller or sys._getframe(1).f_back
+        if recorder.takes_locations:
+            if caller is None:
+                caller = _caller_of_caller()
             if caller is None or is_machinery.get(caller.f_code.co_filename) is not False:
                 caller = find_sender_frame(caller)
             if caller is not None:
@@ -149,6 +156,14 @@ def open_dispatch(
         return None if node is None else Unkept(node.recorders, None, node)
     except Exception:
         return None
+
+
+def _caller_of_caller() -> Any:
+    """The frame that called the send method that called ``open_dispatch()``."""
+    try:
+        return sys._getframe(3)
+    except ValueError:
+        return None  # Called by no Python code.
 
 
 def is_part_of(node: Any, signal: Any, caller: Any) -> bool:
@@ -233,10 +248,9 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
         if counting.running is not None:
             _count_calls(counting.running, record)
         if record.in_django and not infos[1] and len(calls) == len(responses):
-            recorder = record.recorders.innermost
-            for call, (_, response) in zip(calls, responses, strict=False):
-                if response is not None and call.outcome is None and recorder is not None:
-                    call.outcome = recorder.capture.value(response)
+            for call, (_, response) in zip(calls, responses):  # noqa: B905  # as quick as can be
+                if response is not None and call.outcome is None:
+                    call.outcome = _capture_response(record, response)
         elif record.in_django:
             note_responses(record, responses, 0)
         else:
@@ -249,10 +263,9 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
                 record.link()
             record.signal_id = 0
             record.infos = NO_INFOS
-            record.parent = record.route = None
+            record.parent = None
         else:
-            route: Any = record.route
-            count_unheard(record, route, signal, sender)
+            count_unheard(record, record.route, signal, sender)
             record.forget()
     except RecursionError:
         _abandon(record)
@@ -289,7 +302,7 @@ def _abandon(record: Any) -> None:
     """Near the recursion limit; what was recorded of it so far is kept."""
     if type(record) is DispatchRecord:
         record.signal_id = 0
-        record.parent = record.route = None
+        record.parent = None
 
 
 def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:

@@ -106,9 +106,7 @@ class DispatchRecord:
         "parent",
         "recorders",
         "route",
-        "sender",
         "sent_by",
-        "signal",
         "signal_id",
         "started",
         "stopped",
@@ -128,8 +126,6 @@ class DispatchRecord:
         in_django: bool,
     ) -> None:
         self.recorders = recorders
-        self.signal = route.signal
-        self.sender = route.sender
         self.method = method
         self.names, self.values = kwargs
         self.sent_by = sent_by
@@ -138,9 +134,9 @@ class DispatchRecord:
         # Whether a trace keeps it: None until it is linked.
         self.is_kept: bool | None = None
         self._rare: Rarely | None = None
+        self.route = route
         # While it is open: where it was sent, which signal it is about, and its receivers.
         self.parent: Node | None = parent
-        self.route: Route | None = route
         self.signal_id = signal_id
         self.infos = NO_INFOS
         # Whether somebody has asked for the receivers.
@@ -161,49 +157,50 @@ class DispatchRecord:
             self._rare = Rarely()
         return self._rare
 
-    def link(self) -> None:
-        """Keep the dispatch in each trace that has room, and count it in those that have not."""
-        if self.is_kept is not None or self.parent is None:
-            return
-        everybody = keepers = self.recorders.all
-        parent = self.parent
-        if len(everybody) == 1 and (
-            type(parent) is Root
-            or (type(parent) is CallRecord and type(parent.recorders) is not _OfSome)
+    def link(self) -> bool | None:
+        """Keep the dispatch in each trace that has room, and count it in those that have not.
+
+        Whether a trace keeps it.
+        """
+        parent, single = self.parent, self.recorders.single
+        if self.is_kept is not None or parent is None:
+            return self.is_kept
+        is_call = type(parent) is CallRecord
+        if (
+            single is not None
+            and (is_call or type(parent) is Root)
+            and next(single.room, None) is not None
         ):
             # A trace alone was asked before the dispatch was opened if it wants it.
-            [recorder] = everybody
-            if next(recorder.room, None) is not None:
-                around = parent if type(parent) is CallRecord else None
-                recorder.dispatches.extend((self, around))
-                self.is_kept = True
-                return
+            single.dispatches += (self, parent if is_call else None)
+            self.is_kept = True
+            return True
+        everybody = keepers = self.recorders.all
         for recorder in everybody:
             # A trace alone was asked before the dispatch was opened.
-            is_wanted = len(everybody) == 1 or not recorder.excludes(self.signal)
+            is_wanted = len(everybody) == 1 or not recorder.excludes(self.route.signal)
             if is_wanted and next(recorder.room, None) is not None:
-                recorder.dispatches.extend((self, _call_around(self.parent, recorder)))
+                recorder.dispatches.extend((self, _call_around(parent, recorder)))
             else:
                 recorder.has_room = recorder.has_room and not is_wanted
-                recorder.leave_out(self.signal)
+                recorder.leave_out(self.route.signal)
                 keepers = tuple([each for each in keepers if each is not recorder])
         self.is_kept = bool(keepers)
         if keepers is not everybody and keepers:
-            self.recorders = _OfSome(self.recorders, keepers, self.parent)
+            self.recorders = _OfSome(self.recorders, keepers, parent)
+        return self.is_kept
 
     def close(self) -> None:
         self.stopped = clock.now()
         if self.is_kept is None:
             self.link()
-        self.signal_id = 0
-        self.infos = NO_INFOS
-        self.parent = self.route = None
+        self.forget()
 
     def forget(self) -> None:
         """What is known of a dispatch only while it is open."""
         self.signal_id = 0
         self.infos = NO_INFOS
-        self.parent = self.route = None
+        self.parent = None
 
 
 class _OfSome(Recorders):
@@ -213,6 +210,7 @@ class _OfSome(Recorders):
 
     def __init__(self, like: Recorders, keepers: tuple[Recorder, ...], around: Node) -> None:
         super().__init__(like.all, like.depth, like.unheard)
+        self.single = None
         # Not the recorders themselves, which this may outlive.
         self.keepers = tuple([each.alone for each in keepers])
         self.around = around

@@ -125,8 +125,8 @@ class _Reading:
         not_run = [call.info for call in record.calls if record.stopped and not call.started]
         not_run += rare.not_run or ()
         return Dispatch(
-            signal=record.signal,
-            sender=record.sender,
+            signal=record.route.signal,
+            sender=record.route.sender,
             method=record.method,
             kwargs={
                 name: self._value(value)

@@ -32,6 +32,8 @@ DISPATCHER_FILE = dispatcher.__file__
 hide_file(DISPATCHER_FILE)
 hide_file(__file__)
 
+_SYNCHRONOUS = ("send", "send_robust")
+
 # In ``nodes.special`` while another tool has a loop in the place of one of Django's.
 OTHER_LOOPS = "other loops"
 
@@ -42,13 +44,18 @@ OTHER_LOOPS = "other loops"
 class Watch:
     """One ``_live_receivers`` that is watched: Django's own, or that of a subclass."""
 
-    __slots__ = ("function", "is_djangos")
-
-    # What stands in the class now.
-    function: Any
+    __slots__ = ("function", "is_djangos", "plain")
 
     def __init__(self, *, is_djangos: bool) -> None:
         self.is_djangos = is_djangos
+        # What stands in the class now; the second if it is Django's own.
+        self.function: Any = None
+        self.plain: Any = None
+
+    def stands_as(self, function: Any) -> Any:
+        self.function = function
+        self.plain = function if self.is_djangos else None
+        return function
 
 
 def watch_live_receivers(original: Any) -> Any:
@@ -60,8 +67,7 @@ def watch_live_receivers(original: Any) -> Any:
         return _hand_over(watch, self, sender, original(self, sender))
 
     found = inlined(_live_receivers, original)
-    watch.function = found or functools.wraps(original)(_live_receivers)
-    return watch.function
+    return watch.stands_as(found or functools.wraps(original)(_live_receivers))
 
 
 def watch_own_live_receivers(original: Any) -> Any:
@@ -73,10 +79,8 @@ def watch_own_live_receivers(original: Any) -> Any:
         sender = args[0] if args else named.get("sender")
         return _hand_over(watch, self, sender, found)
 
-    watch.function = hide_from_stacklevel(
-        functools.wraps(original)(_live_receivers), "_live_receivers"
-    )
-    return watch.function
+    watched = functools.wraps(original)(_live_receivers)
+    return watch.stands_as(hide_from_stacklevel(watched, "_live_receivers"))
 
 
 def _is_djangos(function: Any) -> bool:
@@ -87,27 +91,32 @@ def _hand_over(watch: Watch, signal: Any, sender: Any, found: Any) -> Any:
     """What Django's loop is to go over instead of the receivers that were ``found`` for it."""
     try:
         node: Any = current.get()
-        ahead = getattr(type(signal), "_live_receivers", None)
         if (
             type(node) is DispatchRecord
             and node.signal_id == id(signal)
             and node.in_django
             and not nodes.special
-            and ahead is watch.function
-            and watch.is_djangos
+            and type(signal)._live_receivers is watch.plain
             and not found[1]
         ):
             # The plain case.
             node.has_asked = True
-            if found[0]:
-                if node.is_kept is None:
-                    node.link()
-                if node.is_kept:
-                    route: Any = node.route
-                    node.infos = infos = route.infos_for(signal, sender, *found)
-                    calls = _calls(node, route, signal, sender, found, zip(found[0], infos[0]))  # noqa: B905
-                    return calls, found[1]
+            receivers = found[0]
+            if receivers and node.link():
+                route = node.route
+                infos = route.infos
+                # As far as their numbers tell: each is compared when it is called.
+                if (
+                    route.size != len(signal.receivers)
+                    or len(infos[0]) != len(receivers)
+                    or infos[1]
+                ):
+                    infos = route.look_again(signal, sender, *found)
+                node.infos = infos
+                pairs = zip(receivers, infos[0])  # noqa: B905  # as quick as can be
+                return _calls(node, route, signal, sender, found, pairs), found[1]
             return found
+        ahead = getattr(type(signal), "_live_receivers", None)
         if ahead is not watch.function and is_ours(ahead):
             return found  # That of a subclass, which asked its parent's: what it returns is next.
         if not watch.is_djangos and not (is_a(signal, Signal) and _are_lists(found)):
@@ -255,7 +264,6 @@ def _calls(
     )
     stale = record.infos[0]
     for receiver, info in pairs:
-        call = None
         try:
             if (
                 (info is None or info.refers_to() is not receiver)
@@ -267,14 +275,17 @@ def _calls(
             add_call(call)
             set_current(call)
         except RecursionError:
-            pass
+            call = None
         except Exception:
+            call = None
             nodes.report_fault(record, "to begin the record of a receiver call")
         yield receiver
         # A receiver that raised does not come back here, unless send_robust caught it.
         if call is not None and not call.stopped:
             call.stopped = now()
-    set_current(record)
+    # After a loop of Django's send() comes nothing that could be taken for the last receiver's.
+    if route is None or record.method not in _SYNCHRONOUS or record.infos[1]:
+        set_current(record)
 
 
 def _info_now(

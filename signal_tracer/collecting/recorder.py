@@ -71,6 +71,7 @@ class Recorder:
         self.excluded_names: dict[str, bool] = {}
         # All of them, wherever they ran, and of how many more there is room for what they were.
         self.takes_queries = config.record_queries
+        self.takes_locations = config.record_locations
         self.query_count = 0
         self.room_for_queries = QUERIES_PER_DISPATCH * config.max_dispatches
         self.statements: dict[str, Statement] = {}
@@ -169,7 +170,7 @@ class Recorders:
     a task or a thread that goes on with an old context keeps alive no more than this.
     """
 
-    __slots__ = ("__weakref__", "all", "below", "depth", "innermost", "unheard")
+    __slots__ = ("__weakref__", "all", "below", "depth", "innermost", "single", "unheard")
 
     def __init__(
         self,
@@ -179,6 +180,8 @@ class Recorders:
     ) -> None:
         self.all = recorders
         self.innermost = recorders[-1] if recorders else None
+        # The only one, if it keeps all that there is room for.
+        self.single = self.innermost if len(recorders) == 1 else None
         self.depth = depth
         self.below: Recorders | None = None
         # What counts the dispatches that nobody hears, in each of the traces.
@@ -195,11 +198,14 @@ class Recorders:
     def go_below(self) -> Recorders:
         """The same, one dispatch deeper; kept as ``below``."""
         self.below = Recorders(self.all, self.depth + 1, self.unheard)
+        self.below.single = self.single
         return self.below
 
     def apart(self) -> Recorders:
         """The same, for a dispatch whose own unheard ones are not counted at once."""
-        return Recorders(self.all, self.depth)
+        apart = Recorders(self.all, self.depth)
+        apart.single = self.single
+        return apart
 
     def and_also(self, recorder: Recorder, *, is_deep: bool) -> Recorders:
         """The same, and a trace that was started inside."""
@@ -216,4 +222,5 @@ class Recorders:
         """The trace has ended."""
         self.all = tuple([each for each in self.all if each is not recorder])
         self.innermost = self.all[-1] if self.all else None
+        self.single = None
         self.unheard.clear()

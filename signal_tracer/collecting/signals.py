@@ -20,7 +20,6 @@ from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.dispatches import (
     NO_RECEIVERS,
     UNHEARD,
-    SenderCache,
     close_dispatch,
     fail_dispatch,
     is_part_of,
@@ -66,16 +65,12 @@ def _watch_send(original: Any, method: Method) -> Any:
                     route = tables[id(self)][id(sender)]
                     if route.counted_in is node.recorders.unheard and (
                         not self.receivers
-                        or (
-                            type(self.sender_receivers_cache) is SenderCache
-                            and self.sender_receivers_cache.data.get(route.reference)
-                            is NO_RECEIVERS
-                        )
+                        or self.sender_receivers_cache.data.get(route.reference) is NO_RECEIVERS
                     ):
                         route.counter.count += 1
                         return []
                 except (KeyError, AttributeError):
-                    pass  # It is sent for the first time, or no trace was started here.
+                    pass  # Sent for the first time; not traced here; a cache of another kind.
                 dispatch = open_dispatch(node, route, self, sender, method, named)
         except RecursionError:
             pass  # It may be that Django's own code still runs, where ours does not.

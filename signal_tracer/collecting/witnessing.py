@@ -59,7 +59,7 @@ class Witness:
             self.left_out[name] = self.left_out.get(name, 0) + 1
             return
         if type(node) is DispatchRecord:
-            names, values, sender_name = node.names, node.values, node.sender
+            names, values, sender_name = node.names, node.values, node.route.sender
         else:
             names, values = self.recorder.capture.kwargs(named)
             sender_name = name_of_sender(sender, self.recorder.capture)
