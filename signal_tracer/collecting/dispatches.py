@@ -119,7 +119,10 @@ def open_dispatch(
         code, instruction = None, 0
         if recorder.takes_locations:
             if caller is None:
-                caller = _caller_of_caller()
+                try:  # noqa: SIM105  # as quick as can be
+                    caller = sys._getframe(2)
+                except ValueError:
+                    pass  # Called by no Python code.
             if caller is None or is_machinery.get(caller.f_code.co_filename) is not False:
                 caller = find_sender_frame(caller)
             if caller is not None:
@@ -136,7 +139,7 @@ def open_dispatch(
             instruction,
             is_django,
         )
-        here = savepoints.thread.here
+        here = savepoints.thread.here if savepoints.busy else None
         if here is not None:
             # A trace that began inside a callback, or one of the whole process, stands between.
             around = node.outer if type(node) is Root else node

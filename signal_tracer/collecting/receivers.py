@@ -32,6 +32,9 @@ DISPATCHER_FILE = dispatcher.__file__
 hide_file(DISPATCHER_FILE)
 hide_file(__file__)
 
+# Made once: a bound method is an object.
+_set_current = current.set
+
 _SYNCHRONOUS = ("send", "send_robust")
 
 # In ``nodes.special`` while another tool has a loop in the place of one of Django's.
@@ -256,12 +259,7 @@ def _calls(
 
     ``route`` is ``None`` where it is sure already that each info is about its receiver.
     """
-    recorders, add_call, set_current, now = (
-        record.recorders,
-        record.calls.append,
-        current.set,
-        clock.now,
-    )
+    recorders, calls, now, set_current = record.recorders, record.calls, clock.now, _set_current
     stale = record.infos[0]
     for receiver, info in pairs:
         try:
@@ -272,7 +270,7 @@ def _calls(
             ):
                 info = _info_now(record, route, signal, sender, found, receiver, stale)
             call = CallRecord(info, recorders, now())
-            add_call(call)
+            calls.append(call)
             set_current(call)
         except RecursionError:
             call = None
@@ -285,7 +283,7 @@ def _calls(
             call.stopped = now()
     # After a loop of Django's send() comes nothing that could be taken for the last receiver's.
     if route is None or record.method not in _SYNCHRONOUS or record.infos[1]:
-        set_current(record)
+        current.set(record)
 
 
 def _info_now(

@@ -114,9 +114,19 @@ class _Thread(threading.local):
 
 
 thread = _Thread()
+# Those of them whose dispatches have something to remember. To look into a place that each thread
+# has for itself costs as much as a record; most of the time nobody needs to.
+busy: set[int] = set()
+
+
+def remember(here: Here | None) -> None:
+    """Have the dispatches of this thread remember this from now on."""
+    thread.here = here
+    (busy.discard if here is None else busy.add)(threading.get_ident())
 
 
 def forget_all() -> None:
     """Forget the transactions of all threads."""
     global thread
     thread = _Thread()
+    busy.clear()

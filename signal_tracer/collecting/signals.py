@@ -54,15 +54,15 @@ hide_file(__file__)
 def _watch_send(original: Any, method: Method) -> Any:
     def send(self: Any, sender: Any, **named: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True  # On debug pages, and in pytest.
-        dispatch = None
         try:
             node: Any = current.get()
-            if node is not None or nodes.everywhere is not None:
+            if node is None and nodes.everywhere is None:
+                dispatch = None
+            else:
                 # What was unheard before costs as little as Django's own look: two are sent for
                 # each row that is loaded.
-                route: Any = None
                 try:
-                    route = tables[id(self)][id(sender)]
+                    route: Any = tables[id(self)][id(sender)]
                     if route.counted_in is node.recorders.unheard and (
                         not self.receivers
                         or self.sender_receivers_cache.data.get(route.reference) is NO_RECEIVERS
@@ -70,10 +70,10 @@ def _watch_send(original: Any, method: Method) -> Any:
                         route.counter.count += 1
                         return []
                 except (KeyError, AttributeError):
-                    pass  # Sent for the first time; not traced here; a cache of another kind.
+                    route = None  # Sent for the first time; not traced here; another cache.
                 dispatch = open_dispatch(node, route, self, sender, method, named)
         except RecursionError:
-            pass  # It may be that Django's own code still runs, where ours does not.
+            dispatch = None  # It may be that Django's own code still runs, where ours does not.
         if dispatch is None:
             return original(self, sender, **named)
         if dispatch is UNHEARD:

@@ -95,7 +95,7 @@ def note_place() -> None:
     here = Here(innermost, aliases) if innermost else None
     if place.callback is not None:
         here = Here(innermost, aliases, place.callback, place.node, here)
-    place.here = here
+    savepoints.remember(here)
 
 
 def look_around() -> None:
