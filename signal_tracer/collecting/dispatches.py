@@ -294,6 +294,9 @@ def fail_dispatch(record: Any, error: BaseException) -> None:
         asynchronous = len(record.calls) - synchronous
         rare.not_run = [*infos[0][synchronous:], *infos[1][asynchronous:]]
         rare.near_misses = infos[2]
+        for each in rare.stand_ins or ():
+            each.close()
+        rare.stand_ins = None
         record.close()
     except RecursionError:
         _abandon(record)
@@ -330,6 +333,7 @@ def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
     """Keep what the calls from ``first`` on returned, and take our callables out of the list."""
     if record.infos[1]:
         _unwatch(responses)
+        record.rarely().stand_ins = None
     try:
         calls = record.calls[first:] if first else record.calls
         if record.infos[1]:

@@ -76,7 +76,7 @@ class CallRecord:
 class Rarely:
     """What most dispatches have nothing of."""
 
-    __slots__ = ("error", "here", "muted", "near_misses", "not_run", "unwatched")
+    __slots__ = ("error", "here", "muted", "near_misses", "not_run", "stand_ins", "unwatched")
 
     def __init__(self) -> None:
         self.error: CapturedError | None = None
@@ -84,6 +84,8 @@ class Rarely:
         self.muted: list[ReceiverInfo] | None = None
         self.near_misses: list[MissInfo] | None = None
         self.not_run: list[ReceiverInfo] | None = None
+        # While it is open: what Django calls instead of its asynchronous receivers.
+        self.stand_ins: list[Any] | None = None
         self.unwatched: list[str] | None = None
 
 

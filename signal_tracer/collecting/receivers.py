@@ -8,6 +8,7 @@ way there the muted ones are left out, and those that run are recorded or counte
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 import sys
 import types
@@ -382,10 +383,14 @@ class WatchedAsyncReceivers(WatchedReceivers):
 def _stand_ins(
     record: DispatchRecord, receivers: list[Any], infos: list[ReceiverInfo]
 ) -> list[Any]:
-    return [
+    for receiver, info in zip(receivers, infos, strict=True):
+        if info.run is None:
+            info.run = _run_like(receiver)
+    record.rarely().stand_ins = stand_ins = [
         WatchedReceiver(receiver, info, record)
         for receiver, info in zip(receivers, infos, strict=True)
     ]
+    return stand_ins
 
 
 def name_like(coroutine: Any, model: Any) -> None:
@@ -394,26 +399,31 @@ def name_like(coroutine: Any, model: Any) -> None:
     coroutine.__qualname__ = model.__qualname__
 
 
+_NOTHING_YET: Any = object()
+
+
 @types.coroutine
-def drive(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
+def drive(coroutine: Any, node: Any, awaited: Any = _NOTHING_YET) -> Generator[Any, Any, Any]:
     """Run ``coroutine`` with ``current`` set to ``node`` while it runs, and not while it waits.
 
     Since Django 6.1 the async receivers of a dispatch share one ``contextvars.Context``: what
     one leaves set while it waits, its siblings would find, and so would the sender afterwards.
+    ``awaited``: what it waits for, if it has begun.
     """
     __traceback_hide__ = __tracebackhide__ = True
     step, value, leaving = coroutine.send, None, None
     while True:
-        token = current.set(node)
-        try:
-            awaited = step(value)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            # It may have started a trace that goes on over the wait.
-            node = current.get()
-            current.reset(token)
-            value = None
+        if awaited is _NOTHING_YET:
+            token = current.set(node)
+            try:
+                awaited = step(value)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                # It may have started a trace that goes on over the wait.
+                node = current.get()
+                current.reset(token)
+                value = None
         try:
             value = yield awaited
             step = coroutine.send
@@ -430,28 +440,89 @@ def drive(coroutine: Any, node: Any) -> Generator[Any, Any, Any]:
                 current.reset(token)
             raise leaving
         # An exception, or a future that has one, would keep alive the frames that it passes.
-        awaited = None
+        awaited = _NOTHING_YET
 
 
 hide_from_stacklevel(drive, "receiver")
 
 
+async def _run(coroutine: Any, call: CallRecord) -> Any:
+    __traceback_hide__ = __tracebackhide__ = True
+    call.started = clock.now()
+    token = current.set(call)
+    try:
+        # Most receivers end without having waited for anything.
+        awaited = coroutine.send(None)
+    except StopIteration as stop:
+        call.stopped = clock.now()
+        return stop.value
+    except BaseException as error:
+        _fail(call, error)
+        raise
+    finally:
+        node = current.get()
+        current.reset(token)
+    try:
+        response = await drive(coroutine, node, awaited)
+    except BaseException as error:
+        _fail(call, error)
+        raise
+    call.stopped = clock.now()
+    return response
+
+
+hide_from_stacklevel(_run, "receiver")
+
+
+def _run_like(receiver: Any) -> Any:
+    """``_run()`` whose coroutines go by the name of the receiver's; ``False`` if it runs at once.
+
+    To call a coroutine function runs nothing of its own yet.
+    """
+    if type(receiver) is not types.FunctionType:
+        return False
+    if not receiver.__code__.co_flags & inspect.CO_COROUTINE:
+        return False
+    run = types.FunctionType(_run.__code__, _run.__globals__, receiver.__name__)
+    run.__qualname__ = receiver.__qualname__
+    return run
+
+
 class WatchedReceiver:
     """Stands for one asynchronous receiver in the list that Django's loop takes."""
 
-    __slots__ = ("call", "info", "receiver", "record")
+    __slots__ = ("call", "coroutine", "info", "receiver", "record")
 
     def __init__(self, receiver: Any, info: ReceiverInfo, record: DispatchRecord) -> None:
         self.receiver = receiver
         self.info = info
         self.record = record
         self.call: CallRecord | None = None
+        self.coroutine: Any = None
 
     def __call__(self, /, **named: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
-        call = self._begin()
-        if call is None:
+        record, info = self.record, self.info
+        try:
+            self.call = call = CallRecord(info, record.recorders, 0)
+            record.calls.append(call)
+            run = info.run
+        except Exception:
+            nodes.report_fault(record, "to begin the record of an async receiver call")
             return self.receiver(**named)
+        if run is False:
+            return self._call(call, named)
+        try:
+            self.coroutine = coroutine = self.receiver(**named)
+        except BaseException as error:
+            call.started = clock.now()
+            _fail(call, error)
+            raise
+        return run(coroutine, call)
+
+    def _call(self, call: CallRecord, named: dict[str, Any]) -> Any:
+        __traceback_hide__ = __tracebackhide__ = True
+        call.started = clock.now()
         token = current.set(call)
         try:
             awaitable = self.receiver(**named)
@@ -464,25 +535,30 @@ class WatchedReceiver:
             # Not ours to drive: a future runs elsewhere, and anything else Django refuses.
             call.stopped = clock.now()
             return awaitable
+        self.coroutine = awaitable
         call.started = 0
-        coroutine = _run(Closing(awaitable), call)
+        coroutine = _run(awaitable, call)
         name_like(coroutine, awaitable)
         return coroutine
 
-    def _begin(self) -> CallRecord | None:
-        try:
-            self.call = CallRecord(self.info, self.record.recorders, clock.now())
-            self.record.calls.append(self.call)
-        except Exception:
-            nodes.report_fault(self.record, "to begin the record of an async receiver call")
-        return self.call
+    def close(self) -> None:
+        """Of a receiver that was never begun, say not that nobody awaited it.
+
+        Django may cancel a task before its first step. Then our coroutine ends without having
+        touched the receiver's, which without us would have been the one that was cancelled.
+        """
+        if self.coroutine is not None and self.call is not None and not self.call.started:
+            self.coroutine.close()
+
+
+hide_from_stacklevel(WatchedReceiver.__call__, "receiver")
+hide_from_stacklevel(WatchedReceiver._call, "receiver")
 
 
 class Closing:
     """Closes a coroutine that was never started, which Python would otherwise warn about.
 
-    Django may cancel a task before its first step. Then our coroutine ends without having
-    touched the receiver's, which without us would have been the one that was cancelled.
+    Of the two coroutines of a subclass's own ``asend()`` one stands around the other.
     """
 
     __slots__ = ("coroutine",)
@@ -492,22 +568,6 @@ class Closing:
 
     def __del__(self) -> None:
         self.coroutine.close()
-
-
-async def _run(closing: Closing, call: CallRecord) -> Any:
-    __traceback_hide__ = __tracebackhide__ = True
-    call.started = clock.now()
-    try:
-        response = await drive(closing.coroutine, call)
-    except BaseException as error:
-        _fail(call, error)
-        raise
-    call.stopped = clock.now()
-    return response
-
-
-hide_from_stacklevel(WatchedReceiver.__call__, "receiver")
-hide_from_stacklevel(_run, "receiver")
 
 
 def _fail(call: CallRecord, error: BaseException) -> None:

@@ -53,6 +53,7 @@ class ReceiverInfo:
         "is_async",
         "name",
         "refers_to",
+        "run",
     )
 
     def __init__(self, receiver: Any, uid: Value, *, is_async: bool) -> None:
@@ -68,6 +69,8 @@ class ReceiverInfo:
 
     def stands_for(self, receiver: Any) -> None:
         """It is this object that Django calls: another tool may have put its own in between."""
+        # What runs its coroutines, under their name; see receivers.
+        self.run: Any = None
         self.refers_to: Callable[[], Any] = _gone
         self._owner: Callable[[], Any] = _gone
         self._function: Callable[[], Any] = _gone
@@ -221,9 +224,10 @@ class Route:
         """The same, and each is about that very receiver."""
         infos = self.infos_for(signal, sender, synchronous, asynchronous)
         pairs = zip((*infos[0], *infos[1]), (*synchronous, *asynchronous), strict=True)
-        if all(info.is_of(receiver) for info, receiver in pairs):
-            return infos
-        return self.look_again(signal, sender, synchronous, asynchronous)
+        for info, receiver in pairs:
+            if info.refers_to() is not receiver and not info.is_of(receiver):
+                return self.look_again(signal, sender, synchronous, asynchronous)
+        return infos
 
     def forget_connections(self) -> None:
         self.size = self._near_size = -1

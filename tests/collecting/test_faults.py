@@ -50,6 +50,7 @@ WRAPPERS = {
     "receivers.Closing.__init__",
     "receivers.WatchedAsyncReceivers.__iter__",
     "receivers.WatchedReceiver.__call__",
+    "receivers.WatchedReceiver._call",
     "receivers.WatchedReceiver.__init__",
     "receivers.WatchedReceivers.__iter__",
     "receivers._calls",
@@ -78,7 +79,6 @@ FENCES = {
     "dispatches.note_responses",
     "dispatches.open_dispatch",
     "queries._note",
-    "receivers.WatchedReceiver._begin",
     "receivers._fail",
     "receivers._hand_over",
     "receivers._swallow",
@@ -264,6 +264,9 @@ def play() -> list[Any]:
         def method(self, **named: Any) -> str:
             return "served"
 
+        async def async_method(self, **named: Any) -> str:
+            return "served later"
+
     async def awaiting_the_muted() -> None:
         await muted_alone.asend(int)
 
@@ -273,7 +276,7 @@ def play() -> list[Any]:
         plain.connect(receiver, weak=False, dispatch_uid=("uid", 1) if receiver is job else None)
     for receiver in (waiting, async_failing):
         plain.connect(receiver)
-    for receiver in (failing, job, waiting, async_failing):
+    for receiver in (failing, job, waiting, async_failing, service.async_method):
         gentle.connect(receiver)
     failing_only.connect(failing)
     failing_only.connect(connecting)
