@@ -145,7 +145,7 @@ def suite_of_a_package(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("python,django", [("3.11", "5.2"), ("3.12", "6.0"), ("3.13", "6.1")])
 def packages(session: nox.Session, django: str) -> None:
-    """The signal map of a project with real packages, against a look of one's own."""
+    """Projects of real packages: the signal map against a look of one's own, labelled findings."""
     install(session, "packages", f"django~={django}.0")
     session.run("python", "-m", "pytest", "tests/packages", env={"PACKAGES_TESTS": "required"})
 

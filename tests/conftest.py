@@ -91,7 +91,11 @@ AXE = Path(__file__).parent / "browser/axe"
 HOW_TO_GET_AXE = "axe-core has to be installed in tests/browser/axe (npm ci)"
 HAS_GETTEXT = all(map(shutil.which, ("xgettext", "msguniq")))
 HOW_TO_GET_GETTEXT = "GNU gettext has to be installed (on Debian and Ubuntu: apt install gettext)"
-PACKAGES = ("allauth", "auditlog", "guardian", "rest_framework", "simple_history", "taggit")
+PACKAGES = (
+    *("allauth", "auditlog", "axes", "bs4", "django_cleanup", "django_fsm", "easy_thumbnails"),
+    *("filer", "guardian", "haystack", "imagekit", "import_export", "modelcluster", "modelsearch"),
+    *("mptt", "rest_framework", "reversion", "simple_history", "taggit", "treebeard"),
+)
 HOW_TO_GET_PACKAGES = "they need the packages that `nox -s packages` installs"
 
 # What tests with a marker want that is not everywhere: whether it is here, and how to get it.
