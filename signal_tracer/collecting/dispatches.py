@@ -104,16 +104,18 @@ def open_dispatch(
                     counter.count += 1
                 _count_at_once(route, recorders, counters)
             return UNHEARD
+        below = recorders.below
         if (
-            recorder.excluded_names.get(route.signal) is not False
+            below is None
             or not recorder.has_room
-            or recorders.depth >= DEEPEST
+            or recorder.excluded_names.get(route.signal) is not False
         ):
             unkept = _unkept(node, route.signal, signal_id)
             if unkept is not None:
                 if nodes.witnesses:
                     bear_witness(unkept, signal, sender, method, named)
                 return unkept
+            below = recorders.below or recorders.go_below()
         if not is_django and "sender" in named:
             named = {name: value for name, value in named.items() if name != "sender"}
         code, instruction = None, 0
@@ -127,7 +129,6 @@ def open_dispatch(
                 caller = find_sender_frame(caller)
             if caller is not None:
                 code, instruction = caller.f_code, caller.f_lasti
-        below = recorders.below or recorders.go_below()
         record = DispatchRecord(
             node,
             below if is_django else below.apart(),

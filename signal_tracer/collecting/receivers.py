@@ -23,6 +23,7 @@ from signal_tracer.collecting import clock, counting, muting, nodes
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unkept, Within, current
 from signal_tracer.collecting.patching import hide_file, hide_from_stacklevel, is_ours
+from signal_tracer.collecting.recorder import Recorders
 from signal_tracer.collecting.routes import Infos, ReceiverInfo, Route, behind, route_of
 from signal_tracer.describing.names import is_a, name_of_signal, signal_name
 from signal_tracer.describing.values import name_of_sender
@@ -179,7 +180,7 @@ def _watched(node: Any, signal: Any, sender: Any, found: Any, is_next: bool) -> 
         node.infos = route.infos_for(signal, sender, synchronous, asynchronous)
     if synchronous:
         # An own list may grow while Django goes over it.
-        pairs = zip(synchronous, chain(node.infos[0], repeat(None)))  # noqa: B905
+        pairs = zip(synchronous, chain(node.infos[0], repeat(_UNKNOWN)))  # noqa: B905
         synchronous = _calls(node, route, signal, sender, found, pairs)
     return synchronous, asynchronous
 
@@ -248,6 +249,13 @@ def _note_own_method(node: Any, signal: Any, frame: types.FrameType | None) -> N
 # Synchronous receivers
 
 
+# Of a receiver that was not there when the others were looked up.
+_UNKNOWN = ReceiverInfo(None, None, is_async=False)
+# In the place of one that could not be recorded.
+_NO_CALL = CallRecord(_UNKNOWN, Recorders(()), 1)
+_NO_CALL.stopped = 1
+
+
 def _calls(
     record: DispatchRecord,
     route: Route | None,
@@ -264,23 +272,19 @@ def _calls(
     stale = record.infos[0]
     for receiver, info in pairs:
         try:
-            if (
-                (info is None or info.refers_to() is not receiver)
-                and route is not None
-                and (info is None or not info.is_of(receiver))
-            ):
+            if info.refers_to() is not receiver and route is not None and not info.is_of(receiver):
                 info = _info_now(record, route, signal, sender, found, receiver, stale)
             call = CallRecord(info, recorders, now())
             calls.append(call)
             set_current(call)
         except RecursionError:
-            call = None
+            call = _NO_CALL
         except Exception:
-            call = None
+            call = _NO_CALL
             nodes.report_fault(record, "to begin the record of a receiver call")
         yield receiver
         # A receiver that raised does not come back here, unless send_robust caught it.
-        if call is not None and not call.stopped:
+        if not call.stopped:
             call.stopped = now()
     # After a loop of Django's send() comes nothing that could be taken for the last receiver's.
     if route is None or record.method not in _SYNCHRONOUS or record.infos[1]:

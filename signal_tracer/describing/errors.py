@@ -52,10 +52,10 @@ class CapturedError:
 def _message_of(error: BaseException, capture: Capture) -> str:
     """The message without running ``__str__``: the exception's arguments, described."""
     args = _args_of(error)
-    plain = all(id(type(each)) in MESSAGE_TYPES for each in args)
-    own_str = find_in_class(type(error), "__str__")
     if len(args) == 1 and type(args[0]) is str:
         return capture._bounded(args[0])
+    plain = all(id(type(each)) in MESSAGE_TYPES for each in args)
+    own_str = find_in_class(type(error), "__str__")
     if plain and own_str is OSError.__dict__["__str__"] and len(args) >= 2:
         return capture._bounded(f"[Errno {args[0]}] {args[1]}")
     if not args:
