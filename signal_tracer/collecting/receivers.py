@@ -268,7 +268,8 @@ def _calls(
 
     ``route`` is ``None`` where it is sure already that each info is about its receiver.
     """
-    recorders, calls, now, set_current = record.recorders, record.calls, clock.now, _set_current
+    recorders, calls = record.recorders, record.calls
+    now, set_current = clock.now, _set_current
     stale = record.infos[0]
     for receiver, info in pairs:
         try:
