@@ -90,7 +90,8 @@ class Patches:
         self._patches.clear()
 
 
-# One function of Django's: its class, its name, and what makes ours of it.
+# One function of Django's: its class, its name, and what makes ours of it; of ``None``, where the
+# class only inherits it.
 Replacement: TypeAlias = tuple[type, str, Callable[[Any], Any]]
 
 
@@ -125,7 +126,10 @@ class Watcher:
         """Watch from now on, if the trace wants it. Idempotent."""
         if self._when(config):
             for cls, name, watch in self._replacements():
-                self.patches.replace(cls, name, watch)
+                if name in vars(cls):
+                    self.patches.replace(cls, name, watch)
+                else:
+                    self.patches.add(cls, name, watch(None))
 
     def start(self, recorder: Any) -> None:
         if self._when(recorder.config):
