@@ -257,6 +257,30 @@ def test_nested_receivers_have_their_own() -> None:
     assert counts_of(trace) == [[("default", 0, 0, 1, 0)], [("default", 1, 1, 0, 0)]]
 
 
+def test_a_receiver_that_a_cache_calls_by_a_signal_has_its_own() -> None:
+    class Telling(LocMemCache):
+        def set(self, *args: Any, **kwargs: Any) -> None:
+            inner.send(None)
+            super().set(*args, **kwargs)
+
+    def run(**named: Any) -> None:
+        cache.set("a", 1)
+
+    def hears(**named: Any) -> None:
+        cache.get("b")
+
+    cache = Telling("telling", {})
+    sent.connect(run)
+    inner.connect(hears)
+    with trace_signals() as trace:
+        sent.send(None)
+
+    assert [[each[1:] for each in call] for call in counts_of(trace)] == [
+        [(0, 0, 1, 0)],
+        [(1, 0, 0, 0)],
+    ]
+
+
 def test_concurrent_receivers_and_tasks_are_told_apart() -> None:
     async def first(**named: Any) -> None:
         await caches["native"].aget_many(["a", "b", "c"])
@@ -418,14 +442,16 @@ def test_without_the_setting_no_cache_is_touched(setting: Any, settings: Any) ->
 def test_each_trace_counts_as_its_own_setting_says(settings: Any) -> None:
     def run(**named: Any) -> None:
         caches["default"].get("a")
+        caches["dummy"].get("a")
 
     sent.connect(run)
     with trace_signals() as wanting:
-        settings.SIGNAL_TRACER = {"RECORD_CACHE_CALLS": False}
+        # Which has no room for two, and wants none.
+        settings.SIGNAL_TRACER = {"RECORD_CACHE_CALLS": False, "MAX_DISPATCHES": 1}
         with trace_signals() as other:
             sent.send(None)
 
-    assert counts_of(wanting) == [[("default", 1, 0, 0, 0)]]
+    assert counts_of(wanting) == [[("default", 1, 0, 0, 0), ("dummy", 1, 0, 0, 0)]]
     assert counts_of(other) == [[]]
 
 

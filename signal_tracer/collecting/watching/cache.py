@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 from functools import partial
+from operator import attrgetter
 from typing import Any, Literal
 
 from django.core.cache import BaseCache, caches
@@ -303,13 +304,16 @@ def _gone(key: int, _: object) -> None:
     _patched.pop(key, None)
 
 
+_theirs_below = attrgetter("__wrapped__.__wrapped__")
+
+
 def _put_back() -> None:
     for reference in list(_patched.values()):
-        own: dict[str, Any] = vars(reference())
+        own: dict[str, Any] = getattr(reference(), "__dict__", {})
         for method in _KINDS:
-            ours: Any = own.get(method)
+            ours = own.get(method)
             if type(ours) is types.MethodType and is_hidden_file(ours.__code__.co_filename):
-                own[method] = ours.__wrapped__.__wrapped__
+                own[method] = _theirs_below(ours)
     _patched.clear()
 
 
