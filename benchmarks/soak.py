@@ -376,7 +376,11 @@ def set_up() -> None:
 SETTINGS: dict[str, Any] = {
     "ROOT_URLCONF": "soak",
     "MIDDLEWARE": ["signal_tracer.middleware.SignalTracerMiddleware"],
-    "SIGNAL_TRACER": {"ENABLED": True, "RECORD_HANDLED_EXCEPTIONS": True},
+    "SIGNAL_TRACER": {
+        "ENABLED": True,
+        "RECORD_HANDLED_EXCEPTIONS": True,
+        "RECORD_CACHE_CALLS": True,
+    },
 }
 
 

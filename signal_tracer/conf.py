@@ -28,6 +28,7 @@ class Config:
     ``record_queries``: whether to record which receiver call ran which query.
     ``record_handled_exceptions``: whether to record exceptions that a receiver's own code caught
     itself; needs Python 3.12.
+    ``record_cache_calls``: whether to count which receiver call asked which cache for what.
     ``ignore_findings``: slugs of findings to hide, or ``"slug:dotted.name"``.
     ``editor``: what opens a file and line from the panel: ``vscode``, ``pycharm``, ``sublime``,
     ``zed``, or a URL with ``{file}`` and ``{line}``; ``None`` for plain text.
@@ -48,6 +49,7 @@ class Config:
     record_locations: bool = True
     record_queries: bool = True
     record_handled_exceptions: bool = False
+    record_cache_calls: bool = False
     ignore_findings: tuple[str, ...] = ()
     editor: str | None = None
 
@@ -112,6 +114,7 @@ _EXPECTED: dict[str, tuple[Callable[[object], bool], str]] = {
     "RECORD_LOCATIONS": (_is_bool, "True or False"),
     "RECORD_QUERIES": (_is_bool, "True or False"),
     "RECORD_HANDLED_EXCEPTIONS": (_is_bool, "True or False"),
+    "RECORD_CACHE_CALLS": (_is_bool, "True or False"),
     "IGNORE_FINDINGS": (_are_strings, "a list of slugs such as 'slow-receiver'"),
     "EDITOR": (_is_editor, f"one of {', '.join(EDITORS)}, or a URL with {{file}} and {{line}}"),
 }

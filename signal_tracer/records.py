@@ -227,6 +227,25 @@ class HandledException:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheCalls:
+    """What a receiver call asked of one cache. Each call counts once, for one key or many."""
+
+    alias: str = "default"
+    """The class of the cache, where it is none of ``CACHES``."""
+    gets: Count = 0
+    """``get()``, ``get_many()``, ``get_or_set()``, ``has_key()`` and ``in``."""
+    hits: Count = 0
+    """Those of them that found something: anything but the default that they were given."""
+    sets: Count = 0
+    """``set()``, ``set_many()``, ``add()``, ``touch()``, ``incr()``, ``incr_version()`` and their
+    opposites, and a ``get_or_set()`` that had to."""
+    deletes: Count = 0
+    """``delete()``, ``delete_many()`` and ``clear()``."""
+    duration: Seconds = 0.0
+    """Of all of them together."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionChange:
     """A ``connect()`` or ``disconnect()`` call while the trace ran."""
 
@@ -274,6 +293,8 @@ class ReceiverCall:
     up to a limit."""
     omitted_handled: Count = 0
     """Exceptions that it caught and that were not kept."""
+    cache_calls: list[CacheCalls] = field(default_factory=list)
+    """What the call itself asked of each cache, with ``RECORD_CACHE_CALLS``."""
 
     @property
     def query_count(self) -> int:
@@ -375,8 +396,8 @@ class Contents:
     omitted: Count = 0
     """Dispatches not kept because ``MAX_DISPATCHES`` was reached."""
     omitted_details: Count = 0
-    """Bypasses, callbacks, near misses and connection changes not kept because there were too
-    many."""
+    """Bypasses, callbacks, near misses, connection changes and caches not kept because there were
+    too many."""
     too_deep: Count = 0
     """Dispatches not kept because they were nested more than 100 deep."""
     excluded: Count = 0

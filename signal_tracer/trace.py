@@ -28,7 +28,7 @@ from signal_tracer.records import (
     goes_by,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Role = Literal["signal", "sender", "receiver"]
 

@@ -9,19 +9,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import (
-    bulk,
-    callbacks,
-    exceptions,
-    nodes,
-    queries,
-    signals,
-    transactions,
-)
-from signal_tracer.collecting.nodes import Node, Root, current
+from signal_tracer.collecting import nodes, signals
+from signal_tracer.collecting.nodes import Node, Root, current, fenced
 from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import note_near_misses
+from signal_tracer.collecting.watching import WATCHERS
 from signal_tracer.conf import read_config
 from signal_tracer.describing.arguments import kind_of, want_switch, want_text
 from signal_tracer.describing.names import describe_receiver, name_of_signal
@@ -31,8 +24,6 @@ from signal_tracer.trace import Role, Trace
 
 __all__ = ["trace_signals", "uninstall"]
 
-# What watches Django, together from the first trace on.
-_WATCHING = (signals, queries, bulk, transactions, callbacks)
 # Two threads that start their first trace at once would each put theirs around Django's.
 _installing = threading.RLock()
 
@@ -76,15 +67,16 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             )
         config = read_config()
         with _installing:
-            for each in _WATCHING:
-                each.install()
-        transactions.look_around()
+            signals.install()
+            for each in WATCHERS:
+                each.install(config)
         recorder = Recorder(config)
         self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)
         if self._all_threads:
             nodes.watch_everywhere(recorder)
-        exceptions.start(recorder)
+        for each in WATCHERS:
+            each.start(recorder)
         return Trace(
             self._name,
             started_at=datetime.now(UTC),
@@ -106,9 +98,11 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         recorder = None if root is None else root.recorder
         if root is None or recorder is None:
             return
-        _note_near_misses(root, recorder)
+        with fenced("to see who did not hear a signal", root):
+            note_near_misses(recorder)
         recorder.stop()
-        exceptions.stop(recorder)
+        for each in WATCHERS:
+            each.stop(recorder)
         nodes.leave_everywhere(recorder)
         node = current.get()
         if node is root and self._token is not None:
@@ -125,13 +119,6 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._token = None
 
 
-def _note_near_misses(root: Root, recorder: Recorder) -> None:
-    try:
-        note_near_misses(recorder)
-    except Exception:
-        nodes.report_fault(root, "to see who did not hear a signal")
-
-
 def uninstall() -> None:
     """Give Django its own methods back, until the next trace. Raises nothing.
 
@@ -139,7 +126,8 @@ def uninstall() -> None:
     go; tests that compare ``vars(Signal)`` may want this.
     """
     with _installing:
-        for each in _WATCHING:
+        signals.uninstall()
+        for each in WATCHERS:
             each.uninstall()
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.core.cache import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -26,7 +28,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("no time")
 
-CLASSES = (Signal, CursorWrapper, QuerySet, Atomic, BaseDatabaseWrapper)
+CLASSES = (Signal, CursorWrapper, QuerySet, Atomic, BaseDatabaseWrapper, BaseCache, LocMemCache)
 # pytest-django changes this itself, so that only tests that ask for a database have one.
 NOT_OURS = {"ensure_connection"}
 # Taken before the first trace, so these are Django's own.

@@ -26,6 +26,7 @@ DEFAULTS = {
     "record_locations": True,
     "record_queries": True,
     "record_handled_exceptions": False,
+    "record_cache_calls": False,
     "ignore_findings": (),
     "editor": None,
 }
@@ -49,6 +50,7 @@ def test_every_key_is_read(settings: Any) -> None:
         "RECORD_LOCATIONS": False,
         "RECORD_QUERIES": False,
         "RECORD_HANDLED_EXCEPTIONS": True,
+        "RECORD_CACHE_CALLS": True,
         "IGNORE_FINDINGS": ["slow-receiver"],
         "EDITOR": "zed",
     }
@@ -63,6 +65,7 @@ def test_every_key_is_read(settings: Any) -> None:
         "record_locations": False,
         "record_queries": False,
         "record_handled_exceptions": True,
+        "record_cache_calls": True,
         "ignore_findings": ("slow-receiver",),
         "editor": "zed",
     }

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from signal_tracer import trace_signals
 from signal_tracer.records import (
     Bypass,
+    CacheCalls,
     ConnectionChange,
     Contents,
     Dispatch,
@@ -122,6 +123,7 @@ def rich_trace() -> Trace:
                     )
                 ],
                 omitted_handled=2,
+                cache_calls=[CacheCalls("sessions", 3, 2, 1, 1, 0.004)],
             ),
             ReceiverCall(
                 "shop.receivers.send_receipt",

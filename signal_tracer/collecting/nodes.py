@@ -12,6 +12,7 @@ Records are as small as they can be; ``reading`` makes the plain data of a ``Tra
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from contextvars import ContextVar
 from types import CodeType
@@ -435,3 +436,43 @@ def report_fault(node: Node | None, doing: str) -> None:
 
 
 _reported: set[str] = set()
+
+
+class fenced:  # noqa: N801  # used as `@fenced(...)` and `with fenced(...):`, like a function
+    """What is ours in the midst of the traced code may fail, and nobody else notices.
+
+    A function that fails returns ``None``; a ``with`` block that fails ends. ``doing`` is what it
+    was about to do; ``node`` where, if not at the current one. In what each dispatch or query
+    runs the same stands written out, because a function around another one is a call more.
+    """
+
+    __slots__ = ("doing", "node")
+
+    def __init__(self, doing: str, node: Node | None = None) -> None:
+        self.doing = doing
+        self.node = node
+
+    def __call__(self, function: Any) -> Any:
+        fence = self
+
+        @functools.wraps(function)
+        def within_fence(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                # Near the recursion limit there may be no room to say so.
+                try:  # noqa: SIM105  # two calls less than contextlib.suppress()
+                    report_fault(fence.node or current.get(), fence.doing)
+                except RecursionError:
+                    pass
+                return None
+
+        return within_fence
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        report_fault(self.node or current.get(), self.doing)
+        return True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
-from typing import Any
+from typing import Any, TypeAlias
+
+from signal_tracer.conf import Config
 
 # What each function of ours stands for, as long as another tool may hold it.
 _originals: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
@@ -86,6 +88,61 @@ class Patches:
             if original is not found:
                 setattr(patch.cls, patch.name, original)
         self._patches.clear()
+
+
+# One function of Django's: its class, its name, and what makes ours of it; of ``None``, where the
+# class only inherits it.
+Replacement: TypeAlias = tuple[type, str, Callable[[Any], Any]]
+
+
+def _nothing(*_: object) -> None: ...
+
+
+class Watcher:
+    """What a module watches: the functions of Django's that it replaces, and what else it does.
+
+    ``replacements`` is asked when a trace begins; what is replaced stays so until ``uninstall()``.
+    ``when``: whether a trace wants it at all. ``start`` and ``stop`` are given the recorder of
+    such a trace, once it runs and once it has ended. ``forget``: what else ``uninstall()`` does.
+    """
+
+    def __init__(
+        self,
+        replacements: Callable[[], Iterable[Replacement]] = tuple,
+        *,
+        when: Callable[[Config], bool] = lambda config: True,
+        start: Callable[[Any], None] = _nothing,
+        stop: Callable[[Any], None] = _nothing,
+        forget: Callable[[], None] = _nothing,
+    ) -> None:
+        self._replacements = replacements
+        self._when = when
+        self._start = start
+        self._stop = stop
+        self._forget = forget
+        self.patches = Patches()
+
+    def install(self, config: Config) -> None:
+        """Watch from now on, if the trace wants it. Idempotent."""
+        if self._when(config):
+            for cls, name, watch in self._replacements():
+                if name in vars(cls):
+                    self.patches.replace(cls, name, watch)
+                else:
+                    self.patches.add(cls, name, watch(None))
+
+    def start(self, recorder: Any) -> None:
+        if self._when(recorder.config):
+            self._start(recorder)
+
+    def stop(self, recorder: Any) -> None:
+        if self._when(recorder.config):
+            self._stop(recorder)
+
+    def uninstall(self) -> None:
+        """Put back what is still ours; see ``Patches.restore``."""
+        self.patches.restore()
+        self._forget()
 
 
 # Our own frames, kept out of what a user reads: tracebacks and warnings

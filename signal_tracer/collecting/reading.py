@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 from collections.abc import Iterable
 from types import CodeType
@@ -9,7 +10,7 @@ from typing import Any
 
 from signal_tracer.collecting import clock
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Failure
-from signal_tracer.collecting.raw import Activity, BypassRecord, ChangeRecord
+from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_of_unheard
 from signal_tracer.collecting.savepoints import Savepoint
@@ -19,20 +20,14 @@ from signal_tracer.describing.secrets import redact_shapes
 from signal_tracer.describing.values import render
 from signal_tracer.describing.veiling import veil
 from signal_tracer.records import (
-    Bypass,
-    ConnectionChange,
     Contents,
     Dispatch,
     Error,
-    HandledException,
     Location,
     NearMiss,
-    OnCommit,
     Outcome,
-    Query,
     Reason,
     ReceiverCall,
-    Skipped,
     Summary,
     TracebackLine,
     Unheard,
@@ -47,7 +42,7 @@ _MOST_NEAR_MISSES = 20
 def read(recorder: Recorder) -> tuple[Contents, bool]:
     """What was recorded so far, and whether that is final: the trace and its transactions ended."""
     is_final = not recorder.is_running
-    reading = _Reading(recorder)
+    reading = Reading(recorder)
     near_misses = near_misses_of_unheard(recorder)
     contents = Contents(
         dispatches=reading.dispatches(None),
@@ -63,14 +58,13 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
             )
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
-        bypasses=reading.bypasses(recorder.activity),
-        connection_changes=[reading.change(each) for each in list(recorder.changes)],
         other_queries=max(recorder.query_count - reading.query_count, 0),
         omitted=recorder.omitted,
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
         faults=recorder.faults,
         duration=((recorder.stopped or clock.now()) - recorder.started) / 1e9,
+        **reading.noted(recorder.activity),
     )
     contents.omitted_details = recorder.omitted_details + reading.omitted_near_misses
     # Last, because a secret may be known by what came after the text that quotes it.
@@ -89,13 +83,19 @@ def conceal_name(recorder: Recorder, name: str) -> str:
     return recorder.capture.secrets.mask_name(name)
 
 
-class _Reading:
-    """Makes the plain data of one trace from its records."""
+class Reading:
+    """Makes the plain data of one trace from its records; watchers read what they noted by it.
+
+    ``until``: when the trace ended, or now. Another trace may go on, and note more.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._until = recorder.stopped or clock.now()
-        self._redact_shapes = recorder.capture.secrets.redact_shapes
+        self.config = recorder.config
+        self.until = recorder.stopped or clock.now()
+        self.redact_shapes = recorder.capture.secrets.redact_shapes
+        # The same, of texts that come back often.
+        self.redact_once = functools.cache(self.redact_shapes)
+        self._started = recorder.started
         self.omitted_near_misses = 0
         # By the id of the receiver call that sent them, which its dispatch keeps alive.
         self._sent_in: dict[int, list[DispatchRecord]] = {}
@@ -105,7 +105,6 @@ class _Reading:
             # Calls in a loop that turned out to be another tool's are not shown.
             sender = id(call if id(call) in known else None)
             self._sent_in.setdefault(sender, []).append(record)
-        self._redacted_sql: dict[str, str] = {}
         # Whether each transaction that a dispatch was sent in has been committed or rolled back.
         self.is_settled = True
         # Of the receiver calls that were read: the others ran outside of them.
@@ -129,12 +128,12 @@ class _Reading:
             sender=record.route.sender,
             method=record.method,
             kwargs={
-                name: self._value(value)
+                name: self.value(value)
                 for name, value in zip(record.names, record.values, strict=True)
             },
-            sent_from=self._location(record.sent_by, record.instruction),
-            started_at=self._since_start(record.started),
-            duration=self._seconds(record.started, record.stopped),
+            sent_from=self.location(record.sent_by, record.instruction),
+            started_at=self.since_start(record.started),
+            duration=self.seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
             near_misses=[
                 *(self._near_miss(info, "not_run") for info in not_run),
@@ -159,7 +158,7 @@ class _Reading:
     def _near_miss(
         self, info: ReceiverInfo, reason: Reason, connected_to: str | None = None
     ) -> NearMiss:
-        uid = self._value(info.dispatch_uid)
+        uid = self.value(info.dispatch_uid)
         return NearMiss(info.name, reason, info.defined_at, uid, info.is_async, connected_to)
 
     def _call(self, record: CallRecord) -> ReceiverCall:
@@ -168,125 +167,33 @@ class _Reading:
         failure = record.outcome if isinstance(record.outcome, Failure) else None
         if failure is not None:
             outcome = failure.outcome
-        started_at = self._since_start(record.started)
-        duration = self._seconds(record.started, record.stopped)
-        queries, omitted_queries = self._queries(record.activity)
-        return ReceiverCall(
+        started_at = self.since_start(record.started)
+        duration = self.seconds(record.started, record.stopped)
+        call = ReceiverCall(
             receiver=record.info.name,
             defined_at=record.info.defined_at,
-            dispatch_uid=self._value(record.info.dispatch_uid),
+            dispatch_uid=self.value(record.info.dispatch_uid),
             is_async=record.info.is_async,
             started_at=started_at,
             duration=duration,
             own_time=max(duration - _time_covered(nested, started_at, duration), 0.0),
             outcome=outcome,
-            response=self._value(None if failure else record.outcome),
+            response=self.value(None if failure else record.outcome),
             error=self._error(failure.error) if failure and failure.error else None,
             dispatches=nested,
-            queries=queries,
-            omitted_queries=omitted_queries,
-            bypasses=self.bypasses(record.activity),
-            on_commit=self._callbacks(record.activity),
-            **self._handled(record.activity),
+            **self.noted(record.activity),
         )
+        self.query_count += call.query_count
+        return call
 
-    def _callbacks(self, activity: Activity | None) -> list[OnCommit]:
-        if activity is None:
-            return []
-        return [
-            OnCommit(
-                callback=each.name,
-                alias=each.alias,
-                defined_at=each.defined_at,
-                registered_at=self._since_start(each.registered),
-                outcome=each.outcome,
-                ran_at=self._since_start(each.started) if each.started else None,
-                duration=self._seconds(each.started, each.stopped) if each.started else 0.0,
-            )
-            for each in list(activity.callbacks)
-            if each.registered <= self._until
-        ]
+    def noted(self, activity: Activity | None) -> dict[str, Any]:
+        """What each watcher has noted there, by the name of the field that it is for."""
+        fields: dict[str, Any] = {}
+        for each in () if activity is None else list(activity.values()):
+            fields.update(each.read(self))
+        return fields
 
-    def _queries(self, activity: Activity | None) -> tuple[list[Query], int]:
-        """Those that were kept, and how many were not."""
-        # Another trace may have wanted them where this one did not.
-        if activity is None or not self._recorder.config.record_queries:
-            return [], 0
-        found = [
-            Query(
-                sql=self._sql(statement[0]),
-                alias=alias,
-                started_at=self._since_start(started),
-                duration=self._seconds(started, stopped),
-                is_write=statement[1],
-                batch_size=batch_size,
-            )
-            for statement, alias, started, stopped, batch_size in list(activity.queries)
-            if stopped <= self._until  # Another trace may go on when this one has ended.
-        ]
-        self.query_count += len(found) + activity.omitted_queries
-        return found, activity.omitted_queries
-
-    def _handled(self, activity: Activity | None) -> dict[str, Any]:
-        """The exceptions that it caught itself, and how many of them were not kept."""
-        if activity is None or not self._recorder.config.record_handled_exceptions:
-            return {}
-        found = []
-        for each in list(activity.handled):
-            error = each.error.render(lambda file, line: "")
-            raised_at = error.traceback[-1].location if error.traceback else each.caught_at
-            message = self._redact_shapes(error.message)
-            found.append(HandledException(error.type, message, raised_at, each.caught_at))
-        return {"handled": found, "omitted_handled": activity.omitted_handled}
-
-    def _sql(self, text: str) -> str:
-        redacted = self._redacted_sql.get(text)
-        if redacted is None:
-            redacted = self._redacted_sql[text] = self._redact_shapes(text)
-        return redacted
-
-    def bypasses(self, activity: Activity | None) -> list[Bypass]:
-        if activity is None:
-            return []
-        # Another trace may go on when this one has ended.
-        found = [each for each in list(activity.bypasses) if each.stopped <= self._until]
-        return [self._bypass(each) for each in found]
-
-    def _bypass(self, record: BypassRecord) -> Bypass:
-        return Bypass(
-            method=record.method,
-            model=record.model,
-            rows=record.rows,
-            options=record.options,
-            sent_from=self._location(record.sent_by, record.instruction),
-            started_at=self._since_start(record.started),
-            duration=self._seconds(record.started, record.stopped),
-            skipped=[
-                Skipped(
-                    signal,
-                    info.name,
-                    info.defined_at,
-                    self._value(info.dispatch_uid),
-                    info.is_async,
-                )
-                for signal, info in record.skipped
-            ],
-        )
-
-    def change(self, record: ChangeRecord) -> ConnectionChange:
-        called_by = record.called_by if self._recorder.config.record_locations else None
-        return ConnectionChange(
-            action=record.action,
-            signal=record.signal,
-            receiver=record.receiver,
-            sender=record.sender,
-            dispatch_uid=self._value(record.dispatch_uid),
-            called_from=self._location(called_by, record.instruction),
-            started_at=self._since_start(record.started),
-            was_connected=record.was_connected,
-        )
-
-    def _location(self, code: CodeType | None, instruction: int) -> Location | None:
+    def location(self, code: CodeType | None, instruction: int) -> Location | None:
         return None if code is None else locate(code, instruction)
 
     def _error(self, captured: CapturedError) -> Error:
@@ -296,23 +203,23 @@ class _Reading:
             TracebackLine(each.location, redact_shapes(each.code, lambda _: None))
             for each in error.traceback
         )
-        return Error(error.type, self._redact_shapes(error.message), tuple(lines))
+        return Error(error.type, self.redact_shapes(error.message), tuple(lines))
 
-    def _value(self, captured: object) -> Value:
+    def value(self, captured: object) -> Value:
         value = render(captured)
         if isinstance(value, str):
-            redacted = self._redact_shapes(value)
+            redacted = self.redact_shapes(value)
             return value if redacted == value else Summary(repr(redacted))
         if isinstance(value, Summary):
-            return Summary(self._redact_shapes(value.text))
+            return Summary(self.redact_shapes(value.text))
         return value
 
-    def _since_start(self, moment: int) -> float:
+    def since_start(self, moment: int) -> float:
         # What began before the trace did, such as a bulk operation, is there from the start.
-        return max(moment - self._recorder.started, 0) / 1e9
+        return max(moment - self._started, 0) / 1e9
 
-    def _seconds(self, started: int, stopped: int) -> float:
-        return max((stopped or self._until) - started, 0) / 1e9
+    def seconds(self, started: int, stopped: int) -> float:
+        return max((stopped or self.until) - started, 0) / 1e9
 
 
 def _aliases(savepoints: Iterable[Savepoint]) -> tuple[str, ...]:

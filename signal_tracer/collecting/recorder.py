@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from signal_tracer.collecting import clock
-from signal_tracer.collecting.raw import Activity, ChangeRecord
+from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.routes import MissInfo, Route
 from signal_tracer.conf import Config
 from signal_tracer.describing.names import is_a
@@ -48,7 +48,6 @@ class Recorder:
         # Each dispatch and the receiver call that sent it, or None, in the order in which they
         # were heard. Flat: a call that some task still holds keeps nothing but itself alive.
         self.dispatches: list[Any] = []
-        self.changes: list[ChangeRecord] = []
         self.activity = Activity()  # Outside of any receiver call.
         self.has_room = True
         # A number for each dispatch that is kept: of two threads, each gets one of its own.

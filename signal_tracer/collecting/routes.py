@@ -46,6 +46,7 @@ class ReceiverInfo:
     __slots__ = (
         "_function",
         "_owner",
+        "called_for",
         "counted_by",
         "defined_at",
         "dispatch_uid",
@@ -63,6 +64,8 @@ class ReceiverInfo:
         self.dispatch_uid = uid
         self.is_async = is_async
         self.hears_any_sender = False
+        # The name of the signal, and the sender's class weakly, where it is known.
+        self.called_for: tuple[str, weakref.ref[Any] | None] = ("", None)
         # The signal coverage that knows already that it ran.
         self.counted_by: object = None
         self.stands_for(receiver)
@@ -199,6 +202,8 @@ class Route:
             [_info_of(receiver, True, connections) for receiver in asynchronous],
             [miss for miss in near if not any(miss.info.is_of(each) for each in called)],
         )
+        for info in (*self.infos[0], *self.infos[1]):
+            info.called_for = self.signal, self.reference
         several = {identity(each) for both in (synchronous, asynchronous) for each in both}
         # Of two connections of the same receiver nothing tells which one Django takes first.
         is_clear = len(several) == len(synchronous) + len(asynchronous)

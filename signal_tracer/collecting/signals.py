@@ -16,7 +16,6 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.dispatch import Signal
 
 from signal_tracer.collecting import nodes
-from signal_tracer.collecting.connecting import watch_connections
 from signal_tracer.collecting.dispatches import (
     NO_RECEIVERS,
     UNHEARD,
@@ -292,6 +291,4 @@ def _watch_class(cls: type) -> None:
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {
     "_live_receivers": watch_live_receivers,
     "_log_robust_failure": watch_log_robust_failure,
-    "connect": watch_connections,
-    "disconnect": watch_connections,
 }

@@ -34,7 +34,8 @@ from django.db.models.signals import post_save  # noqa: E402
 from django.dispatch import Signal  # noqa: E402
 
 from signal_tracer import Trace, trace_signals  # noqa: E402
-from signal_tracer.collecting import exceptions, nodes, savepoints  # noqa: E402
+from signal_tracer.collecting import nodes, savepoints  # noqa: E402
+from signal_tracer.collecting.watching import exceptions  # noqa: E402
 
 sent = Signal()
 

@@ -270,6 +270,31 @@ def test_an_update_of_the_row_that_is_saved_by_its_receiver_is_no_bypass() -> No
     assert trace.bypasses == []
 
 
+@pytest.mark.parametrize(
+    "setting", [{"MAX_DISPATCHES": 1}, {"EXCLUDE_SIGNALS": ["django.db.models.signals.pre_save"]}]
+)
+def test_the_row_that_is_saved_is_known_where_its_dispatch_is_not_recorded(
+    setting: Any, settings: Any
+) -> None:
+    def number(sender: Any, instance: Any, **named: Any) -> None:
+        assert Book.objects.filter(pk=instance.pk).update(year=1) == 1
+
+    settings.SIGNAL_TRACER = setting
+    book = Book.objects.create(title="a")
+    pre_save.connect(number, sender=Book)
+    post_save.connect(number, sender=Book)
+    try:
+        with trace_signals() as trace:
+            book.save()
+    finally:
+        pre_save.disconnect(number, sender=Book)
+        post_save.disconnect(number, sender=Book)
+
+    [call] = trace.receiver_calls()
+    assert (trace.omitted + trace.excluded, trace.faults) == (1, 0)
+    assert (call.bypasses, trace.bypasses) == ([], [])
+
+
 @pytest.mark.usefixtures("listening")
 def test_custom_managers_and_querysets_count_once() -> None:
     Book.objects.bulk_create([Book(title="a")])

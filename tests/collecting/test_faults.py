@@ -35,10 +35,10 @@ from signal_tracer.tracer import uninstall
 # Of these other tests tell: they run at the start, at the end or around a query set.
 ELSEWHERE = {"bulk", "callbacks", "exceptions", "inlining", "reading", "transactions", "veiling"}
 MODULES = tuple(
-    importlib.import_module(f"{wing.__name__}.{each.name}")
+    importlib.import_module(each.name)
     for wing in (describing, collecting)
-    for each in pkgutil.iter_modules(wing.__path__)
-    if each.name not in ELSEWHERE
+    for each in pkgutil.walk_packages(wing.__path__, f"{wing.__name__}.")
+    if each.name.rpartition(".")[2] not in ELSEWHERE
 )
 
 # Stand around Django's functions and the receivers, and do nothing but call what is fenced.
@@ -67,10 +67,6 @@ MUTING = {"muting.Block.__init__", "muting._running", "muting.enter", "muting.le
 CALLBACKS = {"names.IdentityCache._forget"}
 # Hold the `try` that the rest runs in.
 FENCES = {
-    "connecting._begin_change",
-    "connecting._keep_change",
-    "connecting._note_connections",
-    "connecting._note_near_misses",
     "counting._note",
     "dispatches._count_calls",
     "dispatches.bear_witness",
@@ -100,16 +96,20 @@ class Fault(Exception):
 def functions(
     modules: tuple[types.ModuleType, ...] = MODULES,
 ) -> dict[types.CodeType, tuple[str, Any]]:
-    """Every plain function and method of these modules, by its code."""
+    """Every plain function and method of these modules, by its code; of a fenced one, what is
+    within the fence.
+    """
     found: dict[types.CodeType, tuple[str, Any]] = {}
     for module in modules:
         short = module.__name__.rpartition(".")[2]
         for name, value in vars(module).items():
             if isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
+                value = inspect.unwrap(value)
                 found[value.__code__] = (f"{short}.{name}", value)
             elif isinstance(value, type) and value.__module__ == module.__name__:
                 for attribute, method in vars(value).items():
                     if isinstance(method, types.FunctionType):
+                        method = inspect.unwrap(method)
                         found[method.__code__] = (f"{short}.{name}.{attribute}", method)
     return found
 

@@ -19,7 +19,8 @@ from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting import exceptions, nodes
+from signal_tracer.collecting import nodes
+from signal_tracer.collecting.watching import exceptions
 from signal_tracer.records import ReceiverCall
 
 paid = Signal()

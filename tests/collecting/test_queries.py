@@ -751,7 +751,7 @@ def test_what_of_ours_fails_does_not_disturb_a_query(
     def broken(*args: Any) -> Any:
         raise RuntimeError
 
-    monkeypatch.setattr("signal_tracer.collecting.queries._statement_of", broken)
+    monkeypatch.setattr("signal_tracer.collecting.watching.queries._statement_of", broken)
     monkeypatch.setattr("signal_tracer.collecting.nodes._reported", set())
     answers = []
     on(paid, lambda: answers.append(Group.objects.count()))

@@ -9,18 +9,59 @@ import functools
 import logging
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signal_tracer.collecting import clock, nodes, savepoints
-from signal_tracer.collecting.nodes import CallRecord, current
-from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
-from signal_tracer.collecting.raw import CallbackRecord
-from signal_tracer.collecting.transactions import follow, forget, is_idle, note_place
+from signal_tracer.collecting.nodes import CallRecord, current, fenced
+from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
+from signal_tracer.collecting.reading import Reading
+from signal_tracer.collecting.watching.transactions import follow, forget, is_idle, note_place
 from signal_tracer.describing.names import describe_receiver
+from signal_tracer.records import CallbackOutcome, Location, OnCommit
 
 hide_file(__file__)
+
+
+class CallbackRecord:
+    """A callback that was registered with ``on_commit()``."""
+
+    __slots__ = ("alias", "defined_at", "name", "outcome", "registered", "started", "stopped")
+
+    def __init__(self, name: str, defined_at: Location | None, alias: str, registered: int) -> None:
+        self.name = name
+        self.defined_at = defined_at
+        self.alias = alias
+        self.registered = registered
+        self.outcome: CallbackOutcome = "waiting"
+        self.started = 0
+        self.stopped = 0
+
+
+class Callbacks(list[CallbackRecord]):
+    """Those that a receiver call registered."""
+
+    __slots__ = ()
+
+    def read(self, reading: Reading) -> dict[str, Any]:
+        return {
+            "on_commit": [
+                OnCommit(
+                    callback=each.name,
+                    alias=each.alias,
+                    defined_at=each.defined_at,
+                    registered_at=reading.since_start(each.registered),
+                    outcome=each.outcome,
+                    ran_at=reading.since_start(each.started) if each.started else None,
+                    duration=reading.seconds(each.started, each.stopped) if each.started else 0.0,
+                )
+                for each in self[:]
+                if each.registered <= reading.until
+            ]
+        }
+
 
 # Django keeps one set of savepoints with each callback, which dies with it: run or thrown away.
 _waiting: dict[int, tuple[weakref.ref[Any], CallbackRecord]] = {}
@@ -53,38 +94,33 @@ def _watch_on_commit(original: Any) -> Any:
     return hide_from_stacklevel(functools.wraps(original)(on_commit), "on_commit")
 
 
+@fenced("to record an on_commit() callback")
 def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | None:
     """The record of a callback, kept by the receiver call that registers it."""
-    try:
-        described = describe_receiver(func)
-        record = CallbackRecord(described.name, described.defined_at, connection.alias, clock.now())
-        if type(node) is CallRecord and callable(func):
-            is_wanted = [each.keep_other() for each in node.recorders]  # Each counts what it lacks.
-            if any(is_wanted):
-                for activity in nodes.activities_at(node):
-                    activity.callbacks.append(record)
-        return record
-    except Exception:
-        nodes.report_fault(node, "to record an on_commit() callback")
-        return None
+    described = describe_receiver(func)
+    record = CallbackRecord(described.name, described.defined_at, connection.alias, clock.now())
+    if type(node) is CallRecord and callable(func):
+        is_wanted = [each.keep_other() for each in node.recorders]  # Each counts what it lacks.
+        if any(is_wanted):
+            for activity in nodes.activities_at(node):
+                activity[Callbacks].append(record)
+    return record
 
 
+@fenced("to record an on_commit() callback")
 def _note_registered(connection: Any, node: Any, func: Any) -> None:
     record = _new_callback(connection, node, func)
-    try:
-        savepoints, registered, *_ = connection.run_on_commit[-1]
-        if record is None or registered is not func:
-            return
-        key = id(savepoints)
+    savepoints, registered, *_ = connection.run_on_commit[-1]
+    if record is None or registered is not func:
+        return
+    key = id(savepoints)
 
-        def gone(_: object) -> None:
-            _waiting.pop(key, None)
-            if record.outcome == "waiting" and not record.started:
-                record.outcome = "discarded"
+    def gone(_: object) -> None:
+        _waiting.pop(key, None)
+        if record.outcome == "waiting" and not record.started:
+            record.outcome = "discarded"
 
-        _waiting[key] = weakref.ref(savepoints, gone), record
-    except Exception:
-        nodes.report_fault(node, "to record an on_commit() callback")
+    _waiting[key] = weakref.ref(savepoints, gone), record
 
 
 def _watch_run(original: Any) -> Any:
@@ -96,7 +132,7 @@ def _watch_run(original: Any) -> Any:
         if not self.in_atomic_block and savepoints.thread.stacks:
             follow(forget, self)  # The transaction is over; its block ends after the callbacks.
         running = _Running()
-        self.run_on_commit = _Callbacks(entries)
+        self.run_on_commit = _Entries(entries)
         self.run_on_commit.entries, self.run_on_commit.running = entries, running
         try:
             return original(self)
@@ -105,7 +141,7 @@ def _watch_run(original: Any) -> Any:
             raise
         finally:
             running.end()
-            if type(self.run_on_commit) is _Callbacks:
+            if type(self.run_on_commit) is _Entries:
                 self.run_on_commit = entries
 
     return hide_from_stacklevel(
@@ -113,7 +149,7 @@ def _watch_run(original: Any) -> Any:
     )
 
 
-class _Callbacks(list[Any]):
+class _Entries(list[Any]):
     """Django's list of callbacks while its own loop takes one after the other from it."""
 
     __slots__ = ("entries", "running")
@@ -140,34 +176,30 @@ class _Running:
         self.outer: Any = None
         self.thread = threading.get_ident()
 
+    @fenced("to see an on_commit() callback begin")
     def begin_next(self, entry: Any, entries: list[Any]) -> None:
         """``entry`` was taken; ``entries`` is the list that others may know it from."""
-        try:
-            del entries[0]
-            savepoints, func, is_robust, *_ = entry
-            reference, record = _waiting.get(id(savepoints), (None, None))
-            if record is None or reference is None or reference() is not savepoints:
-                # Registered before anybody looked: only what it sends is of interest.
-                record = CallbackRecord(describe_receiver(func).name, None, "", 0)
-            self.begin(record, is_robust=is_robust is True)
-        except Exception:
-            nodes.report_fault(current.get(), "to see an on_commit() callback begin")
+        del entries[0]
+        savepoints, func, is_robust, *_ = entry
+        reference, record = _waiting.get(id(savepoints), (None, None))
+        if record is None or reference is None or reference() is not savepoints:
+            # Registered before anybody looked: only what it sends is of interest.
+            record = CallbackRecord(describe_receiver(func).name, None, "", 0)
+        self.begin(record, is_robust=is_robust is True)
 
+    @fenced("to see an on_commit() callback begin")
     def begin(self, record: CallbackRecord | None, *, is_robust: bool) -> None:
         if record is None:
             return
-        try:
-            place = savepoints.thread
-            self.outer = place.callback, place.node, place.running
-            self.record, self.has_failed, self.is_robust = record, False, is_robust
-            place.callback, place.node, place.running = record.name, current.get(), self
-            note_place()
-            if is_robust:
-                # Django catches what it raises, and logs it: nowhere else can that be seen.
-                _logger.addFilter(self.note_log)
-            record.started = clock.now()
-        except Exception:
-            nodes.report_fault(current.get(), "to see an on_commit() callback begin")
+        place = savepoints.thread
+        self.outer = place.callback, place.node, place.running
+        self.record, self.has_failed, self.is_robust = record, False, is_robust
+        place.callback, place.node, place.running = record.name, current.get(), self
+        note_place()
+        if is_robust:
+            # Django catches what it raises, and logs it: nowhere else can that be seen.
+            _logger.addFilter(self.note_log)
+        record.started = clock.now()
 
     def note_log(self, log: logging.LogRecord) -> bool:
         if (
@@ -188,34 +220,21 @@ class _Running:
         # First what must not stay behind, wherever the rest fails.
         place = savepoints.thread
         place.callback, place.node, place.running = self.outer
-        try:
-            if self.is_robust:
-                _logger.removeFilter(self.note_log)
-            record.stopped = clock.now()
-            record.outcome = "raised" if self.has_failed else "ran"
-            note_place()
-        except Exception:
-            nodes.report_fault(current.get(), "to see an on_commit() callback end")
+        self._note_end(record)
+
+    @fenced("to see an on_commit() callback end")
+    def _note_end(self, record: CallbackRecord) -> None:
+        if self.is_robust:
+            _logger.removeFilter(self.note_log)
+        record.stopped = clock.now()
+        record.outcome = "raised" if self.has_failed else "ran"
+        note_place()
 
 
-# Install and uninstall
-
-_patches = Patches()
-
-_DJANGOS_OWN = {
-    "on_commit": _watch_on_commit,
+def _replacements() -> Iterator[Replacement]:
+    yield BaseDatabaseWrapper, "on_commit", _watch_on_commit
     # Private, and the same in Django 5.2, 6.0 and 6.1.
-    "run_and_clear_commit_hooks": _watch_run,
-}
+    yield BaseDatabaseWrapper, "run_and_clear_commit_hooks", _watch_run
 
 
-def install() -> None:
-    """Watch the callbacks of all connections, from now until ``uninstall()``. Idempotent."""
-    for name, watch in _DJANGOS_OWN.items():
-        _patches.replace(BaseDatabaseWrapper, name, watch)
-
-
-def uninstall() -> None:
-    """Put back what is still ours; see ``Patches.restore``."""
-    _patches.restore()
-    _waiting.clear()
+WATCHER = Watcher(_replacements, forget=_waiting.clear)

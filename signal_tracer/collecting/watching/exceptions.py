@@ -30,12 +30,14 @@ import django
 
 from signal_tracer.collecting import nodes
 from signal_tracer.collecting.nodes import CallRecord, current
+from signal_tracer.collecting.patching import Watcher
 from signal_tracer.collecting.raw import Activity
+from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.describing.errors import CapturedError
 from signal_tracer.describing.frames import locate
 from signal_tracer.describing.names import class_bases, find_in_class, is_a
-from signal_tracer.records import Location
+from signal_tracer.records import HandledException, Location
 
 # Python 3.12 and newer have it.
 monitoring: Any = getattr(sys, "monitoring", None)
@@ -53,7 +55,7 @@ _traceback_of = BaseException.__dict__["__traceback__"].__get__
 _context_of = BaseException.__dict__["__context__"].__get__
 
 
-class Handled:
+class HandledRecord:
     """An exception that was caught, and the line of its handler."""
 
     __slots__ = ("caught_at", "error")
@@ -63,10 +65,28 @@ class Handled:
         self.caught_at = caught_at
 
 
-# Those that met a handler, by the id of the exception, which itself is not kept alive. Without an
-# activity while one that was raised again goes on, so that each handler on its way need not capture
-# it anew. Without a ``Handled`` where it was only counted.
-_caught: dict[int, tuple[Activity | None, Handled | None]] = {}
+class Handled(list[HandledRecord]):
+    """Those of a receiver call that are kept; ``omitted`` counts the others."""
+
+    omitted = 0
+
+    def read(self, reading: Reading) -> dict[str, Any]:
+        # Another trace may have wanted them where this one did not.
+        if not reading.config.record_handled_exceptions:
+            return {}
+        found = []
+        for each in self[:]:
+            error = each.error.render(lambda file, line: "")
+            raised_at = error.traceback[-1].location if error.traceback else each.caught_at
+            message = reading.redact_shapes(error.message)
+            found.append(HandledException(error.type, message, raised_at, each.caught_at))
+        return {"handled": found, "omitted_handled": self.omitted}
+
+
+# Those that met a handler, by the id of the exception, which itself is not kept alive: where they
+# are noted, which is nowhere while one that was raised again goes on, so that each handler on its
+# way need not capture it anew; and the record, which is none where it was only counted.
+_caught: dict[int, tuple[Handled | None, HandledRecord | None]] = {}
 
 
 # What happens in the traced code. None of this may reach it, so each is fenced. Near the recursion
@@ -130,17 +150,17 @@ def _note(
         return
     if call.activity is None:
         call.activity = Activity()
-    activity, handled = call.activity, None
-    if len(activity.handled) < _MOST:
+    handled, record = call.activity[Handled], None
+    if len(handled) < _MOST:
         clause = _clause_of(frame, code, handler, error)
-        handled = Handled(
+        record = HandledRecord(
             captured or CapturedError(error, wanting[-1].capture, _is_others),
             locate(code, _first_with_a_line(code, clause)),
         )
-        activity.handled.append(handled)
+        handled.append(record)
     else:
-        activity.omitted_handled += 1
-    _caught[id(error)] = activity, handled
+        handled.omitted += 1
+    _caught[id(error)] = handled, record
     if len(_caught) > _MOST_CAUGHT:
         _caught.pop(next(iter(_caught)), None)
 
@@ -150,16 +170,16 @@ def _take_back(error: BaseException, *, is_again: bool = False) -> CapturedError
 
     Returns what was captured of it, unless it may be another one with the id of one that is gone.
     """
-    activity, handled = _caught.pop(id(error), (None, None))
-    if activity is not None:
-        if handled is not None:
-            activity.handled.remove(handled)
+    handled, record = _caught.pop(id(error), (None, None))
+    if handled is not None:
+        if record is not None:
+            handled.remove(record)
         else:
-            activity.omitted_handled -= 1
+            handled.omitted -= 1
         if not is_again:
             return None
-        _caught[id(error)] = None, handled
-    return None if handled is None else handled.error
+        _caught[id(error)] = None, record
+    return None if record is None else record.error
 
 
 def _take_back_causes(error: BaseException) -> None:
@@ -260,7 +280,7 @@ _FOLDERS = (
     *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     Path(os.__file__).parent,  # It may be a zip file, of which sysconfig does not know.
     Path(django.__file__).parent,
-    Path(__file__).parents[1],
+    Path(__file__).parents[2],
 )
 _LIBRARIES = tuple(f"{each}{os.sep}" for folder in _FOLDERS for each in (folder, folder.resolve()))
 
@@ -291,31 +311,29 @@ _tool_id: int | None = None
 _lock = threading.Lock()
 
 
-def start(recorder: Recorder) -> None:
-    """Watch for as long as ``recorder`` runs, if it wants handled exceptions."""
-    if monitoring is not None and recorder.config.record_handled_exceptions:
-        with _lock:
-            _watching.append(recorder)
-            if _tool_id is None and not _take_tool_id():
-                _say_that_others_watch(recorder)
+def _start(recorder: Recorder) -> None:
+    """Watch for as long as ``recorder`` runs."""
+    with _lock:
+        _watching.append(recorder)
+        if _tool_id is None and not _take_tool_id():
+            _say_that_others_watch(recorder)
 
 
-def stop(recorder: Recorder) -> None:
+def _stop(recorder: Recorder) -> None:
     """Leave Python as it was, once no trace wants handled exceptions any more."""
     global _tool_id
-    if recorder.config.record_handled_exceptions:
-        with _lock:
-            if recorder in _watching:
-                _watching.remove(recorder)
-            if _tool_id is not None and not _watching:
-                # Another tool may have freed the id, and even taken it since.
-                if monitoring.get_tool(_tool_id) == _NAME:
-                    monitoring.set_events(_tool_id, monitoring.events.NO_EVENTS)
-                    for event in _callbacks():
-                        monitoring.register_callback(_tool_id, event, None)
-                    monitoring.free_tool_id(_tool_id)
-                _tool_id = None
-                _caught.clear()
+    with _lock:
+        if recorder in _watching:
+            _watching.remove(recorder)
+        if _tool_id is not None and not _watching:
+            # Another tool may have freed the id, and even taken it since.
+            if monitoring.get_tool(_tool_id) == _NAME:
+                monitoring.set_events(_tool_id, monitoring.events.NO_EVENTS)
+                for event in _callbacks():
+                    monitoring.register_callback(_tool_id, event, None)
+                monitoring.free_tool_id(_tool_id)
+            _tool_id = None
+            _caught.clear()
 
 
 def _callbacks() -> dict[int, Any]:
@@ -353,3 +371,10 @@ def _say_that_others_watch(recorder: Recorder) -> None:
             " and ".join(map(str, _TOOL_IDS)),
             " and ".join(str(monitoring.get_tool(each)) for each in _TOOL_IDS),
         )
+
+
+WATCHER = Watcher(
+    when=lambda config: monitoring is not None and config.record_handled_exceptions,
+    start=_start,
+    stop=_stop,
+)

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import functools
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signal_tracer.collecting import nodes, savepoints
-from signal_tracer.collecting.nodes import current
-from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
+from signal_tracer.collecting.nodes import current, fenced
+from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
 from signal_tracer.collecting.savepoints import Here, Savepoint
 
 hide_file(__file__)
@@ -98,27 +99,26 @@ def note_place() -> None:
     savepoints.remember(here)
 
 
-def look_around() -> None:
+@fenced("to see the open transactions")
+def _look_around(recorder: Any) -> None:
     """Note the atomic blocks that are open in this thread when a trace begins."""
-    try:
-        for connection in connections.all(initialized_only=True):
-            if not connection.in_atomic_block:
-                forget(connection)  # Its end was missed, at the recursion limit.
-            elif _stack_of(connection) is None:
-                _first_savepoint(connection)
-        note_place()
-    except Exception:
-        nodes.report_fault(current.get(), "to see the open transactions")
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            forget(connection)  # Its end was missed, at the recursion limit.
+        elif _stack_of(connection) is None:
+            _first_savepoint(connection)
+    note_place()
 
 
 def follow(note: Any, *args: Any) -> None:
-    if savepoints.thread.is_tests:
-        return
-    try:
-        note(*args)
-        note_place()
-    except Exception:
-        nodes.report_fault(current.get(), "to follow a transaction")
+    if not savepoints.thread.is_tests:
+        _follow(note, *args)
+
+
+@fenced("to follow a transaction")
+def _follow(note: Any, *args: Any) -> None:
+    note(*args)
+    note_place()
 
 
 # Atomic blocks
@@ -262,29 +262,15 @@ def _note_rollback(connection: Any) -> None:
         stack.undo(0)
 
 
-# Install and uninstall
-
-_patches = Patches()
-
-# Atomic is private, and the same in Django 5.2, 6.0 and 6.1.
-_DJANGOS_OWN: tuple[tuple[type, str, Any], ...] = (
-    (transaction.Atomic, "__enter__", _watch_enter),
-    (transaction.Atomic, "__exit__", _watch_exit),
-    (BaseDatabaseWrapper, "savepoint", _watch_savepoint),
-    (BaseDatabaseWrapper, "savepoint_commit", _watch_savepoint_end),
-    (BaseDatabaseWrapper, "savepoint_rollback", _watch_savepoint_end),
-    (BaseDatabaseWrapper, "rollback", _watch_rollback),
-    (BaseDatabaseWrapper, "close", _watch_rollback),
-)
+def _replacements() -> Iterator[Replacement]:
+    # Atomic is private, and the same in Django 5.2, 6.0 and 6.1.
+    yield transaction.Atomic, "__enter__", _watch_enter
+    yield transaction.Atomic, "__exit__", _watch_exit
+    yield BaseDatabaseWrapper, "savepoint", _watch_savepoint
+    yield BaseDatabaseWrapper, "savepoint_commit", _watch_savepoint_end
+    yield BaseDatabaseWrapper, "savepoint_rollback", _watch_savepoint_end
+    yield BaseDatabaseWrapper, "rollback", _watch_rollback
+    yield BaseDatabaseWrapper, "close", _watch_rollback
 
 
-def install() -> None:
-    """Watch the transactions of all connections, from now until ``uninstall()``. Idempotent."""
-    for cls, name, watch in _DJANGOS_OWN:
-        _patches.replace(cls, name, watch)
-
-
-def uninstall() -> None:
-    """Put back what is still ours; see ``Patches.restore``."""
-    _patches.restore()
-    savepoints.forget_all()
+WATCHER = Watcher(_replacements, start=_look_around, forget=savepoints.forget_all)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
+from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -26,11 +27,11 @@ from django.db.models.fields import related_descriptors
 
 from signal_tracer.collecting import clock, nodes
 from signal_tracer.collecting.muting import would_mute
-from signal_tracer.collecting.nodes import Node, current
-from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
-from signal_tracer.collecting.raw import BypassRecord
+from signal_tracer.collecting.nodes import DispatchRecord, Node, Root, Unkept, current, fenced
+from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
+from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
-from signal_tracer.collecting.routes import listeners
+from signal_tracer.collecting.routes import ReceiverInfo, listeners
 from signal_tracer.describing.frames import find_sender_frame
 from signal_tracer.describing.names import (
     class_name,
@@ -40,6 +41,7 @@ from signal_tracer.describing.names import (
     name_of_signal,
     unwrapped,
 )
+from signal_tracer.records import Bypass, Skipped
 
 hide_file(__file__)
 
@@ -59,6 +61,73 @@ _OPTIONS = ("ignore_conflicts", "update_conflicts")
 # The ORM sends with these alone.
 _SENDS = ("send", "send_robust")
 
+
+class BypassRecord:
+    """A bulk operation that changed rows. ``skipped`` pairs a signal's name with a receiver."""
+
+    __slots__ = (
+        "instruction",
+        "method",
+        "model",
+        "options",
+        "rows",
+        "sent_by",
+        "skipped",
+        "started",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        model: str,
+        rows: int | None,
+        options: tuple[str, ...],
+        sent_by: types.CodeType | None,
+        instruction: int,
+        started: int,
+        stopped: int,
+        skipped: list[tuple[str, ReceiverInfo]],
+    ) -> None:
+        self.method = method
+        self.model = model
+        self.rows = rows
+        self.options = options
+        self.sent_by = sent_by
+        self.instruction = instruction
+        self.started = started
+        self.stopped = stopped
+        self.skipped = skipped
+
+
+class Bypasses(list[BypassRecord]):
+    """Those of a receiver call, or of a trace outside of any."""
+
+    __slots__ = ()
+
+    def read(self, reading: Reading) -> dict[str, Any]:
+        found = [each for each in self[:] if each.stopped <= reading.until]
+        return {"bypasses": [_read(each, reading) for each in found]}
+
+
+def _read(record: BypassRecord, reading: Reading) -> Bypass:
+    return Bypass(
+        method=record.method,
+        model=record.model,
+        rows=record.rows,
+        options=record.options,
+        sent_from=reading.location(record.sent_by, record.instruction),
+        started_at=reading.since_start(record.started),
+        duration=reading.seconds(record.started, record.stopped),
+        skipped=[
+            Skipped(
+                signal, info.name, info.defined_at, reading.value(info.dispatch_uid), info.is_async
+            )
+            for signal, info in record.skipped
+        ],
+    )
+
+
 # The operation that runs: bulk_update() calls update(), and an override calls its original.
 _running: ContextVar[tuple[object, object] | None] = ContextVar("signal_tracer.bulk", default=None)
 
@@ -69,7 +138,8 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
         node = current.get()
         if node is None and nodes.everywhere is None:
             return original(self, *args, **kwargs)
-        token = _begin(node, self, sys._getframe(1))
+        caller = sys._getframe(1)
+        token = _begin(node, self, caller)
         if token is None:
             return original(self, *args, **kwargs)
         started = clock.now()
@@ -77,27 +147,25 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
             answer = original(self, *args, **kwargs)
         finally:
             _running.reset(token)
-        _end(node, self, original.__name__, left_out, answer, args, kwargs, started)
+        _end(node, self, original.__name__, left_out, answer, args, kwargs, started, caller)
         return answer
 
     return hide_from_stacklevel(functools.wraps(original)(operation), original.__name__)
 
 
+@fenced("to see a bulk operation begin")
 def _begin(node: Node | None, queryset: Any, caller: types.FrameType) -> Any:
     """A token when this is an operation of its own, and not a part of another."""
-    try:
-        running = _running.get()
-        model = _model_of(queryset)
-        if running is not None and running[0] is node and running[1] is model:
-            return None
-        if caller.f_code.co_filename == deletion.__file__:
-            return None
-        return _running.set((node, model))
-    except Exception:
-        nodes.report_fault(node, "to see a bulk operation begin")
+    running = _running.get()
+    model = _model_of(queryset)
+    if running is not None and running[0] is node and running[1] is model:
         return None
+    if caller.f_code.co_filename == deletion.__file__:
+        return None
+    return _running.set((node, model))
 
 
+@fenced("to record a bulk operation")
 def _end(
     node: Node | None,
     queryset: Any,
@@ -107,46 +175,44 @@ def _end(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     started: int,
+    caller: types.FrameType,
 ) -> None:
-    try:
-        stopped = clock.now()
-        node = nodes.node_with_everywhere(node)
-        recorders = node.recorders.all if node is not None else ()
-        rows = _rows(answer)
-        model = _model_of(queryset)
-        if rows == 0 or not recorders or not is_a(model, type) or _is_automatic(model):
-            return
-        skipped = [
-            (name_of_signal(signal), info)
-            for signal in left_out
-            if not all(each.excludes(name_of_signal(signal)) for each in recorders)
-            for info in listeners(signal, model, would_mute)
-        ]
-        if not skipped:
-            return
-        method, site = _who_called(sys._getframe(2), queryset, method)
-        if method == "update" and rows == 1 and _is_inside_save(site, model):
-            return
-        wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
-        if not wanting:
-            return
-        if not recorders[-1].config.record_locations:
-            site = None
-        record = BypassRecord(
-            method,
-            class_name(model),
-            rows,
-            _options(args, kwargs) if method == "bulk_create" else (),
-            None if site is None else site.f_code,
-            0 if site is None else site.f_lasti,
-            started,
-            stopped,
-            skipped,
-        )
-        for activity in nodes.activities_at(node):
-            activity.bypasses.append(record)
-    except Exception:
-        nodes.report_fault(node, "to record a bulk operation")
+    stopped = clock.now()
+    node = nodes.node_with_everywhere(node)
+    recorders = node.recorders.all if node is not None else ()
+    rows = _rows(answer)
+    model = _model_of(queryset)
+    if rows == 0 or not recorders or not is_a(model, type) or _is_automatic(model):
+        return
+    skipped = [
+        (name_of_signal(signal), info)
+        for signal in left_out
+        if not all(each.excludes(name_of_signal(signal)) for each in recorders)
+        for info in listeners(signal, model, would_mute)
+    ]
+    if not skipped:
+        return
+    method, site = _who_called(caller, queryset, method)
+    if method == "update" and rows == 1 and _is_inside_save(node, site, model):
+        return
+    wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
+    if not wanting:
+        return
+    if not recorders[-1].config.record_locations:
+        site = None
+    record = BypassRecord(
+        method,
+        class_name(model),
+        rows,
+        _options(args, kwargs) if method == "bulk_create" else (),
+        None if site is None else site.f_code,
+        0 if site is None else site.f_lasti,
+        started,
+        stopped,
+        skipped,
+    )
+    for activity in nodes.activities_at(node):
+        activity[Bypasses].append(record)
 
 
 def _model_of(queryset: Any) -> Any:
@@ -201,20 +267,34 @@ def _codes_of(cls: type, name: str) -> list[types.CodeType]:
     ]
 
 
-def _is_inside_save(frame: types.FrameType | None, model: Any) -> bool:
+def _is_inside_save(node: Any, frame: types.FrameType | None, model: Any) -> bool:
     """Whether a ``save()`` that the model's classes define, or a receiver of it, is running."""
+    if _is_called_for_saving(node, model):
+        return True
     saves = [each for each in _codes_of(model, "save") if each is not _DJANGOS_SAVE]
     while frame is not None:
         code = frame.f_code
         if any(code is each for each in saves):
             return True
         if code.co_filename == DISPATCHER_FILE and code.co_name in _SENDS:
-            found = frame.f_locals
-            return any(found.get("self") is each for each in _SAVED) and (
-                _concrete(found.get("sender")) is _concrete(model)
-            )
+            return False
         frame = frame.f_back
     return False
+
+
+def _is_called_for_saving(node: Any, model: Any) -> bool:
+    """Whether the receiver that runs was called because the model is saved."""
+    while type(node) is Root:
+        node = node.outer
+    names = [name_of_signal(each) for each in _SAVED]
+    if type(node) is Unkept:
+        return node.signal in names  # Of which model is not known: in all likelihood of this one.
+    if type(node) is DispatchRecord:
+        signal, sender = node.route.signal, node.route.reference
+    else:
+        call = nodes.innermost_call(node)
+        signal, sender = ("", None) if call is None else call.info.called_for
+    return signal in names and sender is not None and _concrete(sender()) is _concrete(model)
 
 
 def _concrete(model: Any) -> Any:
@@ -222,25 +302,12 @@ def _concrete(model: Any) -> Any:
     return getattr(meta, "concrete_model", model)
 
 
-# Install and uninstall
-
-_patches = Patches()
-
-# The last is private, and the same in Django 5.2, 6.0 and 6.1.
-_DJANGOS_OWN = {
-    "bulk_create": _SAVED,
-    "bulk_update": _SAVED,
-    "update": _SAVED,
-    "_raw_delete": _DELETED,
-}
+def _replacements() -> Iterator[Replacement]:
+    yield QuerySet, "bulk_create", partial(_watch, left_out=_SAVED)
+    yield QuerySet, "bulk_update", partial(_watch, left_out=_SAVED)
+    yield QuerySet, "update", partial(_watch, left_out=_SAVED)
+    # Private, and the same in Django 5.2, 6.0 and 6.1.
+    yield QuerySet, "_raw_delete", partial(_watch, left_out=_DELETED)
 
 
-def install() -> None:
-    """Watch the bulk operations of querysets, from now until ``uninstall()``. Idempotent."""
-    for method, left_out in _DJANGOS_OWN.items():
-        _patches.replace(QuerySet, method, partial(_watch, left_out=left_out))
-
-
-def uninstall() -> None:
-    """Put back what is still ours; see ``Patches.restore``."""
-    _patches.restore()
+WATCHER = Watcher(_replacements)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from django.db.backends.utils import CursorWrapper
@@ -16,13 +17,43 @@ from django.db.backends.utils import CursorWrapper
 from signal_tracer.collecting import clock, nodes
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import CallRecord, current
-from signal_tracer.collecting.patching import Patches, hide_from_stacklevel
+from signal_tracer.collecting.patching import Replacement, Watcher, hide_from_stacklevel
 from signal_tracer.collecting.raw import Activity
+from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.recorder import Statement
 from signal_tracer.describing.names import class_name
+from signal_tracer.records import Query
 
 # What is kept of a statement, in characters.
 _LONGEST = 2_000
+
+
+# (statement, alias, started, stopped, batch size): a tuple, because a trace keeps thousands.
+QueryRecord: TypeAlias = "tuple[Statement, str, int, int, int | None]"
+
+
+class Queries(list[QueryRecord]):
+    """Those of a receiver call that are kept, up to a limit of the trace; ``omitted`` counts on."""
+
+    omitted = 0
+
+    def read(self, reading: Reading) -> dict[str, Any]:
+        # Another trace may have wanted them where this one did not.
+        if not reading.config.record_queries:
+            return {}
+        found = [
+            Query(
+                sql=reading.redact_once(statement[0]),
+                alias=alias,
+                started_at=reading.since_start(started),
+                duration=reading.seconds(started, stopped),
+                is_write=statement[1],
+                batch_size=batch_size,
+            )
+            for statement, alias, started, stopped, batch_size in self[:]
+            if stopped <= reading.until
+        ]
+        return {"queries": found, "omitted_queries": self.omitted}
 
 
 def _watch_execute(original: Any) -> Any:
@@ -76,12 +107,7 @@ def _watch_callproc(original: Any) -> Any:
     return hide_from_stacklevel(functools.wraps(original)(callproc), "callproc")
 
 
-# A query becomes a record. None of this may reach the traced code, so it is fenced.
-
-# (statement, alias, started, stopped, batch size): a tuple, because a trace keeps thousands.
-QueryRecord: TypeAlias = "tuple[Statement, str, int, int, int | None]"
-
-
+# It stands written out what ``nodes.fenced`` says, because a query is to cost one call.
 def _note(
     node: Any, cursor: Any, sql: Any, started: int, stopped: int, batch_size: int | None
 ) -> None:
@@ -105,13 +131,13 @@ def _note(
         if activity is None:
             activity = call.activity = Activity()
         if keeper is None:
-            activity.omitted_queries += 1
+            activity[Queries].omitted += 1
             return
         statement = keeper.statements.get(sql) if type(sql) is str else None
         if statement is None:
             statement = _statement_of(sql)
             statement = keeper.statements.setdefault(statement[0], statement)
-        activity.queries.append((statement, cursor.db.alias, started, stopped, batch_size))
+        activity[Queries].append((statement, cursor.db.alias, started, stopped, batch_size))
     except Exception:
         nodes.report_fault(node, "to record a query")
 
@@ -147,24 +173,11 @@ def _is_write(sql: str) -> bool:
     return bool(_WITH.match(sql)) and bool(_WRITING_PART.search(_NOT_CODE.sub(" ", sql)))
 
 
-# Install and uninstall
-
-_patches = Patches()
-
-# Each has the same parameters in Django 5.2, 6.0 and 6.1; the first two are private.
-_DJANGOS_OWN = {
-    "_execute": _watch_execute,
-    "_executemany": _watch_executemany,
-    "callproc": _watch_callproc,
-}
+def _replacements() -> Iterator[Replacement]:
+    # Each has the same parameters in Django 5.2, 6.0 and 6.1; the first two are private.
+    yield CursorWrapper, "_execute", _watch_execute
+    yield CursorWrapper, "_executemany", _watch_executemany
+    yield CursorWrapper, "callproc", _watch_callproc
 
 
-def install() -> None:
-    """Watch the cursors of all connections, from now until ``uninstall()``. Idempotent."""
-    for name, watch in _DJANGOS_OWN.items():
-        _patches.replace(CursorWrapper, name, watch)
-
-
-def uninstall() -> None:
-    """Put back what is still ours; see ``Patches.restore``."""
-    _patches.restore()
+WATCHER = Watcher(_replacements)
