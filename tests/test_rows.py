@@ -224,7 +224,9 @@ def test_a_run_inside_each_dispatch_of_a_run_is_one_row_that_counts_them_all() -
 def test_equal_dispatches_with_another_between_them_keep_their_places() -> None:
     other = Dispatch("shop.signals.paid")
 
-    assert [(str(row.title), row.count) for row in roots(traced(save(), other, save(), save()))] == [
+    assert [
+        (str(row.title), row.count) for row in roots(traced(save(), other, save(), save()))
+    ] == [
         ("django.db.models.signals.post_save.send", 1),
         ("shop.signals.paid.send", 1),
         ("django.db.models.signals.post_save.send", 2),

@@ -61,7 +61,7 @@ class Details:
         label = gettext(fact.label)
         match fact.value:
             case None:
-                yield label, format_html("{}", gettext(fact.unknown))
+                yield label, format_html("{}", in_words(fact.unknown))
             case Source(location) | At(location):
                 yield label, self.locations.show(location)
             case Captured(given):
@@ -111,7 +111,9 @@ class Details:
             for each, times in handled.exceptions.items()
         ]
         if handled.omitted:
-            more = counted("%(number)s more, not kept", "%(number)s more, not kept", handled.omitted)
+            more = counted(
+                "%(number)s more, not kept", "%(number)s more, not kept", handled.omitted
+            )
             told.append(format_html("<div>⚠ {}</div>", more))
         return joined(told)
 

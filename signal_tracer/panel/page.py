@@ -188,6 +188,7 @@ class Page:
                 for fact in facts_of_trace(trace.contents)
             ],
             "request": trace.request,
+            "method": visible(trace.request.method) if trace.request else "",
             "path": visible(trace.request.path if trace.request else trace.name),
             "duration": duration(trace.duration),
             "time_in_receivers": duration(in_receivers),

@@ -180,20 +180,23 @@ Told: TypeAlias = "Words | Source | Captured | Arguments | Error | Handled | Que
 Where = Literal["beside", "column", "line", "nowhere"]
 
 
+NOT_RECORDED = Phrase("not recorded")
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One thing that a record says of itself.
 
     ``label`` is for a table. ``line`` is how it reads among others in a line, a template with
     ``%(value)s``; by default it is the label and the value. A ``value`` of ``None`` is not known:
-    a table says so in the words ``unknown``, a line leaves it out.
+    a table says so with ``unknown``, a line leaves it out.
     """
 
     label: str
     value: Told | None
     line: str = ""
     where: Where = "line"
-    unknown: str = "not recorded"
+    unknown: Phrase = NOT_RECORDED
 
     def __str__(self) -> str:
         label = self.label[:1].lower() + self.label[1:]
@@ -366,7 +369,7 @@ class OfNearMiss(About[NearMiss]):
         if record.reason == "not_run":
             return Phrase("an earlier receiver raised")
         sender = record.connected_to or Phrase("another sender")
-        return Sentence(REASONS[record.reason], {"sender": sender})
+        return Sentence(REASONS[record.reason].words, {"sender": sender})
 
     def sentence(self, record: NearMiss) -> Words | None:
         if record.reason == "not_run":
@@ -381,14 +384,14 @@ class OfNearMiss(About[NearMiss]):
 
 
 # What a receiver is connected to, seen from the sender that sent.
-REASONS: dict[Reason, str] = {
-    "connected_to_parent": "connected to %(sender)s, a parent class of the sender",
-    "connected_to_child": "connected to %(sender)s, a child class of the sender",
-    "connected_to_proxy": "connected to %(sender)s, a proxy of the sender",
-    "connected_to_concrete": "connected to %(sender)s, which the sender is a proxy of",
-    "connected_to_class": "connected to %(sender)s, the class of the sender",
-    "connected_to_instance": "connected to %(sender)s, an instance of the sender",
-    "connected_to_model": "connected to %(sender)s, a model, and not the table between two",
+REASONS: dict[Reason, Phrase] = {
+    "connected_to_parent": Phrase("connected to %(sender)s, a parent class of the sender"),
+    "connected_to_child": Phrase("connected to %(sender)s, a child class of the sender"),
+    "connected_to_proxy": Phrase("connected to %(sender)s, a proxy of the sender"),
+    "connected_to_concrete": Phrase("connected to %(sender)s, which the sender is a proxy of"),
+    "connected_to_class": Phrase("connected to %(sender)s, the class of the sender"),
+    "connected_to_instance": Phrase("connected to %(sender)s, an instance of the sender"),
+    "connected_to_model": Phrase("connected to %(sender)s, a model, and not the table between two"),
 }
 
 
@@ -425,10 +428,12 @@ class OfBypass(About[Bypass]):
         yield Fact("Method", f"{first.method}()", where="nowhere")
         yield Fact(
             "Rows",
-            None if number is None else Count(number, ONE_ROW, ROWS, is_at_least=not is_whole),
+            None
+            if number is None
+            else Count(number, "%(number)s row", "%(number)s rows", not is_whole),
             "%(value)s",
             "beside",
-            unknown="not known without a query",
+            unknown=Phrase("not known without a query"),
         )
         if first.options:
             yield Fact("Options", ", ".join(first.options), where="nowhere")
@@ -547,7 +552,6 @@ ROLLED_BACK = Phrase(
     "Rolled back: what the database was told is undone, but whatever else the receivers did "
     "(mail, cache, other services) is not. transaction.on_commit() waits for the end."
 )
-ONE_ROW, ROWS = "%(number)s row", "%(number)s rows"
 
 
 def _connection(record: ReceiverCall | NearMiss | Skipped) -> Iterator[Fact]:

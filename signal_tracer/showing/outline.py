@@ -5,6 +5,7 @@ Every row for itself, and nothing that differs from run to run: no times, and so
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -22,7 +23,7 @@ def outline(trace: Recorded) -> list[str]:
 
 def _line(row: Row) -> str:
     facts = [fact for fact in row.facts if fact.value is not None]
-    words = [mark for mark in row.marks if mark != "SLOW"]
+    words = [*row.marks]
     words += [str(each.value) for each in facts if _is_error(each)]
     if "NEAR MISS" in words:  # the other marks say why
         words.append(str(row.why))
@@ -36,7 +37,7 @@ def _is_error(fact: Fact) -> bool:
 
 def report(trace: Recorded, most_lines: int) -> str:
     """The counts, the outline, the findings and what was left out; empty if nothing was sent."""
-    trace = trace.frozen()
+    trace = _timeless(trace)
     counts, found, lines = count(trace), over_trace(trace), outline(trace)
     left_out = [str(notice.words) for notice in notices(trace.contents, len(found.hidden))]
     if not (lines or counts.unheard or left_out):
