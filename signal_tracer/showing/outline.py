@@ -18,13 +18,20 @@ from signal_tracer.wording import plural, printable
 
 def outline(trace: Recorded) -> list[str]:
     """One line a row, two spaces a level."""
-    return [printable(f"{'  ' * row.depth}{_line(row)}") for row in rows_of(trace, is_folded=False)]
+    rows = rows_of(_timeless(trace), is_folded=False)
+    return [printable(f"{'  ' * row.depth}{_line(row)}") for row in rows]
+
+
+def _timeless(trace: Recorded) -> Recorded:
+    """``trace`` as it is now, and nothing in it slow."""
+    trace = trace.frozen()
+    trace.slow_after = math.inf
+    return trace
 
 
 def _line(row: Row) -> str:
     facts = [fact for fact in row.facts if fact.value is not None]
-    words = [*row.marks]
-    words += [str(each.value) for each in facts if _is_error(each)]
+    words = [*row.marks, *(str(each.value) for each in facts if _is_error(each))]
     if "NEAR MISS" in words:  # the other marks say why
         words.append(str(row.why))
     beside = [str(fact) for fact in facts if fact.where == "beside"]
