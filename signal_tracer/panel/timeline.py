@@ -148,7 +148,7 @@ def _name(row: Row) -> str:
     title = row.title
     path, dot, name = text(title.name).rpartition(".")
     beside = [
-        fact.line % {"value": in_words(fact.value)}
+        fact.line % {"value": fact.value if isinstance(fact.value, str) else in_words(fact.value)}
         for fact in row.facts
         if fact.where == "beside" and fact.value is not None
     ]

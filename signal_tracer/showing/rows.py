@@ -47,6 +47,7 @@ class Row:
     query_time: float = 0.0
     query_time_with_nested: float = 0.0
     above: Row | None = field(default=None, compare=False, repr=False)
+    _facts: tuple[Fact, ...] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -93,11 +94,13 @@ class Row:
         return ABOUT[type(self.record)].is_timed
 
     @property
-    def facts(self) -> Iterator[Fact]:
+    def facts(self) -> tuple[Fact, ...]:
         """What the row says of itself, in the order in which a reader wants it."""
-        above = self.above.record if self.above else None
-        dispatch = above if isinstance(above, Dispatch) else None
-        return ABOUT[type(self.record)].facts(self.records, dispatch)
+        if self._facts is None:
+            above = self.above.record if self.above else None
+            dispatch = above if isinstance(above, Dispatch) else None
+            self._facts = tuple(ABOUT[type(self.record)].facts(self.records, dispatch))
+        return self._facts
 
     @property
     def why(self) -> Words | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -131,7 +131,7 @@ def _about(row: Row) -> dict[str, object]:
     return about | _arguments(row.facts)
 
 
-def _arguments(facts: Iterator[Fact]) -> dict[str, object]:
+def _arguments(facts: Iterable[Fact]) -> dict[str, object]:
     """Facts by their labels: numbers as numbers, all else as text."""
     told: dict[str, object] = {}
     for fact in facts:
