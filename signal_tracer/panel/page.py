@@ -19,7 +19,7 @@ from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
 from signal_tracer.panel.timeline import Timeline
 from signal_tracer.panel.words import duration, gettext, in_words, visible
 from signal_tracer.records import Bypass, ConnectionChange, Unheard
-from signal_tracer.showing.facts import Tally, count, facts_of_trace, notices, tallies
+from signal_tracer.showing.facts import ALWAYS, Tally, count, facts_of_trace, notices, tallies
 from signal_tracer.showing.rows import Row, rows_of, seconds_in_receivers, select
 from signal_tracer.trace import Trace
 
@@ -220,7 +220,7 @@ class Page:
                 "name": tally.name,
                 "sign": tally.mark.sign if tally.mark else "",
                 "text": in_words(tally.count),
-                "is_loud": not tally.mark or tally.mark.tone == "trouble",
+                "is_loud": tally.name in ALWAYS or (tally.mark and tally.mark.tone == "trouble"),
                 "part": part(tally),
             }
             for tally in tallies(counts)
