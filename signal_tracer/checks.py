@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from signal_tracer import conf
 from signal_tracer.findings import Finding, Level, over_signal_map, slugs
 from signal_tracer.mapping import map_for_check
-from signal_tracer.wording import listed, place_of, printable
+from signal_tracer.wording import listed, location_of, printable
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
@@ -175,7 +175,7 @@ def _message(finding: Finding, text: str, advice: str) -> CheckMessage:
 
 
 def _several(findings: list[Finding]) -> str:
-    places = [f"{each.names[0]} ({place_of(each.location)})" for each in findings]
+    places = [f"{each.names[0]} ({location_of(each.location)})" for each in findings]
     more = len(places) - _NAMED
     shown = [*places[:_NAMED], f"{more} more"] if more > 0 else places
     return f"{findings[0].title}: {listed(shown)}."

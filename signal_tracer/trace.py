@@ -13,7 +13,6 @@ from typing import Any, Literal, cast
 from signal_tracer import plain
 from signal_tracer.findings import Finding, over_trace
 from signal_tracer.plain import JSON
-from signal_tracer.printable import printable
 from signal_tracer.records import (
     DEEPEST,
     Bypass,
@@ -27,6 +26,7 @@ from signal_tracer.records import (
     Unwatched,
     goes_by,
 )
+from signal_tracer.showing.outline import outline
 
 FORMAT_VERSION = 3
 
@@ -263,11 +263,22 @@ class Trace:
         return call.own_time >= self.slow_after
 
     def __str__(self) -> str:
-        """The outline: one line a dispatch or receiver call, two spaces a level."""
-        lines: list[str] = []
-        for dispatch in self.dispatches:
-            _outline(dispatch, 0, lines)
-        return "\n".join(map(printable, lines)) or "no dispatches"
+        """The outline: one line a dispatch, receiver call or bypass, two spaces a level."""
+        return "\n".join(outline(self)) or "no dispatches"
+
+    def frozen(self) -> Trace:
+        """A trace of what this one holds at this moment, however long it goes on.
+
+        A running trace gives other records at each reading: what is shown is to be read once.
+        """
+        return Trace(
+            self.name,
+            started_at=self.started_at,
+            request=self.request,
+            slow_after=self.slow_after,
+            ignore_findings=self.ignore_findings,
+            contents=self.contents,
+        )
 
     def __repr__(self) -> str:
         return f"<Trace {self._name_concealed()!r}>"
@@ -352,17 +363,3 @@ def _numbered(data: Any) -> Iterator[tuple[int, Any]]:
 
 def _of(data: Any, name: str) -> Any:
     return data.get(name) if isinstance(data, dict) else None
-
-
-def _outline(dispatch: Dispatch, depth: int, lines: list[str]) -> None:
-    lines.append(f"{'  ' * depth}{dispatch}")
-    for call in dispatch.receiver_calls:
-        lines.append(f"{'  ' * (depth + 1)}{call}")
-        for nested in call.dispatches:
-            _outline(nested, depth + 2, lines)
-    for miss in dispatch.near_misses:
-        lines.append(
-            f"{'  ' * (depth + 1)}{miss.receiver}  {miss.reason.replace('_', ' ').upper()}"
-        )
-    for receiver in dispatch.unwatched or ():
-        lines.append(f"{'  ' * (depth + 1)}{receiver}  NOT WATCHED")

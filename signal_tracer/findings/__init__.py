@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol
 
 from signal_tracer.findings import absences, costs, failures, over_map, repeats
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import Walk
-from signal_tracer.records import Contents
+from signal_tracer.records import Recorded
 from signal_tracer.signal_map import SignalMap
 
 __all__ = ["Finding", "Found", "Kind", "Level", "over_signal_map", "over_trace", "sift", "slugs"]
@@ -46,16 +45,6 @@ class Found:
 
     shown: list[Finding]
     hidden: list[Finding]
-
-
-class Recorded(Protocol):
-    """What the rules need of a ``Trace``, which stands on them."""
-
-    ignore_findings: tuple[str, ...]
-    slow_after: float
-
-    @property
-    def contents(self) -> Contents: ...
 
 
 def over_trace(trace: Recorded) -> Found:
