@@ -20,6 +20,7 @@ from signal_tracer.findings.kinds import Level
 from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sentence, Sql, Words
 from signal_tracer.records import (
     Bypass,
+    CacheCalls,
     CallbackOutcome,
     Contents,
     Dispatch,
@@ -326,6 +327,7 @@ class OfReceiverCall(About[ReceiverCall]):
         omitted = sum(call.omitted_queries for call in records)
         if queries or omitted:
             yield Fact("Queries", Queries(queries, omitted), "%(value)s", "column")
+        yield from _asked_of_caches([each for call in records for each in call.cache_calls])
         if dispatch and dispatch.kwargs:
             yield Fact("Keyword arguments", Arguments(dispatch.kwargs), where="nowhere")
 
@@ -572,6 +574,25 @@ def _on(*aliases: str) -> str:
     return "" if aliases == ("default",) else " on %(value)s"
 
 
+def _asked_of_caches(calls: Sequence[CacheCalls]) -> Iterator[Fact]:
+    """What was asked of each cache; its time apart, because that differs from run to run."""
+    for alias in dict.fromkeys(each.alias for each in calls):
+        of_it = [each for each in calls if each.alias == alias]
+        told: dict[str, Words] = {
+            "alias": alias,
+            "time": Seconds(sum(each.duration for each in of_it)),
+            "gets": Count(sum(each.gets for each in of_it), "%(number)s get", "%(number)s gets"),
+            "hits": Count(sum(each.hits for each in of_it), "%(number)s hit", "%(number)s hits"),
+            "sets": Count(sum(each.sets for each in of_it), "%(number)s set", "%(number)s sets"),
+            "deletes": Count(
+                sum(each.deletes for each in of_it), "%(number)s delete", "%(number)s deletes"
+            ),
+        }
+        numbers = Sentence("cache %(alias)s: %(gets)s, %(hits)s, %(sets)s, %(deletes)s", told)
+        yield Fact("Cache calls", numbers, "%(value)s", "beside")
+        yield Fact("Time in caches", Sentence("%(alias)s: %(time)s", told))
+
+
 def _is_same(error: Error, other: Error | None) -> bool:
     return other is not None and (error.type, error.message) == (other.type, other.message)
 
@@ -615,6 +636,7 @@ class Counts:
     rolled_back: int = 0
     handled: int = 0
     discarded: int = 0
+    cache_calls: int = 0
 
 
 def count(trace: Recorded) -> Counts:
@@ -649,6 +671,9 @@ def count(trace: Recorded) -> Counts:
         rolled_back=sum(bool(dispatch.rolled_back) for dispatch in dispatches),
         handled=sum(len(call.handled) + call.omitted_handled for call in calls),
         discarded=sum(each.outcome == "discarded" for call in calls for each in call.on_commit),
+        cache_calls=sum(
+            each.gets + each.sets + each.deletes for call in calls for each in call.cache_calls
+        ),
     )
 
 
@@ -687,6 +712,7 @@ def tallies(numbers: Mapping[str, int]) -> list[Tally]:
         tally("dispatches", "%(number)s dispatch", "%(number)s dispatches", "dispatch"),
         tally("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls", "call"),
         tally("queries", "%(number)s query", "%(number)s queries", "queries"),
+        tally("cache_calls", "%(number)s cache call", "%(number)s cache calls"),
         tally("swallowed", "%(number)s swallowed", "%(number)s swallowed", mark="SWALLOWED"),
         tally("raised", "%(number)s raised", "%(number)s raised", mark="RAISED"),
         tally("cancelled", "%(number)s cancelled", "%(number)s cancelled", mark="CANCELLED"),
@@ -767,10 +793,10 @@ def notices(contents: Contents, hidden: int = 0) -> Iterator[Notice]:
         yield Notice(
             Count(
                 contents.omitted_details,
-                "%(number)s more bypass, callback, near miss or connection change was not kept, "
-                "because there were too many.",
-                "%(number)s more bypasses, callbacks, near misses or connection changes were not "
+                "%(number)s more bypass, callback, near miss, connection change or cache was not "
                 "kept, because there were too many.",
+                "%(number)s more bypasses, callbacks, near misses, connection changes or caches "
+                "were not kept, because there were too many.",
             )
         )
     if contents.too_deep:

@@ -132,10 +132,10 @@ def rows_of(trace: Recorded, *, is_folded: bool = True) -> list[Row]:
     """Every row in the order it happened, each before those nested in it.
 
     If folded, dispatches that follow one another and differ only in their keyword arguments,
-    responses, queries and times are one row. All else keeps them apart, also further down:
-    another line of code that sent them, another receiver, outcome or error message, a bypass
-    or a rollback, and a receiver call that was slow where the other was not. Equal bypasses
-    and equal callbacks that follow one another are folded as well.
+    responses, queries, cache calls and times are one row. All else keeps them apart, also further
+    down: another line of code that sent them, another receiver, outcome or error message, a bypass
+    or a rollback, and a receiver call that was slow where the other was not. Equal bypasses and
+    equal callbacks that follow one another are folded as well.
     """
     contents, slow_after = trace.contents, trace.slow_after
     shapes = _shapes(contents.dispatches, slow_after) if is_folded else {}

@@ -8,6 +8,7 @@ from pages import CHECKOUT, details, outline_rows, said, trace_of
 from signal_tracer.panel import timeline
 from signal_tracer.records import (
     Bypass,
+    CacheCalls,
     Dispatch,
     Error,
     HandledException,
@@ -392,3 +393,20 @@ def test_marks_that_turn_the_writing_direction_and_control_characters_are_seen(s
     assert "x\\x07" in html
     assert "a\\u202eb" in html
     assert [each for each in html if not each.isprintable() and each != "\n"] == []
+
+
+def test_what_was_asked_of_caches_stands_beside_the_receiver_and_in_its_details(stored):
+    calls = [CacheCalls("default", 3, 2, 1, 0, 0.0012), CacheCalls("<b>", 0, 0, 0, 1, 0.0003)]
+    call = ReceiverCall("shop.pack", cache_calls=calls)
+    panel = stored(trace_of(Dispatch("shop.paid", receiver_calls=[call])))
+    content = panel.content
+    text = said(content)
+
+    assert "cache default: 3 gets, 2 hits, 1 set, 0 deletes" in text
+    assert "default: 1.20 ms" in text
+    assert "5 cache calls" in text
+    assert "cache &lt;b&gt;: 0 gets, 0 hits, 0 sets, 1 delete" in content
+    with translation.override("de"):
+        text = said(panel.content)
+    assert "Cache default: 3 Lesezugriffe, 2 Treffer, 1 Schreibzugriff, 0 Löschungen" in text
+    assert "Zeit in Caches" in text
