@@ -24,6 +24,7 @@ from signal_tracer.collecting.dispatches import (
     is_part_of,
     open_dispatch,
 )
+from signal_tracer.collecting.driving import drive
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import current
 from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
@@ -31,7 +32,6 @@ from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     OTHER_LOOPS,
     Closing,
-    drive,
     name_like,
     watch_live_receivers,
     watch_log_robust_failure,
@@ -214,7 +214,7 @@ async def _asend(
     if dispatch is UNHEARD:
         return []
     try:
-        responses = await drive(begin(), dispatch)
+        responses = await drive(begin(), current, dispatch)
     except BaseException as error:
         fail_dispatch(dispatch, error)
         raise
