@@ -967,7 +967,10 @@ def test_a_trace_holds_only_what_json_holds() -> None:
     assert django.VERSION >= (5, 2)
 
 
-def test_what_is_kept_of_how_arguments_are_captured_does_not_grow_without_end() -> None:
+def test_what_is_kept_of_how_arguments_are_captured_does_not_grow_without_end(
+    settings: Any,
+) -> None:
+    settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 2_000}
     with trace_signals() as trace:
         for number in range(1_100):
             sent.send(None, **{f"argument_{number}": "text"})
