@@ -17,8 +17,8 @@ from django.test import TestCase
 from library import Book
 
 from signal_tracer import Trace, trace_signals
-from signal_tracer.collecting import callbacks as watched
 from signal_tracer.collecting import savepoints
+from signal_tracer.collecting.watching import callbacks as watched
 from signal_tracer.tracer import uninstall
 
 sent = Signal()
