@@ -30,6 +30,7 @@ from signal_tracer.describing.names import is_a, name_of_signal, signal_name
 from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import Summary
 
+# Django 5.2, 6.0 and 6.1 have all their loops over receivers there.
 DISPATCHER_FILE = dispatcher.__file__
 
 hide_file(DISPATCHER_FILE)

@@ -62,6 +62,8 @@ def _watch_send(original: Any, method: Method) -> Any:
                 # each row that is loaded.
                 try:
                     route: Any = tables[id(self)][id(sender)]
+                    # Not documented, and the same in Django 5.2, 6.0 and 6.1: the cache by sender,
+                    # a WeakKeyDictionary of a signal that has one, and NO_RECEIVERS in it.
                     if route.counted_in is node.recorders.unheard and (
                         not self.receivers
                         or self.sender_receivers_cache.data.get(route.reference) is NO_RECEIVERS
@@ -288,6 +290,7 @@ def _watch_class(cls: type) -> None:
                 _patches.replace(Signal, method, functools.partial(watch, method=method))
 
 
+# The first two are private, and the same in Django 5.2, 6.0 and 6.1.
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {
     "_live_receivers": watch_live_receivers,
     "_log_robust_failure": watch_log_robust_failure,

@@ -31,6 +31,7 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_instance": CONNECTED_TO_INSTANCE,
     "connected_to_model": CONNECTED_TO_MODEL,
 }
+# The second is private, and the same in Django 5.2, 6.0 and 6.1.
 DELETING = frozenset({"delete", "_raw_delete"})
 
 

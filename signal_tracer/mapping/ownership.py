@@ -42,6 +42,7 @@ class Ownership:
             for name in map(_setting, ("SETTINGS_MODULE", "ROOT_URLCONF"))
             if type(name) is str
         } - {"django"}
+        # Not documented, and the same in Django 5.2, 6.0 and 6.1.
         for label, config in list(apps.app_configs.items()):
             about = _config_dict(config)
             name = about.get("name")
