@@ -104,11 +104,14 @@ def asked_for(*rooms: str) -> dict[str, set[str]]:
     found = defaultdict(set)
     for module, tree in TREES.items():
         if module.startswith(rooms or ""):
+            texts = [each for each in ast.walk(tree) if isinstance(each, ast.JoinedStr)]
+            parts = {id(each) for text in texts for each in text.values}
             for node in ast.walk(tree):
                 if isinstance(node, ast.Attribute):
                     found[node.attr].add(module)
                 elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    found[node.value].add(module)
+                    if id(node) not in parts:
+                        found[node.value].add(module)
     return found
 
 

@@ -197,14 +197,14 @@ def _nested(
             yield from zip(*(each.unwatched or () for each in same), strict=True)
         case ReceiverCall():
             same_calls = cast("Sequence[ReceiverCall]", records)
-            for runs in zip(*(fold(_actions(call)) for call in same_calls), strict=True):
+            for runs in zip(*(fold(_done_in(call)) for call in same_calls), strict=True):
                 yield [each for run in runs for each in run]
         case Bypass():
             same_bypasses = cast("Sequence[Bypass]", records)
             yield from zip(*(each.skipped for each in same_bypasses), strict=True)
 
 
-def _actions(call: ReceiverCall) -> Sequence[Action]:
+def _done_in(call: ReceiverCall) -> Sequence[Action]:
     """What the call did that has a row, in the order it did it."""
     if not (call.bypasses or call.on_commit):
         return call.dispatches
@@ -251,7 +251,7 @@ def _shapes(dispatches: Iterable[Dispatch], slow_after: float) -> dict[int, int]
                     call.error,
                     call.own_time >= slow_after,
                     tuple(call.handled),
-                    tuple(_shape(action, shapes) for action in _actions(call)),
+                    tuple(_shape(action, shapes) for action in _done_in(call)),
                 )
                 for call in dispatch.receiver_calls
             ),
