@@ -62,10 +62,10 @@ def extract(folder: Path) -> Path:
 
 def texts_of_findings() -> Iterator[str]:
     """The texts of the kinds that a rule over a trace may find, each once."""
-    from signal_tracer.findings import absences, costs, failures, repeats
+    from signal_tracer.findings import RULES_OVER_A_TRACE
     from signal_tracer.findings.kinds import Kind
 
-    rules = (failures, absences, repeats, costs)
+    rules = dict.fromkeys(sys.modules[rule.__module__] for rule in RULES_OVER_A_TRACE)
     kinds = [each for rule in rules for each in vars(rule).values() if isinstance(each, Kind)]
     texts = [text for kind in kinds for text in (kind.title, kind.message, kind.why, kind.advice)]
     return iter(dict.fromkeys(filter(None, texts)))

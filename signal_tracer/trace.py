@@ -43,8 +43,8 @@ class Trace:
     ``name``: what was traced. ``started_at``: an aware ``datetime``. ``duration``: seconds.
     ``dispatches``: the roots, in the order they were sent. ``unheard``: counts of dispatches
     without receivers. ``omitted``: dispatches not kept because ``MAX_DISPATCHES`` was reached.
-    ``omitted_details``: bypasses, callbacks, near misses and connection changes not kept because
-    there were too many.
+    ``omitted_details``: bypasses, callbacks, near misses, connection changes and caches not kept
+    because there were too many.
     ``too_deep``: dispatches not kept because they were nested more than 100 deep.
     ``excluded``: dispatches left out by ``EXCLUDE_SIGNALS``. ``unwatched``: receivers run by
     methods that cannot be watched. ``faults``: how often the tracer itself failed to record.

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
@@ -101,7 +102,7 @@ def where_said(module: str, names: list[str]) -> list[int]:
 
 def asked_for(*rooms: str) -> dict[str, set[str]]:
     """What our modules ask others for, as an attribute or by a string: the names, and who does."""
-    found = defaultdict(set)
+    found: dict[Any, set[str]] = defaultdict(set)
     for module, tree in TREES.items():
         if module.startswith(rooms or ""):
             texts = [each for each in ast.walk(tree) if isinstance(each, ast.JoinedStr)]
@@ -109,9 +110,8 @@ def asked_for(*rooms: str) -> dict[str, set[str]]:
             for node in ast.walk(tree):
                 if isinstance(node, ast.Attribute):
                     found[node.attr].add(module)
-                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    if id(node) not in parts:
-                        found[node.value].add(module)
+                elif isinstance(node, ast.Constant) and id(node) not in parts:
+                    found[node.value].add(module)
     return found
 
 
