@@ -103,7 +103,7 @@ class SignalTracerPanel(Panel):
                 )
                 # The counts are for the subtitle, also shown where the trace is not read.
                 counts = asdict(count(self._trace))
-                self.record_stats({**counts, "trace": self._trace.to_dict()})
+                self.record_stats({"trace": self._trace.to_dict(), **counts})
                 return
         except Exception:
             logger.exception("The panel could not record its trace.")
