@@ -62,6 +62,11 @@ def _miss_about(miss: NearMiss) -> str:
     """Why the receiver was not called, and what to do if it should have been."""
     if miss.reason == "not_run":
         return gettext("Not run: an earlier receiver raised, and that ended the dispatch.")
+    if miss.reason == "refused":
+        return gettext(
+            "Not run: it is async, and Django cannot run it under a sync send while an event loop "
+            "runs. Await asend() or asend_robust() there."
+        )
     if miss.reason == "muted":
         return gettext("Muted: it would have been called, but was muted for the time being.")
     reasons = {

@@ -35,6 +35,7 @@ def _words(connection: Connection) -> Iterator[str]:
 # Why a receiver would not run; %s is what it is connected to.
 OBSTACLES: dict[Obstacle, str] = {
     "not_run": "an earlier receiver raised",
+    "refused": "it is async, and a sync send cannot run it in a running event loop",
     "muted": "it is muted",
     "dead": "it was collected as garbage: nothing but the connection referred to it",
     "waiting": "it waits for a model %s, and no model goes by that name",

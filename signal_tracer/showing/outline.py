@@ -179,7 +179,7 @@ def count(trace: Trace) -> Counts:
     for each in contents.unheard:
         for miss in each.near_misses:
             reasons[miss.reason] += each.count
-    not_run, muted = reasons["not_run"], reasons["muted"]
+    not_run, muted = reasons["not_run"] + reasons["refused"], reasons["muted"]
     return Counts(
         dispatches=len(dispatches),
         receiver_calls=len(calls),
@@ -353,7 +353,7 @@ def _marks(record: Record, trace: Trace) -> Iterator[str]:
         case Skipped():
             yield "SKIPPED"
         case NearMiss():
-            is_fate = record.reason in ("not_run", "muted")
-            yield record.reason.replace("_", " ").upper() if is_fate else "NEAR MISS"
+            fates = {"not_run": "NOT RUN", "refused": "NOT RUN", "muted": "MUTED"}
+            yield fates.get(record.reason, "NEAR MISS")
     if isinstance(record, ReceiverCall | NearMiss | Skipped) and record.is_async:
         yield "ASYNC"

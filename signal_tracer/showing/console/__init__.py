@@ -30,6 +30,7 @@ def render_trace(trace: Trace) -> RenderableType:
             started_at=trace.started_at,
             request=trace.request,
             slow_after=trace.slow_after,
+            slow_share=trace.slow_share,
             ignore_findings=trace.ignore_findings,
             contents=trace.contents,
         )

@@ -153,8 +153,7 @@ class Notes:
             times = Counter(
                 _who(each)
                 for each in self.trace.connection_changes
-                # One that found nothing to disconnect changed nothing.
-                if each.action == action and each.was_connected is not False
+                if each.action == action and not each.did_nothing
             )
             for told in is_told:
                 del times[told]

@@ -49,6 +49,13 @@ RELATIONS = {
     "connected_to_model": "a model, and not the table between two",
 }
 
+# What else became of it.
+FATES = {
+    "not_run": "an earlier receiver raised",
+    "refused": "async, and a sync send cannot run it in a running event loop: await asend()",
+    "muted": "muted",
+}
+
 
 class Spelling:
     """How names, places and times are written so that a terminal shows them, and obeys none."""
@@ -69,7 +76,7 @@ class Spelling:
         if miss.reason in RELATIONS:
             connected_to = self.clean(miss.connected_to or "another sender")
             return f"connected to {connected_to}, {RELATIONS[miss.reason]}"
-        return "muted" if miss.reason == "muted" else "an earlier receiver raised"
+        return FATES[miss.reason]
 
     def clean(self, text: str) -> str:
         """``text`` with all that a terminal would obey, or could not show, escaped."""
