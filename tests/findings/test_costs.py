@@ -232,8 +232,10 @@ def test_a_write_to_another_database_than_that_of_the_row_is_told() -> None:
 
     assert told(traced(saved("shop.Order(pk=3)", call(queries=here)))) == []
     assert told(traced(saved("shop.Order(pk=3)", call(queries=here + there)))) == [
-        "info writes-in-receiver: shop.receivers.index ran for a row on default and wrote to "
-        "logs: INSERT INTO shop_log."
+        (
+            "info writes-in-receiver: shop.receivers.index ran for a row on default and wrote to "
+            "logs: INSERT INTO shop_log."
+        )
     ]
     # Of what names no database, none is another.
     assert told(traced(sent(call(queries=there)))) == []
@@ -254,8 +256,10 @@ def test_an_update_by_key_in_the_table_of_the_row_that_was_just_saved_is_told(
 ) -> None:
     wrote = call(queries=queries(sql, is_write=True))
     expected = [
-        "info writes-in-receiver: shop.receivers.index ran after shop.Order(pk=3) was saved, and "
-        "updated a row of the same table by its key: UPDATE shop_order."
+        (
+            "info writes-in-receiver: shop.receivers.index ran after shop.Order(pk=3) was saved, and "
+            "updated a row of the same table by its key: UPDATE shop_order."
+        )
     ]
 
     assert told(traced(saved("shop.Order(pk=3)", wrote))) == expected * is_told
