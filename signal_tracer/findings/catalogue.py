@@ -393,6 +393,14 @@ CONNECTED_OUTSIDE_READY = Kind(
     "Import %(module)s in the ready() of its app's AppConfig (defined at %(place)s). If it is "
     "imported there in a way that cannot be read from the source, ignore this.",
 )
+CONNECTED_AMONG_VIEWS = replace(
+    CONNECTED_OUTSIDE_READY,
+    title="A receiver stands among what serves requests",
+    message="%(receiver)s is defined in %(module)s, which is imported when the URLconf is.",
+    why="A server connects it with its first request; a command, a worker and a shell never do.",
+    advice="Move %(receiver)s (%(place)s) out of %(module)s into receivers.py or signals.py of its "
+    "app, and import that in the ready() of its AppConfig.",
+)
 IGNORES_RAW = Kind(
     "ignores-raw",
     "info",

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 
 from signal_tracer.describing.names import class_name, module_namespace
 from signal_tracer.describing.ownership import owner_of_file, project_packages
@@ -21,6 +22,7 @@ class Ownership:
     def __init__(self) -> None:
         self.apps: list[MappedApp] = []
         self._known: dict[tuple[object, object], tuple[str | None, bool]] = {}
+        settings.INSTALLED_APPS  # noqa: B018  # whoever cannot read the settings is told so
         self._project_packages = project_packages()
         for label, config in list(apps.app_configs.items()):
             about = _config_dict(config)
