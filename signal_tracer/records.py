@@ -380,6 +380,8 @@ class Dispatch:
     """Those of them whose block, or one around it, was rolled back later."""
     on_commit: str | None = None
     """The ``transaction.on_commit()`` callback that sent it; ``None`` if none did."""
+    was_trial: bool = False
+    """Whether it was rolled back by a package's own block that no exception left: on purpose."""
 
     def __str__(self) -> str:
         """One line: ``shop.signals.paid.send  sender=shop.Order``."""

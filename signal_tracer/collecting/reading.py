@@ -153,6 +153,9 @@ class Reading:
             in_atomic=_aliases(savepoints),
             rolled_back=_aliases(savepoint for savepoint in savepoints if savepoint.was_undone()),
             on_commit=None if rare.here is None else rare.here.callback,
+            was_trial=any(
+                undone.is_trial for each in savepoints if (undone := each.undone_with()) is not None
+            ),
         )
 
     def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:

@@ -126,7 +126,7 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
     wrote to the database which was rolled back, or waited for its commit, or raised. Left out are
     those of packages: of most that hear every model there was nothing to do for the row, and what
     the others do nobody here knows. Left out as well is what was sent again, the same in all it
-    says, and then was not rolled back.
+    says, and then was not rolled back; and what a package undid on purpose, as a trial run is.
     """
     rolled_back = [step for step in walk.steps if _may_be_lost(step.dispatch)]
     if not rolled_back:
@@ -170,7 +170,7 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
 
 
 def _may_be_lost(dispatch: Dispatch) -> bool:
-    if not dispatch.rolled_back or dispatch.signal in PREPARING:
+    if not dispatch.rolled_back or dispatch.was_trial or dispatch.signal in PREPARING:
         return False
     action = dispatch.kwargs.get("action")  # of m2m_changed
     return not (isinstance(action, str) and action.startswith("pre_"))
