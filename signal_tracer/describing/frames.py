@@ -113,8 +113,8 @@ def _is_of_super(code: CodeType, instruction: int) -> bool:
     [call, *_] = [each for each in reversed(instructions) if each.offset <= instruction]
     # What is called and how it is looked up begin where the whole call begins.
     start = _start(call)
-    names = {each.argval for each in instructions if _start(each) == start}
-    return "super" in names and code.co_name in names
+    parts = {(each.opname, each.argval) for each in instructions if _start(each) == start}
+    return ("LOAD_GLOBAL", "super") in parts and any(code.co_name == name for _, name in parts)
 
 
 def _start(instruction: dis.Instruction) -> tuple[int | None, int | None] | None:
