@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.urls import reverse
 from django.utils.translation import get_language_bidi
@@ -19,7 +19,7 @@ from signal_tracer.panel.places import Places
 from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
 from signal_tracer.panel.timeline import Timeline
 from signal_tracer.panel.words import duration, visible
-from signal_tracer.records import Bypass, ConnectionChange, Unheard
+from signal_tracer.records import Bypass, ConnectionChange, ReceiverCall, Unheard
 from signal_tracer.showing.outline import count, outline
 from signal_tracer.trace import Trace
 
@@ -207,15 +207,22 @@ class Page:
         }
 
     def slowest(self) -> dict[str, Any] | None:
-        """The row with the most own time: where to look first when a page is slow."""
-        calls = select(self.lines, "call")
-        line = max(calls, key=lambda each: each.row.own_time, default=None)
-        if line is None or not line.row.own_time:
+        """The receiver with the most own time in all its calls, and the longest of its rows.
+
+        Where to look first when a page is slow.
+        """
+        lines: dict[Any, list[Line]] = {}
+        for each in select(self.lines, "call"):
+            record = cast("ReceiverCall", each.row.record)
+            lines.setdefault((record.receiver, record.defined_at), []).append(each)
+        most = max(lines.values(), key=_own_time, default=[])
+        if not _own_time(most):
             return None
+        line = max(most, key=lambda each: each.row.own_time)
         return {
             "number": line.number,
             "name": visible(line.row.title),
-            "own_time": duration(line.row.own_time),
+            "own_time": duration(_own_time(most)),
         }
 
     def _bypass(self, shown: tuple[Line, Bypass]) -> dict[str, Any]:
@@ -254,7 +261,12 @@ class Page:
             "after": duration(change.started_at),
             "place": self.places.show(change.called_from),
             "was_connected": change.was_connected,
+            "held_by": visible(change.held_by or ""),
         }
+
+
+def _own_time(lines: list[Line]) -> float:
+    return sum(line.row.own_time for line in lines)
 
 
 def _is_of_instances(unheard: Unheard) -> bool:
