@@ -305,7 +305,7 @@ def test_the_most_own_time_is_that_of_a_receiver_in_all_its_calls(stored):
         Dispatch("a.paid", "a.A", receiver_calls=[call("a.often", 0.002)]),
         Dispatch("a.paid", "a.B", receiver_calls=[call("a.often", 0.004)]),
     ]
-    html = stored(trace_of(dispatches)).content
+    html = stored(trace_of(*dispatches)).content
     head = said(html[: html.index("Take it away")])
 
     assert "Most own time: a.often, 6.00 ms" in head

@@ -188,8 +188,8 @@ OF_NUMBERS = {
                 ),
                 "SELECT 1؛ و 2 پرس‌وجوی دیگر مانند آن →",
                 (
-                    "shop.pack برای ردیفی در default اجرا شد و در logs نوشت: UPDATE shop_order، DELETE FROM shop_basket و "
-                    "دستوری خالی. →"
+                    "shop.pack برای ردیفی در default اجرا شد و در logs نوشت: UPDATE shop_order، "
+                    "DELETE FROM shop_basket و دستوری خالی. →"
                 ),
                 (
                     "shop.Line.bulk_create() بدون فرستادن post_save به اندازهٔ دست‌کم 1500 ردیف "
