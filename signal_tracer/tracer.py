@@ -9,31 +9,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-<<<<<<< HEAD
-from signal_tracer.collecting import nodes, signals
+from signal_tracer.collecting import clock, nodes, signals
 from signal_tracer.collecting.nodes import Node, Root, current, fenced
 from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.collecting.watching import WATCHERS
-from signal_tracer.conf import read_config
-=======
-from signal_tracer.collecting import (
-    bulk,
-    callbacks,
-    clock,
-    exceptions,
-    nodes,
-    queries,
-    signals,
-    transactions,
-)
-from signal_tracer.collecting.nodes import Node, Root, current
-from signal_tracer.collecting.reading import conceal, read
-from signal_tracer.collecting.recorder import Recorder
-from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.conf import read_config, slow_share
->>>>>>> 95107dc (Know whose code each file of a trace is, and say first what the project can change)
 from signal_tracer.describing.arguments import kind_of, want_switch, want_text
 from signal_tracer.describing.names import describe_receiver, name_of_signal
 from signal_tracer.describing.values import name_of_sender
@@ -94,13 +76,9 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._token = current.set(self._root)
         if self._all_threads:
             nodes.watch_everywhere(recorder)
-<<<<<<< HEAD
         for each in WATCHERS:
             each.start(recorder)
-=======
-        exceptions.start(recorder)
         self._waited = threading.get_ident(), clock.waited()
->>>>>>> 95107dc (Know whose code each file of a trace is, and say first what the project can change)
         return Trace(
             self._name,
             started_at=datetime.now(UTC),
@@ -123,15 +101,11 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         recorder = None if root is None else root.recorder
         if root is None or recorder is None:
             return
-<<<<<<< HEAD
-        with fenced("to see who did not hear a signal", root):
-            note_near_misses(recorder)
-=======
         thread, before = self._waited
         if thread == threading.get_ident():
             recorder.waited = max(clock.waited() - before, 0)
-        _note_near_misses(root, recorder)
->>>>>>> 95107dc (Know whose code each file of a trace is, and say first what the project can change)
+        with fenced("to see who did not hear a signal", root):
+            note_near_misses(recorder)
         recorder.stop()
         for each in WATCHERS:
             each.stop(recorder)
