@@ -100,10 +100,12 @@ class Walk:
 def is_slow(call: ReceiverCall, contents: Contents, after: float, share: float) -> bool:
     """Whether its own time is ``after`` or more, in seconds, and this share of the whole trace.
 
-    All that the trace waited for a processor may have been in this very call, and is taken off.
+    Unless somebody has set a limit, so that the share is 0, all that the trace waited for a
+    processor is taken off: that may have been in this very call.
     """
+    waited = contents.waited if share else 0.0
     own_time = call.own_time
-    return own_time >= max(after, share * contents.duration) and own_time - contents.waited >= after
+    return own_time >= max(after, share * contents.duration) and own_time - waited >= after
 
 
 def whose(owners: Iterable[Owner | None]) -> Owner:

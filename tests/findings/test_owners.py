@@ -321,11 +321,15 @@ def test_a_receiver_is_slow_from_the_limit_on_and_from_the_share_of_the_trace(
 def test_what_a_thread_waited_for_a_processor_makes_no_receiver_slow() -> None:
     def slugs(waited: float) -> list[str]:
         trace = traced(sent(call(own_time=0.05, duration=0.05)), duration=0.2, waited=waited)
+        trace.slow_share = 0.1
         return [each.slug for each in trace.findings()]
 
     assert slugs(0.0) == ["slow-receiver"]
     assert slugs(0.03) == ["slow-receiver"]
     assert slugs(0.045) == []
+    # Where somebody has set a limit, that alone counts.
+    trace = traced(sent(call(own_time=0.05, duration=0.05)), duration=0.2, waited=0.045)
+    assert [each.slug for each in trace.findings()] == ["slow-receiver"]
 
 
 def test_in_a_trace_that_names_no_owners_all_is_the_projects() -> None:

@@ -163,20 +163,17 @@ def _watch_exit(original: Any) -> Any:
     return hide_from_stacklevel(functools.wraps(original)(__exit__), "__exit__")
 
 
+@fenced("to see why a transaction is rolled back")
 def _is_trial(block: Any, error: Any, frame: Any) -> bool:
     """Whether a package undoes on purpose what it did: no exception leaves its own block.
 
     So does django-import-export, to show what an import would change.
     """
-    try:
-        if error[0] is not None or not transaction.get_connection(block.using).needs_rollback:
-            return False
-        site = find_sender_frame(frame)
-        owner = site and owner_of_file(site.f_code.co_filename, project_packages())
-        return owner is not None and owner.kind == "package" and owner.name != "Python"
-    except Exception:
-        nodes.report_fault(current.get(), "to see why a transaction is rolled back")
+    if error[0] is not None or not transaction.get_connection(block.using).needs_rollback:
         return False
+    site = find_sender_frame(frame)
+    owner = site and owner_of_file(site.f_code.co_filename, project_packages())
+    return owner is not None and owner.kind == "package" and owner.name != "Python"
 
 
 def _note_enter(block: Any) -> None:
