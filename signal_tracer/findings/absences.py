@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from math import inf
 
 from signal_tracer.findings.catalogue import (
@@ -49,11 +50,12 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_instance": CONNECTED_TO_INSTANCE,
     "connected_to_model": CONNECTED_TO_MODEL,
 }
+_NAMED = 3
 DELETING = frozenset({"delete", "_raw_delete"})
 
 
 def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
-    """Those that somebody should know of, and in one row for each owner the others.
+    """Those that somebody should know of, and in one row all others.
 
     The others are receivers of every model, which seldom have anything to do for this one, and
     those of packages where a package did the operation.
@@ -124,15 +126,17 @@ def _bypasses_of_others(walk: Walk, found: list[tuple[Bypass, list[Skipped]]]) -
         for each in skipped
         if not _is_awaited(walk, bypass, each)
     ]
-    for same in grouped(others, lambda each: each[2]):
-        first, _, owner = same[0]
+    for same in grouped(others, lambda each: each[2].kind):
+        first, _, _ = same[0]
         left = walk.not_ignored(BULK_BYPASS_OF_OTHERS, (each.receiver for _, each, _ in same))
-        bypasses = {id(bypass): bypass for bypass, each, _ in same if each.receiver in left}
+        kept = [each for each in same if each[1].receiver in left]
+        bypasses = {id(bypass): bypass for bypass, _, _ in kept}
+        [(owner, _)] = Counter(owner for _, _, owner in kept).most_common(1)
         yield Finding(
             BULK_BYPASS_OF_OTHERS,
             {
-                "operations": Names.of(f"{each.model}.{each.method}" for each in bypasses.values()),
-                "receivers": Names.of(sorted(left)),
+                "operations": _some(f"{each.model}.{each.method}" for each in bypasses.values()),
+                "receivers": _some(sorted(left)),
             },
             names=tuple(sorted(left)),
             location=first.sent_from,
@@ -140,6 +144,15 @@ def _bypasses_of_others(walk: Walk, found: list[tuple[Bypass, list[Skipped]]]) -
             count=len(bypasses),
             owner=owner,
         )
+
+
+def _some(names: Iterable[str]) -> Names:
+    """The first of them, and how many more there are."""
+    every = list(dict.fromkeys(names))
+    more = len(every) - _NAMED
+    if more < 2:  # The last takes no more room than its number would.
+        return Names.of(every)
+    return Names.of([*every[:_NAMED], Count(more, "%(number)s more", "%(number)s more")])
 
 
 def _with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:

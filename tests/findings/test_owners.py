@@ -134,22 +134,33 @@ def test_a_bypass_of_receivers_of_every_model_or_among_packages_is_for_informati
     assert levels(bypass(skipped(hears_any_sender=True))) == [("info", "minor-bypass", "")]
 
 
-def test_bypasses_for_information_are_one_finding_for_each_owner_of_the_receivers() -> None:
+def test_bypasses_for_information_are_one_finding_that_names_the_first_and_counts_the_rest() -> (
+    None
+):
     trace = owned(
         bypasses=[
             bypass(EVERYBODYS),
             bypass(EVERYBODYS, model="shop.Line", started_at=1.0),
             bypass(replace(EVERYBODYS, receiver="haystack.other"), method="bulk_create"),
+            *(
+                bypass(
+                    skipped(f"easy_thumbnails.{name}", defined_at=THUMBNAILS),
+                    model="shop.Log",
+                    sent_from=THUMBNAILS,
+                )
+                for name in "abc"
+            ),
         ]
     )
 
     assert told(trace) == [
         (
-            "info minor-bypass: shop.Order.update, shop.Order.bulk_create and shop.Line.update "
-            "changed rows without sending what haystack.handle_save and haystack.other would "
-            "have heard. x 3"
+            "info minor-bypass: shop.Order.update, shop.Order.bulk_create, shop.Log.update and "
+            "shop.Line.update changed rows without sending what easy_thumbnails.a, "
+            "easy_thumbnails.b, easy_thumbnails.c and 2 more would have heard. x 6"
         )
     ]
+    assert [each.owner.name for each in trace.findings()] == ["haystack"]
 
 
 def test_a_warning_names_only_who_waits_for_the_model() -> None:
