@@ -88,7 +88,7 @@ def toolbar_suite(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("python,django", PAIRS)
 def django_suite(session: nox.Session, django: str) -> None:
-    """Django's own tests of its signals, each inside a trace."""
+    """Django's own tests of what is watched, each inside a trace; ``-- --untraced`` to compare."""
     session.install("--editable", ".", f"django~={django}.0", "pip", "setuptools")
     version = session.run(
         "python", "-c", "import django; print(django.__version__)", silent=True
@@ -101,8 +101,9 @@ def django_suite(session: nox.Session, django: str) -> None:
         )
         with tarfile.open(f"{sources}.tar.gz") as archive:
             archive.extractall(session.cache_dir, filter="data")
-    for option in ([], ["--all-threads"]):
-        session.run("python", "tests/django_suite/run.py", str(sources / "tests"), *option)
+    run = ("python", "tests/django_suite/run.py", str(sources / "tests"), "--parallel=2")
+    for options in [session.posargs] if session.posargs else [[], ["--all-threads"]]:
+        session.run(*run, *options)
 
 
 @nox.session(python=["3.11"])

@@ -289,8 +289,8 @@ def memory() -> list[Result]:
     one_call, twenty_calls = bytes_for(one), bytes_for(twenty)
     a_call = (twenty_calls - one_call) / 19
     return [
-        Result("memory of a dispatch", 600, one_call - a_call, one_call - a_call, " B"),
-        Result("memory of a receiver call", 170, a_call, a_call, " B"),
+        Result("memory of a dispatch", 400, one_call - a_call, one_call - a_call, " B"),
+        Result("memory of a receiver call", 165, a_call, a_call, " B"),
     ]
 
 

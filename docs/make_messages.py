@@ -1,6 +1,6 @@
 """Brings the catalogues up to date: ``python docs/make_messages.py``, then translate, then again.
 
-Collects the texts of the panel and of the findings over a trace, merges them into each
+Collects the texts of the panel, of facts and of the findings over a trace, merges them into each
 ``signal_tracer/locale/*/LC_MESSAGES/django.po`` and compiles that. Needs the GNU gettext tools.
 """
 
@@ -15,14 +15,15 @@ from pathlib import Path
 from django.utils.translation.template import templatize
 
 PACKAGE = Path(__file__).resolve().parent.parent / "signal_tracer"
-CONTEXT = "signal_tracer"  # as in signal_tracer/panel/language.py
+CONTEXT = "signal_tracer"  # as in signal_tracer/panel/words.py
 sys.path.insert(0, str(PACKAGE.parent))
 PLURALS = {"de": "n != 1", "fa": "n > 1"}
 # In a template the context is written out, in Python the functions add it.
 KEYWORDS = (
     *("gettext", "gettext_noop", "gettext_lazy", "counted:1,2"),
     *("pgettext:1c,2", "npgettext:1c,2,3"),
-    *("Phrase", "Count:2,3"),  # of signal_tracer/phrases.py
+    *("Phrase", "Sentence", "Count:2,3"),  # of signal_tracer/phrases.py
+    *("Fact", "Mark", "tally:2,3"),  # of signal_tracer/showing/facts.py
 )
 
 
@@ -41,6 +42,7 @@ def extract(folder: Path) -> Path:
     for wing in ("panel", "findings"):
         for file in sorted((PACKAGE / wing).glob("*.py")):
             sources.append(write(folder, f"{wing}_{file.name}", file.read_text()))
+    sources.append(write(folder, "facts.py", (PACKAGE / "showing" / "facts.py").read_text()))
     for file in sorted((PACKAGE / "templates").rglob("*.html")):
         sources.append(write(folder, f"{file.stem}.html.py", templatize(file.read_text())))
     texts = "\n".join(f"gettext_noop({text!r})" for text in texts_of_findings())
@@ -60,10 +62,10 @@ def extract(folder: Path) -> Path:
 
 def texts_of_findings() -> Iterator[str]:
     """The texts of the kinds that a rule over a trace may find, each once."""
-    from signal_tracer.findings import absences, costs, failures, repeats
+    from signal_tracer.findings import RULES_OVER_A_TRACE
     from signal_tracer.findings.kinds import Kind
 
-    rules = (failures, absences, repeats, costs)
+    rules = dict.fromkeys(sys.modules[rule.__module__] for rule in RULES_OVER_A_TRACE)
     kinds = [each for rule in rules for each in vars(rule).values() if isinstance(each, Kind)]
     texts = [text for kind in kinds for text in (kind.title, kind.message, kind.why, kind.advice)]
     return iter(dict.fromkeys(filter(None, texts)))

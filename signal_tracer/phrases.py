@@ -1,4 +1,4 @@
-"""What a finding fills in: numbers and names, put into words where they are shown.
+"""What a finding or a fact fills in: numbers and names, put into words where they are shown.
 
 Each is English as text, so that a template can be filled with it as it is. A page in another
 language makes its own words of what is kept.
@@ -6,14 +6,15 @@ language makes its own words of what is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from signal_tracer.records import Location
-from signal_tracer.wording import format_duration, listed, place_of
+from signal_tracer.wording import format_duration, listed, location_of
 
-# docs/make_messages.py collects the words given to Phrase and Count, and so needs them written out.
+# docs/make_messages.py collects the words given to Phrase, Sentence and Count, and so needs them
+# written out.
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class At:
     location: Location | None
 
     def __str__(self) -> str:
-        return place_of(self.location)
+        return location_of(self.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +84,15 @@ class Sql:
         return self.sql + (f"; and {self.more} more like it" if self.more else "")
 
 
-Words: TypeAlias = str | int | Phrase | Count | Seconds | At | Names | Sql
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words of ours around others: ``words`` is a template for ``%``, ``values`` fill it."""
+
+    words: str
+    values: Mapping[str, Words]
+
+    def __str__(self) -> str:
+        return self.words % {name: str(value) for name, value in self.values.items()}
+
+
+Words: TypeAlias = "str | int | Phrase | Count | Seconds | At | Names | Sql | Sentence"

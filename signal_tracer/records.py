@@ -9,11 +9,10 @@ its description there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Protocol, TypeAlias
 
 from signal_tracer.printable import printable
 
@@ -338,16 +337,6 @@ class ReceiverCall:
         """Seconds in the queries of the call itself that were kept."""
         return sum(query.duration for query in self.queries)
 
-    def with_nested(self) -> Iterator[ReceiverCall]:
-        """The call itself, then every receiver call that is nested in it, at any depth."""
-        waiting = [self]
-        while waiting:
-            call = waiting.pop()
-            yield call
-            waiting += [
-                nested for dispatch in call.dispatches for nested in dispatch.receiver_calls
-            ][::-1]
-
     def __str__(self) -> str:
         """One line: ``shop.receivers.send_receipt  SWALLOWED ValueError: no address``."""
         if self.outcome == "returned":
@@ -460,3 +449,28 @@ class Heading:
     """Findings that are not shown: slugs, or ``slug:dotted.name``."""
     request: Request | None = None
     """The HTTP request that was traced; ``None`` outside of one."""
+
+
+class Recorded(Protocol):
+    """What findings, rows and outlines need of a ``Trace``, which stands on them."""
+
+    slow_after: float
+    slow_share: float
+    ignore_findings: tuple[str, ...]
+    started_at: datetime
+
+    @property
+    def slow_from(self) -> float: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def request(self) -> Request | None: ...
+
+    @property
+    def contents(self) -> Contents: ...
+
+    def frozen(self) -> Recorded:
+        """A trace of what this one holds at this moment."""
+        ...

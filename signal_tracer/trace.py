@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from signal_tracer import plain
-from signal_tracer.findings import Finding, is_slow, over_trace
+from signal_tracer.findings import Finding, over_trace, slow_from
 from signal_tracer.plain import JSON
-from signal_tracer.printable import printable
 from signal_tracer.records import (
     DEEPEST,
     Bypass,
@@ -27,6 +26,7 @@ from signal_tracer.records import (
     Unwatched,
     goes_by,
 )
+from signal_tracer.showing.outline import outline
 
 FORMAT_VERSION = 3
 
@@ -43,8 +43,8 @@ class Trace:
     ``name``: what was traced. ``started_at``: an aware ``datetime``. ``duration``: seconds.
     ``dispatches``: the roots, in the order they were sent. ``unheard``: counts of dispatches
     without receivers. ``omitted``: dispatches not kept because ``MAX_DISPATCHES`` was reached.
-    ``omitted_details``: bypasses, callbacks, near misses and connection changes not kept because
-    there were too many.
+    ``omitted_details``: bypasses, callbacks, near misses, connection changes and caches not kept
+    because there were too many.
     ``too_deep``: dispatches not kept because they were nested more than 100 deep.
     ``excluded``: dispatches left out by ``EXCLUDE_SIGNALS``. ``unwatched``: receivers run by
     methods that cannot be watched. ``faults``: how often the tracer itself failed to record.
@@ -262,16 +262,34 @@ class Trace:
         return over_trace(self).shown
 
     def is_slow(self, call: ReceiverCall) -> bool:
-        """Whether the call's own time reached the limits that held when the trace started."""
+        """Whether the call's own time reached the limit of this trace."""
+        return call.own_time >= self.slow_from
+
+    @property
+    def slow_from(self) -> float:
+        """The own time from which a receiver call is slow: ``slow_after`` or, without a limit of
+        somebody's own, more in a trace that was long or had to wait for a processor."""
         # What was read last: to read a running trace anew for each call would take its time.
-        return is_slow(call, self._contents, self.slow_after, self.slow_share)
+        return slow_from(self._contents, self.slow_after, self.slow_share)
 
     def __str__(self) -> str:
-        """The outline: one line a dispatch or receiver call, two spaces a level."""
-        lines: list[str] = []
-        for dispatch in self.dispatches:
-            _outline(dispatch, 0, lines)
-        return "\n".join(map(printable, lines)) or "no dispatches"
+        """The outline: one line a dispatch, receiver call or bypass, two spaces a level."""
+        return "\n".join(outline(self)) or "no dispatches"
+
+    def frozen(self) -> Trace:
+        """A trace of what this one holds at this moment, however long it goes on.
+
+        A running trace gives other records at each reading: what is shown is to be read once.
+        """
+        return Trace(
+            self.name,
+            started_at=self.started_at,
+            request=self.request,
+            slow_after=self.slow_after,
+            slow_share=self.slow_share,
+            ignore_findings=self.ignore_findings,
+            contents=self.contents,
+        )
 
     def __repr__(self) -> str:
         return f"<Trace {self._name_concealed()!r}>"
@@ -362,17 +380,3 @@ def _numbered(data: Any) -> Iterator[tuple[int, Any]]:
 
 def _of(data: Any, name: str) -> Any:
     return data.get(name) if isinstance(data, dict) else None
-
-
-def _outline(dispatch: Dispatch, depth: int, lines: list[str]) -> None:
-    lines.append(f"{'  ' * depth}{dispatch}")
-    for call in dispatch.receiver_calls:
-        lines.append(f"{'  ' * (depth + 1)}{call}")
-        for nested in call.dispatches:
-            _outline(nested, depth + 2, lines)
-    for miss in dispatch.near_misses:
-        lines.append(
-            f"{'  ' * (depth + 1)}{miss.receiver}  {miss.reason.replace('_', ' ').upper()}"
-        )
-    for receiver in dispatch.unwatched or ():
-        lines.append(f"{'  ' * (depth + 1)}{receiver}  NOT WATCHED")

@@ -43,7 +43,7 @@ def short_path(file: str) -> str:
     return file.removeprefix(here)
 
 
-def place_of(location: Location | None) -> str:
+def location_of(location: Location | None) -> str:
     """``shop/receivers.py:12``; an unknown one says so."""
     return f"{short_path(location.file)}:{location.line}" if location else "a line not recorded"
 

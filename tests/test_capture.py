@@ -35,6 +35,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import Profile
 from shop.models import Order, Product
 from signal_tracer import Trace, trace_signals
+from signal_tracer.describing import values
 from signal_tracer.records import Summary, Value
 
 sent = Signal()
@@ -964,3 +965,15 @@ def test_a_trace_holds_only_what_json_holds() -> None:
     assert again.to_dict() == trace.to_dict()
     assert len(again.dispatches) == len(HOSTILE) + 5
     assert django.VERSION >= (5, 2)
+
+
+def test_what_is_kept_of_how_arguments_are_captured_does_not_grow_without_end(
+    settings: Any,
+) -> None:
+    settings.SIGNAL_TRACER = {"MAX_DISPATCHES": 2_000}
+    with trace_signals() as trace:
+        for number in range(1_100):
+            sent.send(None, **{f"argument_{number}": "text"})
+
+    assert len(values._plans) <= 1_000
+    assert trace.dispatches[-1].kwargs == {"argument_1099": "text"}

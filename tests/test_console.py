@@ -214,7 +214,7 @@ def checkout() -> Trace:
 CHECKOUT_80 = """\
 POST /checkout/  500                                                     71.3 ms
 23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run
-3 findings
+67 unheard · 3 findings
 
   django.db.models.signals.post_save.send × 20  sender=shop.OrderLine    6.00 ms
   │  first of 20:  instance=shop.OrderLine(pk=1)  created=True
@@ -284,19 +284,21 @@ POST /checkout/  500                                                     71.3 ms
            and 1 more (signal, sender) pair, 1 dispatch
 ! plugins.signals.PluginSignal.send_chained ran receivers 2 times. They are not
   in this trace: it is a method of the signal's own class, not one of Django's.
-  4 dispatches were left out by EXCLUDE_SIGNALS. Change its patterns in
-  SIGNAL_TRACER to see what they hide.
-! 7 dispatches were not kept, because the trace was full. Raise MAX_DISPATCHES
-  in SIGNAL_TRACER to keep more.
-! 1 dispatch was not kept, being nested more than 100 deep. Does a receiver send
-  the signal that it receives?
-! The tracer itself failed 1 time: something may be missing here. Please report
-  what the logger "signal_tracer" says about it.
+  4 dispatches were left out by patterns in SIGNAL_TRACER["EXCLUDE_SIGNALS"].
+  Change them to see what they hide.
+! 7 dispatches were sent and not kept, because the trace was full. To keep more,
+  raise SIGNAL_TRACER["MAX_DISPATCHES"]; to keep fewer of no interest, name
+  their signals in SIGNAL_TRACER["EXCLUDE_SIGNALS"].
+! 1 dispatch was sent and not kept, being nested more than 100 deep. Does a
+  receiver send the signal that it receives?
+! The tracer itself failed 1 time, so something may be missing here. The traced
+  code was not affected. Please report what the logger "signal_tracer" says
+  about it.
 """
 
 CHECKOUT_160 = """\
 POST /checkout/  500                                                                                                   71.3 ms
-23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run · 3 findings
+23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run · 67 unheard · 3 findings
                                                                        sent from / defined at                     own     time
   django.db.models.signals.post_save.send × 20  sender=shop.OrderLine  shop/checkout.py:41 in add_lines                6.00 ms
   │  first of 20:  instance=shop.OrderLine(pk=1)  created=True  update_fields=None  raw=False  using='default'
@@ -347,16 +349,18 @@ POST /checkout/  500                                                            
            and 1 more (signal, sender) pair, 1 dispatch
 ! plugins.signals.PluginSignal.send_chained ran receivers 2 times. They are not in this trace: it is a method of the signal's
   own class, not one of Django's.
-  4 dispatches were left out by EXCLUDE_SIGNALS. Change its patterns in SIGNAL_TRACER to see what they hide.
-! 7 dispatches were not kept, because the trace was full. Raise MAX_DISPATCHES in SIGNAL_TRACER to keep more.
-! 1 dispatch was not kept, being nested more than 100 deep. Does a receiver send the signal that it receives?
-! The tracer itself failed 1 time: something may be missing here. Please report what the logger "signal_tracer" says about it.
+  4 dispatches were left out by patterns in SIGNAL_TRACER["EXCLUDE_SIGNALS"]. Change them to see what they hide.
+! 7 dispatches were sent and not kept, because the trace was full. To keep more, raise SIGNAL_TRACER["MAX_DISPATCHES"]; to
+  keep fewer of no interest, name their signals in SIGNAL_TRACER["EXCLUDE_SIGNALS"].
+! 1 dispatch was sent and not kept, being nested more than 100 deep. Does a receiver send the signal that it receives?
+! The tracer itself failed 1 time, so something may be missing here. The traced code was not affected. Please report what the
+  logger "signal_tracer" says about it.
 """
 
 CHECKOUT_ASCII = """\
 POST /checkout/  500                                                     71.3 ms
 23 dispatches, 25 receiver calls, 1 swallowed, 1 raised, 1 slow, 1 not run
-3 findings
+67 unheard, 3 findings
 
   django.db.models.signals.post_save.send x 20  sender=shop.OrderLine    6.00 ms
   |  first of 20:  instance=shop.OrderLine(pk=1)  created=True
@@ -426,14 +430,16 @@ POST /checkout/  500                                                     71.3 ms
            and 1 more (signal, sender) pair, 1 dispatch
 ! plugins.signals.PluginSignal.send_chained ran receivers 2 times. They are not
   in this trace: it is a method of the signal's own class, not one of Django's.
-  4 dispatches were left out by EXCLUDE_SIGNALS. Change its patterns in
-  SIGNAL_TRACER to see what they hide.
-! 7 dispatches were not kept, because the trace was full. Raise MAX_DISPATCHES
-  in SIGNAL_TRACER to keep more.
-! 1 dispatch was not kept, being nested more than 100 deep. Does a receiver send
-  the signal that it receives?
-! The tracer itself failed 1 time: something may be missing here. Please report
-  what the logger "signal_tracer" says about it.
+  4 dispatches were left out by patterns in SIGNAL_TRACER["EXCLUDE_SIGNALS"].
+  Change them to see what they hide.
+! 7 dispatches were sent and not kept, because the trace was full. To keep more,
+  raise SIGNAL_TRACER["MAX_DISPATCHES"]; to keep fewer of no interest, name
+  their signals in SIGNAL_TRACER["EXCLUDE_SIGNALS"].
+! 1 dispatch was sent and not kept, being nested more than 100 deep. Does a
+  receiver send the signal that it receives?
+! The tracer itself failed 1 time, so something may be missing here. The traced
+  code was not affected. Please report what the logger "signal_tracer" says
+  about it.
 """
 
 
@@ -468,7 +474,7 @@ def test_no_line_is_wider_than_the_terminal_and_the_times_stand_in_one_column(wi
 def test_a_terminal_too_narrow_for_anything_still_gets_every_word(width: int) -> None:
     together = re.sub(r"[\s│├└─]", "", shown(checkout(), width))
 
-    for words in ("SWALLOWED", "customer7hasnoe-mailaddress", "NOTRUN", "raiseMAX_DISPATCHES"):
+    for words in ("SWALLOWED", "customer7hasnoe-mailaddress", "NOTRUN", "MAX_DISPATCHES"):
         assert words.lower() in together.lower()
 
 
@@ -537,7 +543,7 @@ def test_a_trace_in_which_nobody_listened_says_where_to_look() -> None:
         shown(trace)
         == """\
 nightly                                                                     0 µs
-0 dispatches · 0 receiver calls
+0 dispatches · 0 receiver calls · 1 unheard
 
   Signals were sent, but no receiver was called for any of them. If one should
   have been: is its module imported in AppConfig.ready(), and is it connected to
@@ -554,8 +560,8 @@ def test_a_trace_of_which_all_was_left_out_does_not_say_that_nothing_was_sent() 
 nightly                                                                     0 µs
 0 dispatches · 0 receiver calls
 
-  1 dispatch was left out by EXCLUDE_SIGNALS. Change its patterns in
-  SIGNAL_TRACER to see what they hide.
+  1 dispatch was left out by a pattern in SIGNAL_TRACER["EXCLUDE_SIGNALS"].
+  Change it to see what it hides.
 """
     )
 

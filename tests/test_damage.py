@@ -19,7 +19,8 @@ from signal_tracer import trace_signals
 from signal_tracer.plain import DamageError
 from signal_tracer.records import Contents, Dispatch, ReceiverCall, Request
 from signal_tracer.showing.export.perfetto import to_perfetto
-from signal_tracer.showing.outline import count, flatten, outline
+from signal_tracer.showing.facts import count
+from signal_tracer.showing.rows import rows_of
 from signal_tracer.trace import Trace, TraceFormatError
 
 RICH = rich_trace().to_dict()
@@ -52,7 +53,7 @@ def use(trace: Trace) -> None:
     for finding in trace.findings():
         assert finding.message
         assert finding.advice
-    assert len(list(flatten(outline(trace)))) >= min(1, len(trace.dispatches))
+    assert len(rows_of(trace)) >= min(1, len(trace.dispatches))
     assert count(trace).dispatches == len(list(trace.walk()))
     json.dumps(to_perfetto(trace), allow_nan=False)
     again = Trace.from_dict(json.loads(trace.to_json()))

@@ -45,7 +45,7 @@ def test_what_nests_is_on_one_track():
 
     assert slices(trace) == [
         (1, "dispatch", "shop.paid.send", 1000, 6000),
-        (1, "receiver", "shop.pack", 1000, 5000),
+        (1, "call", "shop.pack", 1000, 5000),
         (1, "query", "SELECT 1", 2000, 1000),
         (1, "dispatch", "shop.shipped.send", 4000, 1000),
     ]
@@ -97,15 +97,28 @@ def test_the_query_of_a_bulk_operation_is_inside_it():
     assert [(track, name) for track, _, name, _, _ in slices(trace)] == [
         (1, "a.b.send"),
         (1, "a.import_lines"),
-        (1, "shop.Line.bulk_create"),
+        (1, "shop.Line.bulk_create()"),
         (1, "INSERT"),
     ]
     [bypass] = [
         event
         for event in to_perfetto(trace)["traceEvents"]
-        if event["name"] == "shop.Line.bulk_create"
+        if event["name"] == "shop.Line.bulk_create()"
     ]
-    assert bypass["args"] == {"rows": 5, "skipped": "a.reindex, a.log"}
+    assert bypass["args"] == {
+        "marks": "BYPASS",
+        "model": "shop.Line",
+        "method": "bulk_create()",
+        "rows": 5,
+        "skipped": 2,
+    }
+    skipped = [
+        event for event in to_perfetto(trace)["traceEvents"] if event.get("cat") == "skipped"
+    ]
+    assert [(event["name"], event["args"]["waits_for"]) for event in skipped] == [
+        ("SKIPPED: a.reindex", "post_save"),
+        ("SKIPPED: a.log", "post_save"),
+    ]
 
 
 def test_slices_say_what_the_panel_says():
@@ -115,12 +128,20 @@ def test_slices_say_what_the_panel_says():
     dispatch = Dispatch("a.b", sender="a.Order", kwargs={"order": 7}, receiver_calls=[call])
     events = {event["name"]: event for event in to_perfetto(trace_of(dispatch))["traceEvents"]}
 
-    assert events["a.b.send"]["args"] == {"sender": "a.Order", "kwargs.order": "7"}
+    assert events["a.b.send"]["args"] == {
+        "signal": "a.b",
+        "sender": "a.Order",
+        "sent_with": "send()",
+        "kwargs.order": "7",
+    }
     assert events["a.pack"]["args"] == {
-        "outcome": "returned",
+        "own_time_ms": 0.5,
+        "receiver": "a.pack",
         "defined_at": "/srv/a.py:3",
         "dispatch_uid": "'once'",
-        "own_time_ms": 0.5,
+        "sender": "a.Order",
+        "response": "None",
+        "kwargs.order": "7",
     }
 
 
@@ -135,13 +156,16 @@ def test_what_takes_no_time_is_an_instant():
         near_misses=[NearMiss("a.log", "connected_to_parent")],
     )
     instants = [
-        (event["cat"], event["name"], event["ts"])
+        (event["cat"], event["name"], event["ts"], event["args"].get("why"))
         for event in to_perfetto(trace_of(dispatch))["traceEvents"]
         if event["ph"] == "i"
     ]
     assert instants == [
-        ("not called", "connected to parent: a.log", 2000),
-        ("on_commit ran", "on_commit: a.mail", 3000),
+        (
+            *("near_miss", "NEAR MISS: a.log", 2000),
+            "connected to another sender, a parent class of the sender",
+        ),
+        ("on_commit", "on_commit a.mail", 3000, "ran after the commit"),
     ]
 
 

@@ -128,6 +128,13 @@ RECORDS = [
     and each.__module__ == module.__name__
     and each not in (Explanation, Prospect)  # of which explanation() makes the text
 ]
+
+
+def without_findings(trace: Trace) -> Trace:
+    trace.ignore_findings = tuple(catalogue.slugs())
+    return trace
+
+
 OUTPUTS: dict[str, Output] = {
     "print(trace)": lambda text: str(everything(text)),
     "repr(trace)": lambda text: repr(everything(text)),
@@ -140,7 +147,8 @@ OUTPUTS: dict[str, Output] = {
     "trace.findings()": lambda text: "\n".join(map(str, over_trace(everything(text)).shown)),
     "console": lambda text: drawn(render_trace(everything(text))),
     "console, ASCII": lambda text: drawn(render_trace(everything(text)), encoding="ascii"),
-    "section of pytest": lambda text: messages.outline_of(everything(text)),
+    "section of pytest": lambda text: messages.outline_of(without_findings(everything(text))),
+    "section of pytest with findings": lambda text: messages.outline_of(everything(text)),
     "swallowed": lambda text: messages.swallowed(everything(text)),
     "received": lambda text: messages.received(text, 2, everything(text)),
     "not received": lambda text: messages.not_received_so(text, 3, 0, everything(text)),
@@ -188,7 +196,10 @@ def test_no_output_lets_a_text_drive_the_terminal(output: Output) -> None:
 
 
 # What is wider than a page goes on below, where it began; and a rule may find more in one text.
-OTHER_LINES = ("console", "console, ASCII", "map, table", "map, findings", "trace.findings()")
+OTHER_LINES = (
+    *("console", "console, ASCII", "map, table", "map, findings", "trace.findings()"),
+    "section of pytest with findings",
+)
 
 
 @pytest.mark.parametrize("name", [name for name in OUTPUTS if name not in OTHER_LINES])

@@ -417,6 +417,37 @@ def test_a_secret_that_is_known_only_later_leaves_no_half_in_a_text_cut_before(
     assert secret[:4] not in shown(send)
 
 
+def test_a_secret_too_short_to_be_masked_elsewhere_is_redacted_beside_its_name() -> None:
+    class Login(NamedTuple):
+        user: str
+        pin: str
+
+    with trace_signals() as trace:
+        paid.send(None, pair=("password", "ab"), pairs=[("token", "x")], login=Login("ann", "12"))
+
+    assert {
+        name: str(value).rpartition(".")[2] for name, value in trace.dispatches[0].kwargs.items()
+    } == {
+        "pair": "('password', [redacted])",
+        "pairs": "[('token', [redacted])]",
+        "login": "Login('ann', [redacted])",
+    }
+
+
+def test_what_looks_like_a_secret_leaves_no_half_where_a_long_message_is_cut() -> None:
+    def refuse(**named: object) -> None:
+        raise ValueError("-" * 990 + " ghp_abcdefghijklmnopqrstuvwxyz0123456789")
+
+    paid.connect(refuse, sender=None)
+    with trace_signals() as trace:
+        paid.send_robust(None)
+
+    [error] = [call.error for call in trace.swallowed()]
+    assert error is not None
+    assert "ghp_" not in error.message
+    assert error.message.endswith("- [redacted… (1,031 characters)")
+
+
 def test_the_name_of_a_class_is_not_masked() -> None:
     with trace_signals() as trace:
         paid.send(Token, api="safety", author="Token")

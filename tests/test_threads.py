@@ -339,11 +339,11 @@ def test_what_async_to_sync_runs_is_in_the_trace() -> None:
 
     assert outline(trace) == [
         "paid.asend  sender='bridged'",
-        "  relay_soon",
+        "  relay_soon  ASYNC",
         "    shipped.asend  sender='bridged'",
         "      notify",
         "paid.send  sender='through send'",
-        "  relay_soon",
+        "  relay_soon  ASYNC",
         "    shipped.asend  sender='through send'",
         "      notify",
     ]

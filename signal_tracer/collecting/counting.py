@@ -17,6 +17,7 @@ from signal_tracer.collecting.nodes import DispatchRecord
 from signal_tracer.collecting.routes import ReceiverInfo
 from signal_tracer.records import Location, Value
 
+# Django 5.2, 6.0 and 6.1 have all their loops over receivers there.
 _DISPATCHER_FILE = dispatcher.__file__
 
 # Of the synchronous and of the asynchronous receivers.

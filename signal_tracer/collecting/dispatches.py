@@ -35,7 +35,8 @@ from signal_tracer.records import DEEPEST, Method
 # sender without receivers.
 NO_RECEIVERS = dispatcher.NO_RECEIVERS
 
-# Its ``data`` is looked into directly: its own ``get()`` makes a weak reference for each question.
+# What ``sender_receivers_cache`` is, in Django 5.2, 6.0 and 6.1, of a signal that has one. Its
+# ``data`` is looked into directly: its own ``get()`` makes a weak reference for each question.
 SenderCache: Any = WeakKeyDictionary
 
 # Of one trace, whose unheard dispatches are counted without looking at them.

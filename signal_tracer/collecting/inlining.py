@@ -3,7 +3,8 @@
 A wrapper costs a Python frame for each call that it waits for: the recursion limit comes nearer,
 ``warnings.warn(stacklevel=...)`` counts one more, tracebacks and stacks show it, and the keyword
 arguments are spread once more. So Django's own body takes the place of the call in the wrapper,
-as if somebody had written the two as one function in Django's file.
+as if somebody had written the two as one function in Django's file. What is ``inlined()`` so can be
+read and compiled again in Django 5.2, 6.0 and 6.1.
 """
 
 from __future__ import annotations
@@ -111,16 +112,18 @@ def _definition_of(code: CodeType) -> ast.FunctionDef:
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             if first == code.co_firstlineno:
-                if not code.co_freevars and not _is_compiled_from(code, node):
+                if not code.co_freevars and not _is_compiled_from(code, node, tree):
                     raise _Impossible
                 return node
     raise _Impossible
 
 
-def _is_compiled_from(code: CodeType, node: ast.FunctionDef) -> bool:
+def _is_compiled_from(code: CodeType, node: ast.FunctionDef, tree: ast.Module) -> bool:
     alone = copy.deepcopy(node)
     alone.decorator_list = []
-    made = _compile(ast.Module([alone], []), code)
+    # A call of what the module imports is compiled into other code than one of anything else.
+    imports = [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+    made = _compile(ast.Module([*imports, alone], []), code)
     return any(isinstance(each, CodeType) and _is_same(each, code) for each in made.co_consts)
 
 

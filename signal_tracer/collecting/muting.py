@@ -151,6 +151,7 @@ def _is_only_a_question(frame: types.FrameType | None) -> bool:
 
     Django deletes rows in another way where nobody listens, and would do so because of a mute.
     """
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: has_listeners() and whom it asks.
     while frame is not None and frame.f_code.co_name == "_live_receivers":
         frame = frame.f_back  # Of a subclass, or of another tool.
     return frame is not None and frame.f_code.co_name == "has_listeners"

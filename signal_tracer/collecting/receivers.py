@@ -12,7 +12,7 @@ import inspect
 import operator
 import sys
 import types
-from collections.abc import Coroutine, Generator, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any
 
@@ -20,6 +20,7 @@ from django.db.models.signals import m2m_changed
 from django.dispatch import Signal, dispatcher
 
 from signal_tracer.collecting import clock, counting, muting, nodes
+from signal_tracer.collecting.driving import drive
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unkept, Within, current
 from signal_tracer.collecting.patching import hide_file, hide_from_stacklevel, is_ours
@@ -29,6 +30,7 @@ from signal_tracer.describing.names import is_a, name_of_signal, signal_name
 from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import Summary
 
+# Django 5.2, 6.0 and 6.1 have all their loops over receivers there.
 DISPATCHER_FILE = dispatcher.__file__
 
 hide_file(DISPATCHER_FILE)
@@ -404,53 +406,6 @@ def name_like(coroutine: Any, model: Any) -> None:
     coroutine.__qualname__ = model.__qualname__
 
 
-_NOTHING_YET: Any = object()
-
-
-@types.coroutine
-def drive(coroutine: Any, node: Any, awaited: Any = _NOTHING_YET) -> Generator[Any, Any, Any]:
-    """Run ``coroutine`` with ``current`` set to ``node`` while it runs, and not while it waits.
-
-    Since Django 6.1 the async receivers of a dispatch share one ``contextvars.Context``: what
-    one leaves set while it waits, its siblings would find, and so would the sender afterwards.
-    ``awaited``: what it waits for, if it has begun.
-    """
-    __traceback_hide__ = __tracebackhide__ = True
-    step, value, leaving = coroutine.send, None, None
-    while True:
-        if awaited is _NOTHING_YET:
-            token = current.set(node)
-            try:
-                awaited = step(value)
-            except StopIteration as stop:
-                return stop.value
-            finally:
-                # It may have started a trace that goes on over the wait.
-                node = current.get()
-                current.reset(token)
-                value = None
-        try:
-            value = yield awaited
-            step = coroutine.send
-        except GeneratorExit as error:
-            leaving = error
-        except BaseException as error:
-            step, value = coroutine.throw, error
-        if leaving is not None:
-            # Out of the handler, or the receiver's exceptions would have it as their context.
-            token = current.set(node)
-            try:
-                coroutine.close()
-            finally:
-                current.reset(token)
-            raise leaving
-        # An exception, or a future that has one, would keep alive the frames that it passes.
-        awaited = _NOTHING_YET
-
-
-hide_from_stacklevel(drive, "receiver")
-
-
 async def _run(coroutine: Any, call: CallRecord) -> Any:
     __traceback_hide__ = __tracebackhide__ = True
     call.started = clock.now()
@@ -468,7 +423,7 @@ async def _run(coroutine: Any, call: CallRecord) -> Any:
         node = current.get()
         current.reset(token)
     try:
-        response = await drive(coroutine, node, awaited)
+        response = await drive(coroutine, current, node, awaited)
     except BaseException as error:
         _fail(call, error)
         raise

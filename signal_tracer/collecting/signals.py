@@ -24,6 +24,7 @@ from signal_tracer.collecting.dispatches import (
     is_part_of,
     open_dispatch,
 )
+from signal_tracer.collecting.driving import drive
 from signal_tracer.collecting.inlining import inlined
 from signal_tracer.collecting.nodes import current
 from signal_tracer.collecting.patching import Patches, hide_file, hide_from_stacklevel
@@ -31,7 +32,6 @@ from signal_tracer.collecting.receivers import (
     DISPATCHER_FILE,
     OTHER_LOOPS,
     Closing,
-    drive,
     name_like,
     watch_live_receivers,
     watch_log_robust_failure,
@@ -62,6 +62,8 @@ def _watch_send(original: Any, method: Method) -> Any:
                 # each row that is loaded.
                 try:
                     route: Any = tables[id(self)][id(sender)]
+                    # Not documented, and the same in Django 5.2, 6.0 and 6.1: the cache by sender,
+                    # a WeakKeyDictionary of a signal that has one, and NO_RECEIVERS in it.
                     if route.counted_in is node.recorders.unheard and (
                         not self.receivers
                         or self.sender_receivers_cache.data.get(route.reference) is NO_RECEIVERS
@@ -214,7 +216,7 @@ async def _asend(
     if dispatch is UNHEARD:
         return []
     try:
-        responses = await drive(begin(), dispatch)
+        responses = await drive(begin(), current, dispatch)
     except BaseException as error:
         fail_dispatch(dispatch, error)
         raise
@@ -288,6 +290,7 @@ def _watch_class(cls: type) -> None:
                 _patches.replace(Signal, method, functools.partial(watch, method=method))
 
 
+# The first two are private, and the same in Django 5.2, 6.0 and 6.1.
 _DJANGOS_OWN: dict[str, Callable[[Any], Any]] = {
     "_live_receivers": watch_live_receivers,
     "_log_robust_failure": watch_log_robust_failure,

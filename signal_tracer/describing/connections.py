@@ -68,7 +68,7 @@ def name_of_uid(uid: Any) -> Value:
 
 
 def identity(live: Any) -> Any:
-    """What Django's ``_make_id`` returns, without asking objects for attributes."""
+    """What ``_make_id`` of Django 5.2, 6.0 and 6.1 returns; objects are asked for no attributes."""
     if type(live) is types.MethodType:
         return (id(live.__self__), id(live.__func__))
     return id(live)

@@ -72,12 +72,14 @@ def _is_below(cls: type, parent: type) -> bool:
 
 def _concrete(model: type) -> object:
     """The model that a proxy stands for; a model's own; ``None`` for any other class."""
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: concrete_model.
     meta = find_in_class(model, "_meta") if _is_below(model, Model) else None
     return getattr(meta, "concrete_model", None)
 
 
 def _ends_of_through(through: type) -> list[type]:
     """The models that the rows of a ``through`` connect."""
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: local_fields, remote_field.
     meta = find_in_class(through, "_meta") if _is_below(through, Model) else None
     ends: list[type] = []
     for each in getattr(meta, "local_fields", ()):

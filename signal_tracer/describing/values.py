@@ -80,6 +80,7 @@ Unrendered: TypeAlias = "tuple[str, object]"
 
 def _key_attributes(model: type[Model]) -> tuple[str, ...]:
     meta: Any = find_in_class(model, "_meta")
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1.
     parts = getattr(meta, "pk_fields", None) or ([meta.pk] if meta.pk is not None else [])
     return tuple(part.attname for part in parts)
 
@@ -315,6 +316,7 @@ class Capture:
     def _describe_object(self, live: Any) -> str:
         kind = type(live)
         if issubclass(kind, QuerySet | BaseManager):
+            # Where managers and querysets of Django 5.2, 6.0 and 6.1 have it.
             model = _instance_dict_of(live).get("model")
             of = class_name(model) if is_a(model, type) else "?"
             return f"<{class_name(kind).rpartition('.')[2]} of {of}>"
@@ -381,6 +383,7 @@ def _members_of(live: Any, most: int) -> tuple[Sequence[object], list[Any]]:
                 return _names_of_members(kind, members, base.__len__(live)), members
             return (), members
     if issubclass(kind, Promise):
+        # Private, and the same in Django 5.2, 6.0 and 6.1: _args, _kw; and _wrapped, below.
         # Not the text, which would have to be made; what it is made of is often the same.
         values = _instance_dict_of(live)
         return (), [values.get("_args"), values.get("_kw")][:most]

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from signal_tracer.findings import absences, costs, failures, over_map, repeats
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
-from signal_tracer.findings.walk import Walk, is_ignored, is_slow
-from signal_tracer.records import Contents
+from signal_tracer.findings.walk import Walk, is_ignored, slow_from
+from signal_tracer.records import Recorded
 from signal_tracer.signal_map import SignalMap
 
 __all__ = [
@@ -23,10 +22,10 @@ __all__ = [
     "Found",
     "Kind",
     "Level",
-    "is_slow",
     "over_signal_map",
     "over_trace",
     "sift",
+    "slow_from",
     "slugs",
 ]
 
@@ -75,17 +74,6 @@ class Found:
         """How many are of each package, those with the most first."""
         counted = Counter(finding.owner.name for finding in self.of_packages)
         return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
-
-
-class Recorded(Protocol):
-    """What the rules need of a ``Trace``, which stands on them."""
-
-    ignore_findings: tuple[str, ...]
-    slow_after: float
-    slow_share: float
-
-    @property
-    def contents(self) -> Contents: ...
 
 
 def over_trace(trace: Recorded) -> Found:

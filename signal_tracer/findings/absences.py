@@ -51,6 +51,7 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_model": CONNECTED_TO_MODEL,
 }
 _NAMED = 3
+# The second is private, and the same in Django 5.2, 6.0 and 6.1.
 DELETING = frozenset({"delete", "_raw_delete"})
 
 

@@ -10,7 +10,7 @@ from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import grouped
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
-from signal_tracer.wording import place_of
+from signal_tracer.wording import location_of
 
 _MODELS = "django.db.models.signals."
 MODEL_SIGNALS = frozenset(
@@ -36,7 +36,7 @@ def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values:
             "sender": connection.sender,
             "heard": connection.heard,
             "module": connection.module,
-            "place": place_of(connection.defined_at),
+            "place": location_of(connection.defined_at),
             **values,
         },
         names=tuple(name for name in (connection.receiver, signal.name, connection.sender) if name),
@@ -191,7 +191,7 @@ def unheard_signals(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
         if signal.is_project and not signal.connections:
             yield Finding(
                 catalogue.UNHEARD_SIGNAL,
-                {"signal": signal.name, "place": place_of(signal.defined_at)},
+                {"signal": signal.name, "place": location_of(signal.defined_at)},
                 names=(signal.name,),
                 location=signal.defined_at,
             )

@@ -50,7 +50,7 @@ class Walk:
         ignored: tuple[str, ...] = (),
     ) -> None:
         self.contents = contents
-        self.slow_share = slow_share
+        self.slow_from = slow_from(contents, slow_after, slow_share)
         self.ignored = ignored
         self.slow_after = slow_after
         self.steps: list[Step] = []
@@ -66,7 +66,7 @@ class Walk:
                     waiting.append(Step(nested, call, step, step.depth + 1))
 
     def is_slow(self, call: ReceiverCall) -> bool:
-        return is_slow(call, self.contents, self.slow_after, self.slow_share)
+        return call.own_time >= self.slow_from
 
     def owner_of(self, location: Location | None, name: str = "") -> Owner | None:
         """Whose a line is; without one, whose the code of this name. ``None`` if unknown."""
@@ -97,15 +97,16 @@ class Walk:
         return sorted(found, key=lambda each: each[0].started_at)
 
 
-def is_slow(call: ReceiverCall, contents: Contents, after: float, share: float) -> bool:
-    """Whether its own time is ``after`` or more, in seconds, and this share of the whole trace.
+def slow_from(contents: Contents, after: float, share: float) -> float:
+    """The own time in seconds from which a receiver call is slow in this trace.
 
-    Unless somebody has set a limit, so that the share is 0, all that the trace waited for a
-    processor is taken off: that may have been in this very call.
+    That is ``after``; and unless somebody has set that limit, so that ``share`` is 0, it is this
+    share of the whole trace at least, and all that the trace waited for a processor comes on top:
+    that may have been in the very call.
     """
-    waited = contents.waited if share else 0.0
-    own_time = call.own_time
-    return own_time >= max(after, share * contents.duration) and own_time - waited >= after
+    if not share:
+        return after
+    return max(after + contents.waited, share * contents.duration)
 
 
 def whose(owners: Iterable[Owner | None]) -> Owner:

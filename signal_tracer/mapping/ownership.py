@@ -24,6 +24,7 @@ class Ownership:
         self._known: dict[tuple[object, object], tuple[str | None, bool]] = {}
         settings.INSTALLED_APPS  # noqa: B018  # whoever cannot read the settings is told so
         self._project_packages = project_packages()
+        # Not documented, and the same in Django 5.2, 6.0 and 6.1.
         for label, config in list(apps.app_configs.items()):
             about = _config_dict(config)
             name = about.get("name")

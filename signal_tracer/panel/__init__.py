@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 
 from debug_toolbar.panels import Panel
 from django.apps import apps
@@ -20,12 +21,11 @@ from django.templatetags.static import static
 from django.urls import URLPattern
 from django.utils.html import format_html
 
-from signal_tracer.panel.language import counted, gettext, gettext_lazy
-from signal_tracer.panel.lines import seconds_in_receivers
 from signal_tracer.panel.page import page_of
-from signal_tracer.panel.words import aside, visible
+from signal_tracer.panel.words import aside, gettext, gettext_lazy, in_words, visible
 from signal_tracer.records import Request
-from signal_tracer.showing.outline import count
+from signal_tracer.showing.facts import count, tallies
+from signal_tracer.showing.rows import seconds_in_receivers
 from signal_tracer.trace import Trace, TraceFormatError
 from signal_tracer.tracer import trace_signals
 
@@ -101,20 +101,9 @@ class SignalTracerPanel(Panel):
                     request.path if known is None else known.path,
                     response.status_code,
                 )
-                counts = count(self._trace)
-                self.record_stats(
-                    {
-                        "trace": self._trace.to_dict(),
-                        # For the subtitle, which is also shown where the trace is not read.
-                        "dispatches": counts.dispatches,
-                        "receiver_calls": counts.receiver_calls,
-                        "swallowed": counts.swallowed,
-                        "raised": counts.raised,
-                        "rolled_back": counts.rolled_back,
-                        "queries": counts.queries,
-                        "bypasses": counts.bypasses,
-                    }
-                )
+                # The counts are for the subtitle, also shown where the trace is not read.
+                counts = asdict(count(self._trace))
+                self.record_stats({"trace": self._trace.to_dict(), **counts})
                 return
         except Exception:
             logger.exception("The panel could not record its trace.")
@@ -126,7 +115,7 @@ class SignalTracerPanel(Panel):
                 self.record_server_timing(
                     "receivers",
                     "Signal receivers",
-                    round(seconds_in_receivers(self._trace) * 1000, 3),
+                    round(seconds_in_receivers(self._trace.dispatches) * 1000, 3),
                 )
         except Exception:
             logger.exception("The panel could not tell the time that receivers took.")
@@ -142,19 +131,8 @@ class SignalTracerPanel(Panel):
             return gettext("No trace: see the log of 'signal_tracer'")
         # From a store that outlives an upgrade, anything may come under these names.
         numbers = {name: number for name, number in stats.items() if type(number) is int}
-        subtitle = " · ".join(
-            counted(singular, plural, numbers.get(name, 0))
-            for name, singular, plural in (
-                ("dispatches", "%(number)s dispatch", "%(number)s dispatches"),
-                ("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls"),
-                ("queries", "%(number)s query", "%(number)s queries"),
-                ("swallowed", "%(number)s swallowed", "%(number)s swallowed"),
-                ("raised", "%(number)s raised", "%(number)s raised"),
-                ("rolled_back", "%(number)s rolled back", "%(number)s rolled back"),
-                ("bypasses", "%(number)s bypass", "%(number)s bypasses"),
-            )
-            if numbers.get(name) or name in ("dispatches", "receiver_calls")
-        )
+        told = [tally for tally in tallies(numbers) if tally.is_brief]
+        subtitle = " · ".join(str(in_words(tally.count)) for tally in told)
         return aside(subtitle)
 
     @property

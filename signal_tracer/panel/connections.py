@@ -10,9 +10,8 @@ from collections import Counter
 from typing import Any
 
 from signal_tracer.mapping import map_for_request
-from signal_tracer.panel.language import gettext, gettext_noop
-from signal_tracer.panel.places import Places
-from signal_tracer.panel.words import visible
+from signal_tracer.panel.locations import Locations
+from signal_tracer.panel.words import gettext, gettext_noop, visible
 from signal_tracer.showing.map_rows import count_calls, group_by_app
 from signal_tracer.signal_map import Connection
 from signal_tracer.trace import Trace
@@ -32,7 +31,7 @@ MARKS = {
 }
 
 
-def map_context(trace: Trace, places: Places) -> dict[str, Any]:
+def map_context(trace: Trace, locations: Locations) -> dict[str, Any]:
     """What the template of the map is given."""
     signal_map = map_for_request(limit=MAX_CONNECTIONS)
     calls = count_calls(signal_map, trace)
@@ -40,7 +39,7 @@ def map_context(trace: Trace, places: Places) -> dict[str, Any]:
         {
             "app": visible(group.app),
             "connections": [
-                _connection(signal.name, connection, calls, places)
+                _connection(signal.name, connection, calls, locations)
                 for signal in group.signals
                 for connection in signal.connections
             ],
@@ -56,7 +55,7 @@ def map_context(trace: Trace, places: Places) -> dict[str, Any]:
 
 
 def _connection(
-    signal: str, connection: Connection, calls: Counter[tuple[str, int]], places: Places
+    signal: str, connection: Connection, calls: Counter[tuple[str, int]], locations: Locations
 ) -> dict[str, Any]:
     return {
         "signal": visible(signal),
@@ -64,7 +63,7 @@ def _connection(
         "sender": gettext("any sender")
         if connection.sender is None
         else visible(connection.sender),
-        "place": places.show(connection.defined_at),
+        "location": locations.show(connection.defined_at),
         "calls": calls[signal, connection.position],
         "marks": [gettext(MARKS[mark]) if mark in MARKS else mark for mark in connection.marks()],
     }

@@ -1,192 +1,124 @@
-"""What a row of the timeline opens to: one table of all that was recorded of it."""
+"""What a row of the timeline opens to: a sentence, a table of its facts, and its occurrences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
-from signal_tracer.panel.language import counted, gettext
-from signal_tracer.panel.lines import Line
-from signal_tracer.panel.places import Places
-from signal_tracer.panel.reasons import reason
-from signal_tracer.panel.runs import occurrences
-from signal_tracer.panel.words import NOTHING, code, duration, joined, value, visible
-from signal_tracer.records import (
-    Bypass,
-    Dispatch,
-    Error,
-    HandledException,
-    NearMiss,
-    OnCommit,
-    Query,
-    ReceiverCall,
-    Skipped,
-    Value,
+from signal_tracer.panel.locations import Locations
+from signal_tracer.panel.words import (
+    NOTHING,
+    code,
+    counted,
+    duration,
+    gettext,
+    in_words,
+    joined,
+    value,
+    visible,
 )
-
-Fact = tuple[str, SafeString]
+from signal_tracer.phrases import At
+from signal_tracer.records import Bypass, Dispatch, Error, OnCommit, Query, ReceiverCall
+from signal_tracer.showing.facts import (
+    Arguments,
+    Captured,
+    Fact,
+    Handled,
+    Queries,
+    Source,
+)
+from signal_tracer.showing.rows import Row
 
 # So many different queries are laid out; the download has them all.
 MAX_QUERIES = 50
+# How many occurrences are laid out at once; the rest is one click further.
+OCCURRENCES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Lays a line's details out; ``parts`` is the address at which more of it can be had."""
+    """Lays a row's details out; ``parts`` is the address at which more of it can be had."""
 
-    places: Places
+    locations: Locations
     parts: str
 
-    def show(self, line: Line) -> SafeString:
-        record = line.row.record
-        match record:
-            case Dispatch():
-                facts = self._dispatch(record)
-            case ReceiverCall():
-                facts = self._call(record, line.dispatch)
-            case NearMiss():
-                facts = self._miss(record)
-            case Bypass():
-                facts = self._bypass(record)
-            case Skipped():
-                facts = self._skipped(record)
-            case OnCommit():
-                facts = self._callback(record)
-            case str():
-                facts = [(gettext("Receiver"), code(record))]
-        about = reason(record)
+    def show(self, row: Row) -> SafeString:
+        sentence = row.sentence
         return joined(
             (
-                format_html("<p>{}</p>", about) if about else NOTHING,
-                self._occurrences_heading(line),
-                _table(facts),
-                occurrences(line, 0, self.parts),
+                NOTHING if sentence is None else format_html("<p>{}</p>", in_words(sentence)),
+                _occurrences_heading(row),
+                _table(cells for fact in row.facts for cells in self._cells(fact)),
+                occurrences(row, 0, self.parts),
             )
         )
 
-    def _occurrences_heading(self, line: Line) -> SafeString:
-        if line.row.count == 1:
-            return NOTHING
-        return format_html(
-            "<p>{}</p>",
-            gettext(
-                "This row stands for %(number)s equal ones, which are listed below. Its times and "
-                "queries are of all together; what stands here is of the first."
-            )
-            % {"number": line.row.count},
-        )
+    def _cells(self, fact: Fact) -> Iterator[tuple[str, SafeString]]:
+        """The lines of the table that show ``fact``: its label, and what stands beside that."""
+        label = gettext(fact.label)
+        match fact.value:
+            case None:
+                yield label, format_html("{}", in_words(fact.unknown))
+            case Source(location) | At(location):
+                yield label, self.locations.show(location)
+            case Captured(given):
+                yield label, code(value(given))
+            case Arguments(given):
+                pairs = (code(f"{name} = {value(each)}") for name, each in given.items())
+                yield label, joined(format_html("<div>{}</div>", pair) for pair in pairs)
+            case Error():
+                yield label, code(fact.value.type)
+                yield from self._error(fact.value)
+            case Handled():
+                yield label, self._handled(fact.value)
+            case Queries():
+                yield label, _queries(fact.value)
+            case _:
+                yield label, code(str(in_words(fact.value)))
 
-    def _dispatch(self, dispatch: Dispatch) -> list[Fact]:
-        return [
-            (gettext("Signal"), code(dispatch.signal)),
-            (gettext("Sender"), code(dispatch.sender)),
-            (gettext("Sent with"), code(f"{dispatch.method}()")),
-            (gettext("Sent from"), self.places.show(dispatch.sent_from)),
-            *_transaction(dispatch),
-            *_exception(dispatch.error),
-            # A receiver's exception has its traceback in that receiver's row.
-            *([] if dispatch.receiver_calls else self._traceback(dispatch.error)),
-            *_kwargs(dispatch),
-        ]
-
-    def _call(self, call: ReceiverCall, dispatch: Dispatch | None) -> list[Fact]:
-        return [
-            (gettext("Receiver"), code(call.receiver)),
-            (gettext("Defined at"), self.places.show(call.defined_at)),
-            *_uid(call.dispatch_uid),
-            *([(gettext("Sender"), code(dispatch.sender))] if dispatch else []),
-            *(
-                [(gettext("Response"), code(value(call.response)))]
-                if call.outcome == "returned"
-                else []
-            ),
-            *_exception(call.error),
-            *self._traceback(call.error),
-            *self._handled(call.handled),
-            *_queries(call),
-            *_kwargs(dispatch),
-        ]
-
-    def _miss(self, miss: NearMiss) -> list[Fact]:
-        return [
-            (gettext("Receiver"), code(miss.receiver)),
-            *([(gettext("Connected to"), code(miss.connected_to))] if miss.connected_to else []),
-            (gettext("Defined at"), self.places.show(miss.defined_at)),
-            *_uid(miss.dispatch_uid),
-        ]
-
-    def _bypass(self, bypass: Bypass) -> list[Fact]:
-        rows = gettext("not known without a query") if bypass.rows is None else str(bypass.rows)
-        options = ", ".join(bypass.options)
-        return [
-            (gettext("Model"), code(bypass.model)),
-            (gettext("Method"), code(f"{bypass.method}()")),
-            (gettext("Rows"), code(rows)),
-            *([(gettext("Options"), code(options))] if options else []),
-            (gettext("Called from"), self.places.show(bypass.sent_from)),
-            (
-                gettext("Skipped"),
-                code(counted("%(number)s receiver", "%(number)s receivers", len(bypass.skipped))),
-            ),
-        ]
-
-    def _skipped(self, skipped: Skipped) -> list[Fact]:
-        return [
-            (gettext("Receiver"), code(skipped.receiver)),
-            (gettext("Waits for"), code(skipped.signal)),
-            (gettext("Defined at"), self.places.show(skipped.defined_at)),
-            *_uid(skipped.dispatch_uid),
-        ]
-
-    def _callback(self, callback: OnCommit) -> list[Fact]:
-        return [
-            (gettext("Callback"), code(callback.callback)),
-            (gettext("Database"), code(callback.alias)),
-            (gettext("Defined at"), self.places.show(callback.defined_at)),
-            (gettext("Registered after"), code(duration(callback.registered_at))),
-            *(
-                [(gettext("Ran after"), code(duration(callback.ran_at)))]
-                if callback.ran_at is not None
-                else []
-            ),
-        ]
-
-    def _handled(self, handled: Iterable[HandledException]) -> Iterator[Fact]:
-        for each in handled:
-            yield (
-                gettext("Handled inside"),
-                format_html(
-                    "{}<br>{} {}<br>{} {}",
-                    code(f"{each.type}: {each.message}"),
-                    gettext("raised at"),
-                    self.places.show(each.raised_at),
-                    gettext("caught at"),
-                    self.places.show(each.caught_at),
-                ),
-            )
-
-    def _traceback(self, error: Error | None) -> Iterator[Fact]:
-        lines = error.traceback if error else ()
-        if lines:
+    def _error(self, error: Error) -> Iterator[tuple[str, SafeString]]:
+        message = format_html('<pre dir="auto">{}</pre>', visible(error.message))
+        yield gettext("Message"), message if "\n" in error.message else code(error.message)
+        if error.traceback:
             yield (
                 gettext("Traceback"),
                 joined(
                     format_html(
                         "<div>{}</div>{}",
-                        self.places.show(line.location),
+                        self.locations.show(line.location),
                         format_html('<code dir="ltr">    {}</code>', visible(line.code))
                         if line.code
                         else "",
                     )
-                    for line in lines
+                    for line in error.traceback
                 ),
             )
 
+    def _handled(self, handled: Handled) -> SafeString:
+        told = [
+            format_html(
+                "<div>{}{}<br>{} {}<br>{} {}</div>",
+                code(f"{each.type}: {each.message}"),
+                f" × {times}" if times > 1 else "",
+                gettext("raised at"),
+                self.locations.show(each.raised_at),
+                gettext("caught at"),
+                self.locations.show(each.caught_at),
+            )
+            for each, times in handled.exceptions.items()
+        ]
+        if handled.omitted:
+            more = counted(
+                "%(number)s more, not kept", "%(number)s more, not kept", handled.omitted
+            )
+            told.append(format_html("<div>⚠ {}</div>", more))
+        return joined(told)
 
-def _table(facts: Iterable[Fact]) -> SafeString:
+
+def _table(cells: Iterable[tuple[str, SafeString]]) -> SafeString:
     return format_html(
         '<table class="djdt-codeContext"><colgroup><col width="150"><col></colgroup>'
         "<tbody>{}</tbody></table>",
@@ -196,71 +128,20 @@ def _table(facts: Iterable[Fact]) -> SafeString:
                 label,
                 shown,
             )
-            for label, shown in facts
+            for label, shown in cells
         ),
     )
 
 
-def _uid(dispatch_uid: Value) -> list[Fact]:
-    return [] if dispatch_uid is None else [("dispatch_uid", code(value(dispatch_uid)))]
-
-
-def _exception(error: Error | None) -> list[Fact]:
-    if error is None:
-        return []
-    message = format_html('<pre dir="auto">{}</pre>', visible(error.message))
-    return [
-        (gettext("Exception"), code(error.type)),
-        (gettext("Message"), message if "\n" in error.message else code(error.message)),
-    ]
-
-
-def _kwargs(dispatch: Dispatch | None) -> list[Fact]:
-    if dispatch is None or not dispatch.kwargs:
-        return []
-    return [
-        (
-            gettext("Keyword arguments"),
-            joined(
-                format_html("<div>{}</div>", code(f"{name} = {value(given)}"))
-                for name, given in dispatch.kwargs.items()
-            ),
-        )
-    ]
-
-
-def _transaction(dispatch: Dispatch) -> Iterator[Fact]:
-    if dispatch.rolled_back:
-        yield (
-            gettext("Transaction"),
-            format_html(
-                "{}",
-                gettext("sent inside atomic(), which was rolled back later, on %(aliases)s")
-                % {"aliases": ", ".join(map(visible, dispatch.rolled_back))},
-            ),
-        )
-    elif dispatch.in_atomic:
-        yield (
-            gettext("Transaction"),
-            format_html(
-                "{}",
-                gettext("sent inside atomic() on %(aliases)s")
-                % {"aliases": ", ".join(map(visible, dispatch.in_atomic))},
-            ),
-        )
-    if dispatch.on_commit is not None:
-        yield gettext("Sent by the on_commit() callback"), code(dispatch.on_commit)
-
-
-def _queries(call: ReceiverCall) -> Iterator[Fact]:
-    if not call.query_count:
-        return
+def _queries(queries: Queries) -> SafeString:
     groups: dict[tuple[str, str, bool, int | None], list[Query]] = {}
-    for query in call.queries:
+    for query in queries.queries:
         key = query.sql, query.alias, query.is_write, query.batch_size
         groups.setdefault(key, []).append(query)
     shown = list(groups.items())[:MAX_QUERIES]
     hidden = sum(len(same) for _, same in list(groups.items())[MAX_QUERIES:])
+    total = sum(query.duration for query in queries.queries)
+    number = len(queries.queries) + queries.omitted
     body = joined(
         format_html(
             "<div><strong>{}{}</strong> {} {}</div>",
@@ -282,14 +163,21 @@ def _queries(call: ReceiverCall) -> Iterator[Fact]:
         counted(
             "%(number)s more query was not kept, because the trace had too many.",
             "%(number)s more queries were not kept, because the trace had too many.",
-            call.omitted_queries,
+            queries.omitted,
         )
-        if call.omitted_queries
+        if queries.omitted
         else "",
     ]
-    yield (
-        counted("%(number)s query", "%(number)s queries", call.query_count),
-        joined((body, *(format_html("<div>⚠ {}</div>", note) for note in notes if note))),
+    return joined(
+        (
+            format_html(
+                "<div>{} · {}</div>",
+                counted("%(number)s query", "%(number)s queries", number),
+                duration(total),
+            ),
+            body,
+            *(format_html("<div>⚠ {}</div>", note) for note in notes if note),
+        )
     )
 
 
@@ -302,3 +190,90 @@ def _about_query(alias: str, is_write: bool, batch_size: int | None) -> SafeStri
         else counted("%(number)s parameter set", "%(number)s parameter sets", batch_size),
     ]
     return format_html("{}", " · ".join(part for part in parts if part))
+
+
+def _occurrences_heading(row: Row) -> SafeString:
+    if row.count == 1:
+        return NOTHING
+    return format_html(
+        "<p>{}</p>",
+        gettext(
+            "This row stands for %(number)s equal ones, which are listed below. Its numbers are "
+            "of all together; where values differ, those of the first stand here."
+        )
+        % {"number": row.count},
+    )
+
+
+def occurrences(row: Row, start: int, parts: str) -> SafeString:
+    """Those records of a folded row from ``start`` on: when, how long, and what differs."""
+    if row.count == 1:
+        return NOTHING
+    here = row.records[start : start + OCCURRENCES]
+    records = row.records
+    differing = _differing(records)
+    body = joined(
+        format_html(
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            index,
+            duration(_start(record)),
+            duration(getattr(record, "duration", 0.0)),
+            record.query_count if isinstance(record, ReceiverCall) else "",
+            code(_what_differs(record, differing)),
+        )
+        for index, record in enumerate(here, start + 1)
+    )
+    left = row.count - start - len(here)
+    more = (
+        format_html(
+            '<p><a class="remoteCall" href="{}?row={}&amp;from={}">{}</a></p>',
+            parts,
+            row.number,
+            start + len(here),
+            counted("%(number)s more of them", "%(number)s more of them", left),
+        )
+        if left
+        else NOTHING
+    )
+    return format_html(
+        "<details{}><summary>{}</summary><table><thead><tr>"
+        "<th>{}</th><th>{}</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>"
+        "<tbody>{}</tbody></table>{}</details>",
+        mark_safe(" open") if start else "",
+        gettext("Unfold: %(first)d to %(last)d of %(number)s")
+        % {"first": start + 1, "last": start + len(here), "number": row.count},
+        gettext("Number"),
+        gettext("Started after"),
+        gettext("Time"),
+        gettext("Queries"),
+        gettext("What differs"),
+        body,
+        more,
+    )
+
+
+def _differing(records: Sequence[object]) -> list[str]:
+    """The keyword arguments whose values are not the same in all of ``records``."""
+    dispatches = [each for each in records if isinstance(each, Dispatch)]
+    names = dict.fromkeys(name for each in dispatches for name in each.kwargs)
+    return [name for name in names if len({_kwarg(each, name) for each in dispatches}) > 1]
+
+
+def _kwarg(dispatch: Dispatch, name: str) -> str:
+    return value(dispatch.kwargs[name]) if name in dispatch.kwargs else "–"
+
+
+def _what_differs(record: object, differing: Iterable[str]) -> str:
+    if isinstance(record, Dispatch):
+        return ", ".join(f"{name} = {_kwarg(record, name)}" for name in differing) or "–"
+    if isinstance(record, ReceiverCall) and record.outcome == "returned":
+        return gettext("response %(value)s") % {"value": value(record.response)}
+    if isinstance(record, Bypass) and record.rows is not None:
+        return counted("%(number)s row", "%(number)s rows", record.rows)
+    return "–"
+
+
+def _start(record: object) -> float:
+    if isinstance(record, OnCommit):
+        return record.registered_at
+    return float(getattr(record, "started_at", 0.0))

@@ -14,13 +14,13 @@ from signal_tracer.conf import read_config
 from signal_tracer.findings import Finding, Found, over_trace
 from signal_tracer.panel.advice import Advice, advise
 from signal_tracer.panel.details import Details
-from signal_tracer.panel.lines import Line, number, seconds_in_receivers, select
-from signal_tracer.panel.places import Places
+from signal_tracer.panel.locations import Locations
 from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
 from signal_tracer.panel.timeline import Timeline
-from signal_tracer.panel.words import duration, visible
+from signal_tracer.panel.words import duration, gettext, in_words, visible
 from signal_tracer.records import Bypass, ConnectionChange, ReceiverCall, Unheard
-from signal_tracer.showing.outline import count, outline
+from signal_tracer.showing.facts import ALWAYS, Tally, count, facts_of_trace, notices, tallies
+from signal_tracer.showing.rows import Row, rows_of, seconds_in_receivers, select
 from signal_tracer.trace import Trace
 
 # So many lines of a table are on the page; the others are one click further.
@@ -52,7 +52,7 @@ def page_of(request_id: str, trace: Trace) -> Page:
 def latest_page(request_id: str) -> Page | None:
     """The page of a request, if it was looked at last and would look the same now."""
     page = _latest.get(request_id)
-    return page if page and page.places == Places(read_config().editor) else None
+    return page if page and page.locations == Locations(read_config().editor) else None
 
 
 class Page:
@@ -64,9 +64,9 @@ class Page:
     def __init__(self, trace: Trace, parts: str) -> None:
         self.trace = trace
         self.parts = parts
-        self.places = Places(read_config().editor)
-        self.lines: list[Line] = number(outline(trace))
-        self.details = Details(self.places, parts)
+        self.locations = Locations(read_config().editor)
+        self.rows = rows_of(trace)
+        self.details = Details(self.locations, parts)
 
     def timeline(self, name: str = "sigtr", *, is_flat: bool = False) -> Timeline:
         return Timeline(self.details, self.trace.duration, self.parts, name, is_flat)
@@ -102,22 +102,22 @@ class Page:
 
     @cached_property
     def _numbers(self) -> dict[int, int]:
-        """The number of the line that shows a record, by the record's ``id()``."""
+        """The number of the row that shows a record, by the record's ``id()``."""
         numbers: dict[int, int] = {}
-        for line in self.lines:
-            for record in line.row.records:
-                numbers.setdefault(id(record), line.number)
+        for row in self.rows:
+            for record in row.records:
+                numbers.setdefault(id(record), row.number)
         return numbers
 
     def _finding(self, finding: Finding) -> Advice:
-        return advise(finding, self.places, self._numbers.get(id(finding.record)))
+        return advise(finding, self.locations, self._numbers.get(id(finding.record)))
 
     @cached_property
-    def _bypasses(self) -> list[tuple[Line, Bypass]]:
+    def _bypasses(self) -> list[tuple[Row, Bypass]]:
         return [
-            (line, line.row.record)
-            for line in select(self.lines, "bypass")
-            if isinstance(line.row.record, Bypass)
+            (row, row.record)
+            for row in select(self.rows, "bypass")
+            if isinstance(row.record, Bypass)
         ]
 
     @cached_property
@@ -145,28 +145,28 @@ class Page:
         shown = ranked[start:end]
         is_whole = len(shown) == len(ranked)
         return {
-            "table": table(shown, self.places, self.parts, sort, is_whole=is_whole),
+            "table": table(shown, self.locations, self.parts, sort, is_whole=is_whole),
             "more": f"sort={sort}&from={end}",
             "left": max(0, len(ranked) - end),
             "parts": self.parts,
         }
 
-    def rows(
+    def laid_out(
         self,
-        lines: Sequence[Line],
+        rows: Sequence[Row],
         start: int = 0,
         name: str = "sigtr",
         *,
         is_flat: bool = False,
     ) -> dict[str, Any]:
-        """What the template of a timeline needs to show ``lines`` from ``start`` on."""
+        """What the template of a timeline needs to show ``rows`` from ``start`` on."""
         timeline = self.timeline(name, is_flat=is_flat)
-        rows, shown = timeline.show(lines, start=start)
-        indents = timeline.indents(lines)
+        shown, number = timeline.show(rows, start=start)
+        indents = timeline.indents(rows)
         return {
-            "rows": rows,
-            "next": start + shown,
-            "left": len(lines) - start - shown,
+            "rows": shown,
+            "next": start + number,
+            "left": len(rows) - start - number,
             "indents": range(indents),
             "name_columns": indents + 1,
             "columns": indents + 6,
@@ -175,66 +175,86 @@ class Page:
     def context(self) -> dict[str, Any]:
         """What the template of the panel is given."""
         trace = self.trace
-        counts = count(trace)
-        in_receivers = seconds_in_receivers(trace)
+        counts = asdict(count(trace))
+        in_receivers = seconds_in_receivers(trace.dispatches)
+        told = list(notices(trace.contents, len(self.found.hidden)))
         return {
             "parts": self.parts,
             "direction": "rtl" if get_language_bidi() else "ltr",
-            "counts": asdict(counts),
-            # Only what has a row is a link to its rows.
-            "kinds": {kind for line in self.lines for kind in line.kinds},
-            "queries_in_receivers": sum(call.query_count for call in trace.receiver_calls()),
+            "counts": counts,
+            "tallies": self._tallies(counts),
+            "facts": [
+                (gettext(fact.label), in_words(fact.value))
+                for fact in facts_of_trace(trace.contents)
+            ],
             "request": trace.request,
+            "method": visible(trace.request.method) if trace.request else "",
             "path": visible(trace.request.path if trace.request else trace.name),
             "duration": duration(trace.duration),
             "time_in_receivers": duration(in_receivers),
             "share": round(100 * in_receivers / trace.duration) if trace.duration else 0,
             "slowest": self.slowest(),
-            "slow_after": duration(trace.slow_after),
+            "slow_after": duration(trace.slow_from),
             "findings": self.listed("findings"),
-            "findings_hidden": len(self.found.hidden),
-            "timeline": self.rows(self.lines) if self.lines else None,
+            "timeline": self.laid_out(self.rows) if self.rows else None,
             "receivers": self.receivers(),
             "bypasses": self.listed("bypasses"),
             "unheard": self.listed("unheard"),
             "changes": self.listed("changes"),
-            "unwatched": [
-                (visible(f"{each.signal}.{each.method}"), each.count) for each in trace.unwatched
-            ],
-            "has_notes": bool(
-                counts.omitted or counts.too_deep or counts.faults or trace.unwatched
-            ),
+            "alarms": [in_words(each.words) for each in told if each.is_alarm],
+            "notices": [in_words(each.words) for each in told if not each.is_alarm],
         }
+
+    def _tallies(self, counts: dict[str, int]) -> list[dict[str, Any]]:
+        """The counts of the head, each with the part that shows what it counts, if any does."""
+        kinds = {kind for row in self.rows for kind in row.kinds}
+
+        def part(tally: Tally) -> str:
+            if tally.only in kinds:
+                return f"only={tally.only}"
+            # What has no row was counted among the unheard.
+            return "unheard=all" if tally.mark or tally.name == "unheard" else ""
+
+        return [
+            {
+                "name": tally.name,
+                "sign": tally.mark.sign if tally.mark else "",
+                "text": in_words(tally.count),
+                "is_loud": tally.name in ALWAYS or (tally.mark and tally.mark.tone == "trouble"),
+                "part": part(tally),
+            }
+            for tally in tallies(counts)
+        ]
 
     def slowest(self) -> dict[str, Any] | None:
         """The receiver with the most own time in all its calls, and the longest of its rows.
 
         Where to look first when a page is slow.
         """
-        lines: dict[Any, list[Line]] = {}
-        for each in select(self.lines, "call"):
-            record = cast("ReceiverCall", each.row.record)
-            lines.setdefault((record.receiver, record.defined_at), []).append(each)
-        most = max(lines.values(), key=_own_time, default=[])
-        if not _own_time(most):
+        rows: dict[Any, list[Row]] = {}
+        for each in select(self.rows, "call"):
+            record = cast("ReceiverCall", each.record)
+            rows.setdefault((record.receiver, record.defined_at), []).append(each)
+        most = max(rows.values(), key=_own_time, default=[])
+        row = max(most, key=lambda each: each.own_time, default=None)
+        if row is None or not row.own_time:
             return None
-        line = max(most, key=lambda each: each.row.own_time)
         return {
-            "number": line.number,
-            "name": visible(line.row.title),
+            "number": row.number,
+            "name": visible(str(row.title)),
             "own_time": duration(_own_time(most)),
         }
 
-    def _bypass(self, shown: tuple[Line, Bypass]) -> dict[str, Any]:
-        line, bypass = shown
+    def _bypass(self, shown: tuple[Row, Bypass]) -> dict[str, Any]:
+        row, bypass = shown
         return {
-            "row": line.number,
+            "row": row.number,
             "model": visible(bypass.model),
             "method": visible(bypass.method),
             "options": visible(", ".join(bypass.options)),
-            "count": line.row.count,
+            "count": row.count,
             "rows": bypass.rows,
-            "place": self.places.show(bypass.sent_from),
+            "location": self.locations.show(bypass.sent_from),
             "skipped": [visible(each.receiver) for each in bypass.skipped[:MAX_NAMES]],
             "skipped_left": max(0, len(bypass.skipped) - MAX_NAMES),
         }
@@ -259,14 +279,14 @@ class Page:
             "receiver": visible(change.receiver),
             "sender": visible(change.sender),
             "after": duration(change.started_at),
-            "place": self.places.show(change.called_from),
+            "location": self.locations.show(change.called_from),
             "was_connected": change.was_connected,
             "held_by": visible(change.held_by or ""),
         }
 
 
-def _own_time(lines: list[Line]) -> float:
-    return sum(line.row.own_time for line in lines)
+def _own_time(rows: list[Row]) -> float:
+    return sum(row.own_time for row in rows)
 
 
 def _is_of_instances(unheard: Unheard) -> bool:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from signal_tracer.panel.language import gettext, gettext_noop
-from signal_tracer.panel.places import Places
-from signal_tracer.panel.words import code, duration, joined
+from signal_tracer.panel.locations import Locations
+from signal_tracer.panel.words import code, duration, gettext, gettext_noop, joined
 from signal_tracer.records import Location, ReceiverCall
 
 
@@ -78,7 +77,7 @@ def rank(receivers: Iterable[Receiver], sort: str) -> list[Receiver]:
 
 
 def table(
-    receivers: Iterable[Receiver], places: Places, parts: str, sort: str, *, is_whole: bool
+    receivers: Iterable[Receiver], locations: Locations, parts: str, sort: str, *, is_whole: bool
 ) -> SafeString:
     """The headings sort: in place what is whole, and else in a window."""
     column = None if sort == BY_NAME else BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
@@ -95,7 +94,7 @@ def table(
             )
             for each in COLUMNS
         ),
-        joined(_row(each, places) for each in receivers),
+        joined(_row(each, locations) for each in receivers),
     )
 
 
@@ -103,11 +102,11 @@ def _heading(parts: str, slug: str, title: str) -> SafeString:
     return format_html('<a class="remoteCall" href="{}?sort={}">{}</a>', parts, slug, title)
 
 
-def _row(receiver: Receiver, places: Places) -> SafeString:
+def _row(receiver: Receiver, locations: Locations) -> SafeString:
     return format_html(
         '<tr><td><div class="djDebugSql">{}<br><small>{}</small></div></td>{}</tr>',
         code(receiver.name),
-        places.show(receiver.defined_at),
+        locations.show(receiver.defined_at),
         joined(
             format_html(
                 '<td class="djdt-time" data-value="{}">{}</td>',

@@ -16,16 +16,19 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.panel.details import Details
-from signal_tracer.panel.language import gettext
-from signal_tracer.panel.lines import MAX_INDENT, Line
-from signal_tracer.panel.words import TROUBLE, duration, joined, mark, text
-from signal_tracer.records import Bypass, Dispatch, Error, OnCommit, ReceiverCall
-from signal_tracer.showing.outline import Row
+from signal_tracer.panel.words import duration, gettext, in_words, joined, mark, text
+from signal_tracer.records import Error
+from signal_tracer.showing.facts import Fact, mark_of
+from signal_tracer.showing.rows import Row
 
 # Bytes of HTML that a browser opens gladly: of rows, and of details that come with their row.
 # Rows beyond that are one click further; details are fetched when they are opened.
 ROWS_BUDGET = 900_000
 DETAILS_BUDGET = 250_000
+
+# Deeper rows are indented, and folded, like one of this depth, so that a recursion does not push
+# all else out of sight.
+MAX_INDENT = 12
 
 # When the toolbar shows the rows below a row again, it gives the first switch in each the sign of
 # being open: that must not be the one of the details.
@@ -38,7 +41,7 @@ WRONG = "#c4432b"
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Lays lines out; ``axis`` is the number of seconds from the left to the right.
+    """Lays rows out; ``axis`` is the number of seconds from the left to the right.
 
     ``name`` begins every id, so that the rows of a window are not taken for those of the panel.
     ``is_flat`` is for a selection, whose rows do not hang below one another.
@@ -52,39 +55,38 @@ class Timeline:
     about: str = field(init=False, default_factory=lambda: escape(gettext("Details")))
     nested: str = field(init=False, default_factory=lambda: escape(gettext("Nested rows")))
 
-    def show(self, lines: Sequence[Line], *, start: int = 0) -> tuple[SafeString, int]:
+    def show(self, rows: Sequence[Row], *, start: int = 0) -> tuple[SafeString, int]:
         """The rows from ``start`` on, as many as are good for a browser, and how many that is."""
-        indents = self.indents(lines)
-        rows: list[SafeString] = []
+        indents = self.indents(rows)
+        shown: list[SafeString] = []
         size = details_size = 0
-        for line in lines[start:]:
+        for each in rows[start:]:
             details = None
             if details_size < DETAILS_BUDGET:
-                details = self.details.show(line)
+                details = self.details.show(each)
                 details_size += len(details)
                 if details_size > DETAILS_BUDGET:
                     details = None
-            row = self.row(line, indents, details)
+            row = self.row(each, indents, details)
             size += len(row) - len(details or "")
-            if rows and size > ROWS_BUDGET:
+            if shown and size > ROWS_BUDGET:
                 break
-            rows.append(row)
-        return joined(rows), len(rows)
+            shown.append(row)
+        return joined(shown), len(shown)
 
-    def indents(self, lines: Iterable[Line]) -> int:
+    def indents(self, rows: Iterable[Row]) -> int:
         """How many narrow columns there are before the one of the names."""
         if self.is_flat:
             return 0
-        return max((min(line.row.depth, MAX_INDENT) for line in lines), default=0)
+        return max((min(row.depth, MAX_INDENT) for row in rows), default=0)
 
-    def row(self, line: Line, indents: int, details: SafeString | None) -> SafeString:
+    def row(self, row: Row, indents: int, details: SafeString | None) -> SafeString:
         """``details`` is ``None`` if they are to be fetched."""
-        row, number, record = line.row, line.number, line.row.record
+        number = row.number
         depth = 0 if self.is_flat else min(row.depth, MAX_INDENT)
-        folds = bool(row.rows) and not self.is_flat and len(line.above) < MAX_INDENT
-        above = () if self.is_flat else line.above
-        is_timed = isinstance(record, Dispatch | ReceiverCall | Bypass)
-        own_time = duration(row.own_time) if isinstance(record, ReceiverCall) else ""
+        above = [] if self.is_flat else [each.number for each in row.rows_above()[:MAX_INDENT]]
+        folds = bool(row.rows) and not self.is_flat and row.depth < MAX_INDENT
+        own_time = duration(row.own_time) if row.kind == "call" else ""
         span = indents - depth + 1
         cells = [
             '<td class="djdt-toggle">',
@@ -95,20 +97,20 @@ class Timeline:
             f'<td class="djDebugSql"{_attribute("colspan", span if span > 1 else "")}>',
             self._button("f", number, "-", self.nested) + "&nbsp;" if folds else "",
             _name(row),
-            f"{_error(record)}</td>",
-            f"<td>{_bars(row, self.axis) if is_timed else ''}</td>",
+            f"{_error(row)}</td>",
+            f"<td>{_bars(row, self.axis) if row.is_timed else ''}</td>",
             f'<td class="djdt-time">{row.query_count_with_nested or ""}</td>',
-            f'<td class="djdt-time">{duration(row.duration) if is_timed else ""}</td>',
+            f'<td class="djdt-time">{duration(row.duration) if row.is_timed else ""}</td>',
             f'<td class="djdt-time">{own_time}</td>',
         ]
         folded_by = " ".join(f"djToggleDetails_f{each}" for each in above)
         return mark_safe(
             f'<tbody id="{self.name}_{number}"{_attribute("class", folded_by)}'
-            f"{_attribute('data-is', ' '.join(line.kinds))}>"
+            f"{_attribute('data-is', ' '.join(row.kinds))}>"
             f"<tr{_attribute('id', f'{self.name}_f{number}' if folds else '')}"
             f"{_attribute('class', 'djDebugRowWarning' if 'SLOW' in row.marks else '')}>"
             f"{''.join(cells)}</tr>"
-            f"{'' if details is None else self.opened(line, indents, details)}</tbody>"
+            f"{'' if details is None else self.opened(row, indents, details)}</tbody>"
         )
 
     def _switch(self, number: int, *, is_fetched: bool) -> str:
@@ -124,13 +126,13 @@ class Timeline:
             f'data-toggle-id="{letter}{number}" title="{title}">{sign}</button>'
         )
 
-    def opened(self, line: Line, indents: int, details: SafeString) -> SafeString:
-        """The table row that the switch of a line shows and hides."""
+    def opened(self, row: Row, indents: int, details: SafeString) -> SafeString:
+        """The table row that the switch of a row shows and hides."""
         return format_html(
             '<tr id="{0}_d{1}" class="djUnselected djToggleDetails_d{1}"><td></td>'
             '<td colspan="{2}">{3}</td></tr>',
             self.name,
-            line.number,
+            row.number,
             indents + 5,  # all columns but the switch's
             details,
         )
@@ -142,40 +144,38 @@ def _attribute(name: str, value: object) -> str:
 
 
 def _name(row: Row) -> str:
-    """Dotted name, how it was called, how often, by whom, and the marks."""
-    record = row.record
-    dotted, method, about = row.title, "", ""
-    match record:
-        case Dispatch():
-            dotted, method = record.signal, f".{record.method}"
-            about = f"sender={record.sender}"
-        case Bypass():
-            dotted, method = record.model, f".{record.method}()"
-            if record.rows is not None:
-                total = sum(each.rows or 0 for each in row.records if isinstance(each, Bypass))
-                about = f"rows={total}"
-        case OnCommit():
-            about = "on_commit"
-    path, dot, name = text(dotted).rpartition(".")
-    is_loud = isinstance(record, Dispatch | Bypass)
+    """Dotted name, how it was called, how often, what stands beside it, and the marks."""
+    title = row.title
+    path, dot, name = text(title.name).rpartition(".")
+    beside = [
+        fact.line % {"value": fact.value if isinstance(fact.value, str) else in_words(fact.value)}
+        for fact in row.facts
+        if fact.where == "beside" and fact.value is not None
+    ]
     return "".join(
         (
+            f"<small>{text(title.before)}</small>" if title.before else "",
             f"<bdi>{f'<small>{path}{dot}</small><wbr>' if path else ''}",
-            f"<strong>{name}</strong>" if is_loud else name,
-            f"{text(method)}</bdi>",
+            f"<strong>{name}</strong>" if title.after else name,
+            f"{text(title.after)}</bdi>",
             f" <strong>×&nbsp;{row.count}</strong>" if row.count > 1 else "",
-            f" <small><bdi>{text(about)}</bdi></small>" if about else "",
+            *(f" <small><bdi>{text(each)}</bdi></small>" for each in beside),
             *(f" {mark(word)}" for word in row.marks),
         )
     )
 
 
-def _error(record: object) -> str:
-    error: Error | None = record.error if isinstance(record, ReceiverCall) else None
-    if error is None:
-        return ""
-    said = str(error)
-    return f"<div><bdi>{text(said if len(said) <= 160 else said[:159] + '…')}</bdi></div>"
+def _error(row: Row) -> str:
+    """In one line; that of a dispatch, only if no row below shows it."""
+    errors = [str(each.value) for each in row.facts if _is_shown_error(each)]
+    return "".join(
+        f"<div><bdi>{text(said if len(said) <= 160 else said[:159] + '…')}</bdi></div>"
+        for said in errors
+    )
+
+
+def _is_shown_error(fact: Fact) -> bool:
+    return isinstance(fact.value, Error) and fact.where != "nowhere"
 
 
 def _bars(row: Row, axis: float) -> str:
@@ -187,7 +187,7 @@ def _bars(row: Row, axis: float) -> str:
         return ""
     start, end = row.started_at, row.started_at + row.duration
     own: list[tuple[float, float]] = []
-    if isinstance(row.record, ReceiverCall):
+    if row.kind == "call":
         since = start
         for nested in sorted(row.rows, key=lambda each: each.started_at):
             if nested.duration:
@@ -196,7 +196,7 @@ def _bars(row: Row, axis: float) -> str:
         own.append((since, end))
     # Pieces too narrow to be seen are left out, because there may be thousands; but not all.
     seen = [piece for piece in own if piece[1] - piece[0] >= axis / 500] or own[:1]
-    is_wrong = bool(TROUBLE.intersection(row.marks))
+    is_wrong = any(mark_of(word).tone == "trouble" for word in row.marks)
     if is_wrong:
         shapes: tuple[tuple[int, int], ...] = ((2, 4), (12, 4))
     else:

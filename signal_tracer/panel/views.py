@@ -23,12 +23,12 @@ from django.utils.translation import get_language_bidi
 from django.views.decorators.http import require_safe
 
 from signal_tracer.panel.connections import map_context
-from signal_tracer.panel.language import counted, gettext
-from signal_tracer.panel.lines import Line, select
+from signal_tracer.panel.details import occurrences
 from signal_tracer.panel.page import Page, latest_page, page_of
-from signal_tracer.panel.runs import occurrences
-from signal_tracer.panel.words import MARKS, visible
+from signal_tracer.panel.words import counted, gettext, visible
 from signal_tracer.showing.export.perfetto import to_perfetto
+from signal_tracer.showing.facts import MARKS
+from signal_tracer.showing.rows import Row, select
 from signal_tracer.trace import Trace, TraceFormatError
 
 logger = logging.getLogger("signal_tracer")
@@ -142,17 +142,17 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
         if name in asked:
             return _table(title, name, page.listed(name, start), start)
     if "map" in asked:
-        return gettext("Signal map"), _render("map", map_context(page.trace, page.places)), {}
+        return gettext("Signal map"), _render("map", map_context(page.trace, page.locations)), {}
     if "only" in asked:
-        lines = select(page.lines, asked["only"])
-        return _title(asked["only"], len(lines)), _rows(page, lines, start, asked["only"]), {}
+        rows = select(page.rows, asked["only"])
+        return _title(asked["only"], len(rows)), _rows(page, rows, start, asked["only"]), {}
     if start:
-        window = _rows(page, page.lines, start)
-        rows = page.rows(page.lines, start)
-        context = {**rows, "parts": page.parts}
+        window = _rows(page, page.rows, start)
+        shown = page.laid_out(page.rows, start)
+        context = {**shown, "parts": page.parts}
         return (
             gettext("More rows"),
-            str(rows["rows"]),
+            str(shown["rows"]),
             {
                 "window": window,
                 "more": render_to_string("signal_tracer/timeline_more.html", context),
@@ -167,15 +167,15 @@ def _no_such_part() -> str:
 
 def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]:
     """What a row opens to; in the window, the row itself stands above that."""
-    if number >= len(page.lines):
+    if number >= len(page.rows):
         raise MissingError(gettext("There is no such row. Reload the page and try again."))
-    line = page.lines[number]
+    row = page.rows[number]
     if start:
-        if start >= line.row.count:
+        if start >= row.count:
             raise MissingError(gettext("There is no such row. Reload the page and try again."))
-        inner = occurrences(line, start, page.parts)
-        return _heading(line), inner, {}
-    return _heading(line), page.details.show(line), {}
+        inner = occurrences(row, start, page.parts)
+        return _heading(row), inner, {}
+    return _heading(row), page.details.show(row), {}
 
 
 def _table(
@@ -188,21 +188,21 @@ def _table(
     return title, _render(name, {**context, "in_window": True}), {}
 
 
-def _heading(line: Line) -> str:
-    return visible(line.row.title)
+def _heading(row: Row) -> str:
+    return visible(str(row.title))
 
 
 def _title(kind: str, count: int) -> str:
     word = kind.replace("_", " ").upper()
-    name = gettext(MARKS[word][1]) if word in MARKS else visible(kind)
+    name = gettext(MARKS[word].word) if word in MARKS else visible(kind)
     return f"{name} · " + counted("%(number)s row", "%(number)s rows", count)
 
 
-def _rows(page: Page, lines: list[Line], start: int, only: str = "") -> str:
-    if start and start >= len(lines):
+def _rows(page: Page, rows: list[Row], start: int, only: str = "") -> str:
+    if start and start >= len(rows):
         raise MissingError(_no_such_part())
-    rows = page.rows(lines, start, name="sigtrw", is_flat=bool(only))
-    context = {**rows, "parts": page.parts, "only": only}
+    shown = page.laid_out(rows, start, name="sigtrw", is_flat=bool(only))
+    context = {**shown, "parts": page.parts, "only": only}
     return _render("timeline", context)
 
 

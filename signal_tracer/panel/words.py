@@ -1,54 +1,54 @@
-"""What texts and numbers look like in the panel: safe to see, in its language."""
+"""Words and numbers as the panel shows them: safe to see, in its language.
+
+Every text of ours has a context of its own, so that our catalogues change no word of the site that
+we are installed in. docs/make_messages.py collects the texts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from html import escape
-from typing import Literal
 
 from django.utils.formats import get_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language_bidi
+from django.utils.translation import get_language_bidi, npgettext, pgettext, pgettext_lazy
 
-from signal_tracer.panel.language import counted, gettext, gettext_noop
+from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sentence, Sql
 from signal_tracer.records import Value, show_value
-from signal_tracer.wording import format_duration, printable
+from signal_tracer.showing.facts import Told, Tone, mark_of
+from signal_tracer.wording import format_duration, location_of, printable
+
+CONTEXT = "signal_tracer"
 
 NOTHING = SafeString("")
 # Nobody reads on, and a browser would lay all of it out. The download has the whole.
 MAX_CHARACTERS = 4_000
 
-# What a reader must not miss, by shape and word, so that nobody needs to tell the colours apart.
-MARKS = {
-    "RAISED": ("✖", gettext_noop("RAISED")),
-    "SWALLOWED": ("◐", gettext_noop("SWALLOWED")),
-    "CANCELLED": ("⊘", gettext_noop("CANCELLED")),
-    "ROLLED BACK": ("↺", gettext_noop("ROLLED BACK")),
-    "BYPASS": ("⤼", gettext_noop("BYPASS")),
-    "DISCARDED": ("↺", gettext_noop("DISCARDED")),
-    "NOT RUN": ("○", gettext_noop("NOT RUN")),
-    "SKIPPED": ("○", gettext_noop("SKIPPED")),
-    "NEAR MISS": ("≈", gettext_noop("NEAR MISS")),
-    "MUTED": ("○", gettext_noop("MUTED")),
-    "HANDLED": ("◑", gettext_noop("HANDLED")),
-    "SLOW": ("▲", gettext_noop("SLOW")),
-    "RUNNING": ("…", gettext_noop("RUNNING")),
-    "WAITING": ("…", gettext_noop("WAITING")),
-    "NOT WATCHED": ("?", gettext_noop("NOT WATCHED")),
-    "ASYNC": ("⇉", gettext_noop("ASYNC")),
-}
-Tone = Literal["trouble", "caution", "plain"]
 # For where the script, which brings a style sheet, may not load. The toolbar's own sets these.
 TONES: dict[Tone, str] = {
     "trouble": "color:#fff;backgroundColor:#b3261e",
     "caution": "color:#000;backgroundColor:#ffd166",
     "plain": "border:1px solid currentColor",
 }
-# Something is lost or wrong; these rows are also drawn in another colour.
-TROUBLE = frozenset({"RAISED", "SWALLOWED", "CANCELLED", "ROLLED BACK", "DISCARDED", "NOT RUN"})
-# Worth a look.
-CAUTION = frozenset({"BYPASS", "SKIPPED", "NEAR MISS", "SLOW", "HANDLED"})
+
+
+def gettext(text: str) -> str:
+    return pgettext(CONTEXT, text)
+
+
+gettext_lazy = partial(pgettext_lazy, CONTEXT)
+
+
+def gettext_noop(text: str) -> str:
+    """``text`` as it is, to be translated where it is shown."""
+    return text
+
+
+def counted(singular: str, plural: str, number: int) -> str:
+    """``3 queries``: both are templates with ``%(number)s``."""
+    return npgettext(CONTEXT, singular, plural, number) % {"number": number}
 
 
 def visible(text: str) -> str:
@@ -105,19 +105,56 @@ def duration(seconds: float) -> str:
     return isolated(format_duration(seconds).replace(".", get_format("DECIMAL_SEPARATOR")))
 
 
+def in_words(given: Told | None) -> str | int | None:
+    """What a finding, fact or notice fills in or says, in the page's language."""
+    match given:
+        case str():
+            return isolated(visible(given))
+        case Phrase(words):
+            return gettext(words)
+        case Sentence(words, values):
+            return gettext(words) % {name: in_words(value) for name, value in values.items()}
+        case Seconds(seconds):
+            return duration(seconds)
+        case Count(number, one, many, is_at_least):
+            amount = counted(one, many, number)
+            return gettext("at least %(amount)s") % {"amount": amount} if is_at_least else amount
+        case At(location):
+            return (
+                isolated(visible(location_of(location)))
+                if location
+                else gettext("a line not recorded")
+            )
+        case Names(names):
+            return _listed([str(in_words(name)) for name in names])
+        case Sql(sql, more):
+            rest = counted("; and %(number)s more like it", "; and %(number)s more like it", more)
+            return isolated(visible(sql)) + (rest if more else "")
+        case int() | None:
+            return given
+    return isolated(visible(str(given)))
+
+
+def _listed(names: list[str]) -> str:
+    *most, last = dict.fromkeys(names)
+    if not most:
+        return last
+    names_but_last = gettext(", ").join(most)
+    return gettext("%(names)s and %(last)s") % {"names": names_but_last, "last": last}
+
+
 def mark(word: str) -> SafeString:
-    """A mark of a row as a badge: a shape and a word, in a colour where colours are allowed."""
-    shape, label = MARKS.get(word, ("•", word))
-    tone: Tone = "trouble" if word in TROUBLE else "caution" if word in CAUTION else "plain"
-    return badge(tone, shape, gettext(label))
+    """A mark of a row as a badge: a sign and a word, in a colour where colours are allowed."""
+    shown = mark_of(word)
+    return badge(shown.tone, shown.sign, gettext(shown.word))
 
 
-def badge(tone: Tone, shape: str, label: str) -> SafeString:
+def badge(tone: Tone, sign: str, label: str) -> SafeString:
     return format_html(
         '<strong class="sigtr-mark sigtr-{}" data-djdt-styles="{}">{}&nbsp;{}</strong>',
         tone,
         TONES[tone],
-        shape,
+        sign,
         label,
     )
 

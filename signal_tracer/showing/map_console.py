@@ -18,7 +18,7 @@ from rich.text import Text
 from signal_tracer.findings import Finding
 from signal_tracer.showing.map_rows import Group, group_by_app, notes, summary, unheard
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
-from signal_tracer.wording import place_of, plural, printable
+from signal_tracer.wording import location_of, plural, printable
 
 # The columns beside the number: receiver, sender, notes, place and docstring, at their widest. On
 # a page too narrow for the last they do without; too narrow for the others, they stand in lines.
@@ -53,7 +53,7 @@ class MapTable:
             yield Text("")
             yield Text("Nobody listens to", "bold")
             for signal in nobody:
-                place = Text(f"  {page.clean(place_of(signal.defined_at))}", "dim")
+                place = Text(f"  {page.clean(location_of(signal.defined_at))}", "dim")
                 yield Padding(Text(page.clean(signal.name)) + place, (0, 0, 0, 2))
         if self.hint:
             yield Text("")
@@ -139,7 +139,7 @@ class _Page:
             Text(self.clean(connection.receiver)),
             Text(self.clean(connection.heard), "dim" if connection.sender is None else ""),
             Text(self.clean(", ".join(notes(connection))), "yellow"),
-            Text(self.clean(place_of(connection.defined_at)), "dim"),
+            Text(self.clean(location_of(connection.defined_at)), "dim"),
             Text(self.clean(connection.doc), "dim italic"),
         ]
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from signal_tracer.records import Recorded
+from signal_tracer.showing.facts import every_dispatch
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
-from signal_tracer.trace import Trace
 from signal_tracer.wording import plural
 
 NO_APP = "(unknown)"
@@ -47,7 +48,7 @@ def unheard(signal_map: SignalMap) -> list[MappedSignal]:
     return [signal for signal in signal_map.signals if not signal.connections]
 
 
-def count_calls(signal_map: SignalMap, trace: Trace) -> Counter[tuple[str, int]]:
+def count_calls(signal_map: SignalMap, trace: Recorded) -> Counter[tuple[str, int]]:
     """How often each connection ran in ``trace``, by its signal's name and its position."""
     candidates: dict[object, list[Connection]] = {}
     for signal, connection in signal_map.walk():
@@ -63,8 +64,8 @@ def count_calls(signal_map: SignalMap, trace: Trace) -> Counter[tuple[str, int]]
     return counts
 
 
-def _calls(trace: Trace) -> Iterator[tuple[str, str, tuple[object, ...]]]:
-    for dispatch in trace.walk():
+def _calls(trace: Recorded) -> Iterator[tuple[str, str, tuple[object, ...]]]:
+    for dispatch in every_dispatch(trace.contents.dispatches):
         for call in dispatch.receiver_calls:
             about = (call.receiver, call.defined_at, call.dispatch_uid)
             yield dispatch.signal, dispatch.sender, about

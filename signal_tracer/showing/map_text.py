@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from signal_tracer.showing.map_rows import notes, summary, unheard
 from signal_tracer.signal_map import Connection, Explanation, Obstacle, SignalMap
-from signal_tracer.wording import place_of, plural, printable
+from signal_tracer.wording import location_of, plural, printable
 
 
 def tree(signal_map: SignalMap, *, ascii_only: bool = False) -> str:
@@ -30,7 +30,7 @@ def _words(connection: Connection) -> Iterator[str]:
     yield connection.receiver
     yield connection.heard
     yield from notes(connection)
-    yield place_of(connection.defined_at)
+    yield location_of(connection.defined_at)
 
 
 # Why a receiver would not run; %s is what it is connected to.
@@ -87,7 +87,7 @@ def explanation(
         sentence = OBSTACLES[each.obstacle]
         if "%s" in sentence:
             sentence %= each.connection.heard
-        place = place_of(each.connection.defined_at)
+        place = location_of(each.connection.defined_at)
         lines += [f"  -  {each.connection.receiver}  {place}", f"     {sentence}"]
     if hint:
         lines += ["", hint]
@@ -124,7 +124,7 @@ def markdown(signal_map: SignalMap) -> str:
             _code(connection.receiver),
             _plain(connection.heard) if connection.sender is None else _code(connection.sender),
             _plain(", ".join(notes(connection))),
-            _plain(place_of(connection.defined_at)),
+            _plain(location_of(connection.defined_at)),
             _plain(connection.doc),
         ]
         lines.append(f"| {' | '.join(cells)} |")

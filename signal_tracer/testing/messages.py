@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from signal_tracer.collecting.witnessing import Sent
 from signal_tracer.records import Dispatch, NearMiss, ReceiverCall, Skipped, goes_by
-from signal_tracer.showing.outline import count
+from signal_tracer.showing.outline import report
 from signal_tracer.testing.connected import Connected
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
 from signal_tracer.trace import Trace
@@ -61,18 +61,8 @@ def _outline(trace: Trace) -> tuple[str, list[str]]:
 
 
 def outline_of(trace: Trace) -> str:
-    """The outline below a line of counts; nothing for a trace in which nothing was sent."""
-    found = count(trace)
-    counted = (
-        (found.dispatches, "dispatch", "dispatches"),
-        (found.receiver_calls, "receiver call", "receiver calls"),
-        (found.swallowed, "swallowed", "swallowed"),
-        (sum(each.count for each in trace.unheard), "unheard", "unheard"),
-        (trace.omitted + trace.too_deep, "not kept", "not kept"),
-        (trace.excluded, "excluded", "excluded"),
-    )
-    parts = [plural(number, one, many) for number, one, many in counted if number]
-    return "\n".join([" · ".join(parts), *_outline(trace)[1]]) if parts else ""
+    """The outline with its counts, findings and notices; nothing for a trace without signals."""
+    return report(trace, _MOST_OUTLINE_LINES)
 
 
 def _near_misses(trace: Trace, of_signal: Callable[[str], bool]) -> tuple[str, list[str]]:

@@ -69,12 +69,12 @@ async def test_siblings_that_wait_for_each_other_get_their_own_children(method: 
 
     assert outline(trace) == [
         f"paid.{method}  sender=None",
-        "  first",
+        "  first  ASYNC",
         "    shipped.asend  sender='from first'",
         "      notify",
         "    shipped.asend  sender='from first again'",
         "      notify",
-        "  second",
+        "  second  ASYNC",
         "    billed.asend  sender='from second'",
         "      notify",
         "    billed.send_robust  sender='from second again'",
@@ -99,10 +99,10 @@ def test_siblings_of_a_synchronous_send_get_their_own_children() -> None:
 
     assert outline(trace) == [
         "paid.send  sender=None",
-        "  first",
+        "  first  ASYNC",
         "    shipped.asend  sender='from first'",
         "      notify",
-        "  second",
+        "  second  ASYNC",
         "    shipped.asend  sender='from second'",
         "      notify",
     ]
@@ -139,11 +139,11 @@ async def test_dispatches_gathered_outside_are_siblings() -> None:
 
     assert outline(trace) == [
         "paid.asend  sender=None",
-        "  slow",
+        "  slow  ASYNC",
         "    billed.asend  sender='slow'",
         "      notify",
         "shipped.asend_robust  sender=None",
-        "  quick",
+        "  quick  ASYNC",
         "    billed.asend  sender='quick'",
         "      notify",
     ]
@@ -182,7 +182,7 @@ async def test_a_task_that_a_receiver_started_belongs_to_the_receiver() -> None:
 
     assert outline(trace) == [
         "paid.asend  sender=None",
-        "  receiver",
+        "  receiver  ASYNC",
         "    shipped.send  sender='from the task'",
         "      notify",
     ]
@@ -200,7 +200,7 @@ async def test_a_thread_that_an_async_receiver_waits_for_belongs_to_it() -> None
 
     assert outline(trace) == [
         "paid.asend  sender=None",
-        "  receiver",
+        "  receiver  ASYNC",
         "    shipped.send  sender='from a thread'",
         "      notify",
         "    shipped.asend  sender='from the loop'",

@@ -623,7 +623,7 @@ def test_what_is_on_a_cache_that_is_gone_is_forgotten() -> None:
 # Whatever of ours fails
 
 # Stand around a cache's functions, and do nothing of their own.
-WRAPPERS = {"cache._drive", "cache._watch_new_subclass"}
+WRAPPERS = {"cache._watch_new_subclass"}
 
 
 def play() -> list[Any]:

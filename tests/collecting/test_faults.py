@@ -55,7 +55,7 @@ WRAPPERS = {
     "receivers.WatchedReceivers.__iter__",
     "receivers._calls",
     "receivers._run",
-    "receivers.drive",
+    "driving.drive",
     "receivers.name_like",
     "signals.Site.__init__",
     "signals._asend",

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.dispatch import Signal, dispatcher
+from django.db.backends.utils import CursorWrapper
+from django.dispatch import Signal
 from observing import SEND_METHODS, Stage, assert_same_traced, sending
 
 from signal_tracer import trace_signals
@@ -18,6 +19,7 @@ from signal_tracer.collecting.inlining import inlined
 from signal_tracer.tracer import uninstall
 
 LIBRARY = '''
+import math
 from collections import Counter
 
 SEEN = Counter()
@@ -43,6 +45,10 @@ def divide(number, by, **named):
 
 def nothing(number, by, **named):
     SEEN["nothing"] += 1
+
+
+def root(number, by, **named):
+    return math.sqrt(number)
 
 
 def make():
@@ -171,14 +177,23 @@ def test_it_is_left_to_the_wrapper_where_the_function_is_of_another_kind(library
 
 
 def test_django_runs_in_one_frame_of_its_own(library: Any) -> None:
+    watched = [(Signal, name) for name in ("send", "send_robust", "_live_receivers")]
+    watched += [(CursorWrapper, name) for name in ("_execute", "_executemany")]
     with trace_signals():
-        watched = {name: vars(Signal)[name] for name in ("send", "send_robust", "_live_receivers")}
+        ours = [vars(cls)[name] for cls, name in watched]
     uninstall()
 
-    for name, function in watched.items():
-        assert function is not vars(Signal)[name]
-        assert function.__code__.co_filename == dispatcher.__file__
-        assert function.__code__.co_firstlineno == vars(Signal)[name].__code__.co_firstlineno
+    for function, (cls, name) in zip(ours, watched, strict=True):
+        djangos = vars(cls)[name]
+        assert function is not djangos
+        assert function.__code__.co_filename == djangos.__code__.co_filename
+        assert function.__code__.co_firstlineno == djangos.__code__.co_firstlineno
+
+
+def test_a_function_that_calls_what_its_module_imports_is_known_by_its_source(
+    library: Any,
+) -> None:
+    assert inline(library.root)(9, by=2) == ("answered", 3.0)
 
 
 @pytest.fixture

@@ -182,8 +182,8 @@ def test_a_send_that_lets_django_do_it_is_one_dispatch_and_watched() -> None:
         "  zebra",
         "  ant",
         "  inactive_mole",
-        "  yak",
-        "  bee",
+        "  yak  ASYNC",
+        "  bee  ASYNC",
     ]
     assert trace.dispatches[0].unwatched is None
 
@@ -253,8 +253,8 @@ def test_a_list_that_a_subclass_has_filtered_is_watched_as_well() -> None:
     assert short(trace)[1:] == [
         "  zebra",
         "  ant",
-        "  yak",
-        "  bee",
+        "  yak  ASYNC",
+        "  bee  ASYNC",
     ]
 
 

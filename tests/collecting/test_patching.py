@@ -363,7 +363,7 @@ def test_the_real_sentry_works_and_is_traced_right(order: str, method: str) -> N
     assert seen["same"]
     assert seen["sentry"] == ["__main__.first", "__main__.last", "__main__.second"]
     assert seen["faults"] == 0
-    third = [["  __main__.third"], []]
+    third = [["  __main__.third  ASYNC"], []]
     if method == "asend_robust" and django.VERSION < (6, 1):
         third.reverse()  # There the async receivers are called first.
     assert seen["outline"] == [

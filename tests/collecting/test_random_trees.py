@@ -131,7 +131,7 @@ def expected_outline(dispatch: Dispatch, path: str, depth: int = 0) -> tuple[lis
         return [], False
     method = "send_robust" if dispatch.robust else "send"
     pad = "  " * depth
-    lines = [f"{pad}{method}  sender='{path}'"]
+    lines = []
     error = ""
     for number, receiver in enumerate(dispatch.receivers):
         below = f"{path}-{number}"
@@ -147,12 +147,17 @@ def expected_outline(dispatch: Dispatch, path: str, depth: int = 0) -> tuple[lis
                 break
         if not failed and receiver.raises:
             failed = below
-        outcome = ""
+        marks = []
         if failed:
-            outcome = f"  {'SWALLOWED' if dispatch.robust else 'RAISED'} Failed: {failed}"
+            marks.append("SWALLOWED" if dispatch.robust else "RAISED")
             error = "" if dispatch.robust else failed
-        lines += [f"{pad}  receiver_{below}{outcome}", *nested]
-    return lines, bool(error)
+        if receiver.is_async:
+            marks.append("ASYNC")
+        if failed:
+            marks.append(f"Failed: {failed}")
+        lines += [f"{pad}  receiver_{below}  {' '.join(marks)}".rstrip(), *nested]
+    fate = "  RAISED" if error else ""
+    return [f"{pad}{method}  sender='{path}'{fate}", *lines], bool(error)
 
 
 def origin(dispatch: Dispatch, path: str) -> str:
@@ -303,6 +308,6 @@ def test_both_sorts_under_one_dispatch_each_keep_what_they_nest(
         "send_robust  sender='0'",
         "  receiver_0-0",
         *synchronous,
-        "  receiver_0-1  SWALLOWED Failed: 0-1",
+        "  receiver_0-1  SWALLOWED ASYNC Failed: 0-1",
         *asynchronous,
     ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import logging
 import unittest
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from django.test import TestCase
 from library import Book
 
 from signal_tracer import Trace, trace_signals
+from signal_tracer.collecting import savepoints
+from signal_tracer.collecting.watching import callbacks as watched
 from signal_tracer.tracer import uninstall
 
 sent = Signal()
@@ -584,3 +587,133 @@ def test_only_a_limited_number_of_callbacks_is_kept(settings: Any) -> None:
         send("one")
 
     assert (len(callbacks(trace)), trace.omitted_details) == (2, 3)
+
+
+def test_nothing_is_kept_of_a_callback_that_has_run_or_was_thrown_away() -> None:
+    register(send_mail)
+    with trace_signals():
+        with transaction.atomic():
+            send("runs")
+        with failing():
+            send("is thrown away")
+        gc.collect()
+
+        assert watched._waiting == {}
+
+
+def test_callbacks_that_may_not_run_yet_stay_in_djangos_list() -> None:
+    with trace_signals() as trace, transaction.atomic():
+        transaction.on_commit(send_mail)
+        held = connection.run_on_commit
+        with pytest.raises(transaction.TransactionManagementError):
+            connection.run_and_clear_commit_hooks()
+        kept = connection.run_on_commit
+
+    assert type(kept) is list
+    assert kept is held
+    assert held == []  # Django takes each out of this very list before it runs.
+    assert [each.sender for each in trace.find(signal=mailed)] == ["'mail'"]
+
+
+def test_a_robust_callback_that_runs_inside_another_fails_alone() -> None:
+    def outer() -> None:
+        register(send_mail_and_fail, robust=True)
+        with transaction.atomic():
+            send("inner")
+
+    register(outer, robust=True)
+    with trace_signals() as trace, transaction.atomic():
+        send("outer")
+
+    # What runs in a callback is not below the receiver call that registered it.
+    assert callbacks(trace) == [
+        ("outer", "default", "ran"),
+        ("send_mail_and_fail", "default", "raised"),
+    ]
+
+
+def test_what_is_no_callback_is_none_of_the_receiver_call() -> None:
+    register("no")
+    with trace_signals() as trace, pytest.raises(TypeError, match="must be a callable"):
+        send("outside of a transaction")
+
+    assert callbacks(trace) == []
+
+
+def test_the_blocks_of_a_test_case_do_not_hide_those_in_it_if_the_trace_began_before() -> None:
+    class Case(TestCase):
+        def test(self) -> None:
+            send("outside")
+            failing_block()
+
+    with trace_signals() as trace:
+        result = unittest.TestResult()
+        unittest.TestSuite([Case("test")]).run(result)
+
+    assert result.wasSuccessful(), result.failures + result.errors
+    assert told(trace) == [("outside", ""), ("in the block", "default lost")]
+
+
+def test_a_trace_whose_transactions_have_ended_is_read_once() -> None:
+    with trace_signals() as trace:
+        with transaction.atomic():
+            send("kept")
+        failing_block()
+
+    assert trace.dispatches is trace.dispatches
+
+
+def test_a_savepoint_that_was_released_by_hand_is_over() -> None:
+    class Case(TestCase):
+        def test(self) -> None:
+            sid = connection.savepoint()
+            send("inside")
+            connection.savepoint_commit(sid)
+            send("after")
+
+    with trace_signals() as trace:
+        result = unittest.TestResult()
+        unittest.TestSuite([Case("test")]).run(result)
+
+    assert result.wasSuccessful(), result.failures + result.errors
+    assert told(trace) == [("inside", "default kept"), ("after", "")]
+
+
+def test_a_database_without_savepoints_loses_nothing_by_a_rollback_to_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection.features, "uses_savepoints", False)
+    # SQLite's own does not ask that.
+    monkeypatch.setattr(connection, "_savepoint_allowed", lambda: False)
+    with trace_signals() as trace, transaction.atomic():
+        send("inside")
+        connection.savepoint_rollback("of no effect")
+
+    assert told(trace) == [("inside", "default kept")]
+
+
+def test_a_block_whose_end_was_missed_is_over_for_the_next_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with trace_signals() as first:
+        block = transaction.atomic()
+        block.__enter__()
+        send("inside")
+        with monkeypatch.context() as patch:
+            patch.setattr(savepoints.thread, "is_tests", True)  # As if there were no room for us.
+            patch.setattr(block, "_from_testcase", True)
+            block.__exit__(None, None, None)
+    with trace_signals() as second:
+        send("after")
+
+    assert told(first) == [("inside", "default kept")]
+    assert told(second) == [("after", "")]
+
+
+def test_after_uninstall_nothing_is_known_of_open_blocks() -> None:
+    with transaction.atomic():
+        with trace_signals():
+            send("inside")
+        uninstall()
+
+        assert (savepoints.thread.stacks, savepoints.thread.here) == ({}, None)

@@ -32,7 +32,8 @@ from signal_tracer.records import (
     TracebackLine,
     Unheard,
 )
-from signal_tracer.showing.outline import count, flatten, keys_by_record, outline
+from signal_tracer.showing.facts import count
+from signal_tracer.showing.rows import rows_of
 from signal_tracer.trace import Trace
 
 # Few values, so that much is equal; and those that say nothing.
@@ -167,19 +168,20 @@ def test_any_trace_can_be_read_by_every_rule_and_shown(trace: Trace) -> None:
 @settings(max_examples=40)
 @given(traces)
 def test_the_rows_of_any_trace_stand_for_all_its_records_and_queries(trace: Trace) -> None:
-    rows = outline(trace)
+    rows = rows_of(trace)
     counts = count(trace)
-    keys = keys_by_record(rows)
+    shown = {id(record) for row in rows for record in row.records}
 
-    flat = list(flatten(rows))
-    assert sum(len(row.records) for row in flat if row.kind == "dispatch") == counts.dispatches
-    assert sum(len(row.records) for row in flat if row.kind == "call") == counts.receiver_calls
-    assert sum(len(row.records) for row in flat if row.kind == "bypass") == counts.bypasses
-    assert sum(row.query_count for row in flat) == counts.queries
-    assert sum(row.query_count_with_nested for row in rows) == counts.queries
+    assert [row.number for row in rows] == list(range(len(rows)))
+    assert sum(len(row.records) for row in rows if row.kind == "dispatch") == counts.dispatches
+    assert sum(len(row.records) for row in rows if row.kind == "call") == counts.receiver_calls
+    assert sum(len(row.records) for row in rows if row.kind == "bypass") == counts.bypasses
+    assert sum(row.query_count for row in rows) == counts.queries
+    roots = [row for row in rows if row.above is None]
+    assert sum(row.query_count_with_nested for row in roots) == counts.queries
     for finding in over_trace(trace).shown:
         if finding.record is not None and not isinstance(finding.record, ConnectionChange):
-            assert keys[id(finding.record)] in {row.key for row in flat}
+            assert id(finding.record) in shown
 
 
 def test_findings_do_not_change_what_they_read() -> None:

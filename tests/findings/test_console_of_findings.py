@@ -149,8 +149,9 @@ def rolled_back_order() -> Trace:
 
 AT_80 = """\
 test                                                                     50.0 ms
-2 dispatches · 3 receiver calls · 10 queries · 2 handled · 3 near misses
-3 bypasses · 2 rolled back · 1 muted · 3 findings
+2 dispatches · 3 receiver calls · 10 queries · 2 handled exceptions
+3 near misses · 3 bypasses · 2 rolled back · 1 callback discarded · 1 muted
+11 unheard · 3 queries outside of receivers · 3 findings
 
 ! shop.signals.paid.send  sender=shop.Order  ROLLED BACK                 30.0 ms
   │  sent from shop/views.py:30 in pay · inside atomic()
@@ -175,7 +176,7 @@ test                                                                     50.0 ms
   │  │  notifications/receivers.py:14
   │  │  caught itself × 2: KeyError: 'email'
   │  │  raised at shop/receivers.py:20, caught at shop/receivers.py:22
-  │  └─ on_commit notifications.receivers.mail.<locals>.<lambda>
+! │  └─ on_commit notifications.receivers.mail.<locals>.<lambda>
   │           DISCARDED
   │        notifications/receivers.py:19 · its transaction was rolled back
 ! ├─ shop.receivers.log  NEAR MISS
@@ -215,11 +216,13 @@ test                                                                     50.0 ms
   connected: shop.late to django.db.models.signals.post_save sender=shop.Order
                at shop/urls.py:3 × 2
   disconnected: shop.old from django.db.models.signals.post_save sender=None
+  5 findings are hidden by SIGNAL_TRACER["IGNORE_FINDINGS"].
 """
 
 AT_200 = """\
 test                                                                                                                                 50.0 ms
-2 dispatches · 3 receiver calls · 10 queries · 2 handled · 3 near misses · 3 bypasses · 2 rolled back · 1 muted · 3 findings
+2 dispatches · 3 receiver calls · 10 queries · 2 handled exceptions · 3 near misses · 3 bypasses · 2 rolled back · 1 callback discarded
+1 muted · 11 unheard · 3 queries outside of receivers · 3 findings
                                                                                sent from / defined at              queries      own     time
 ! shop.signals.paid.send  sender=shop.Order  ROLLED BACK                       shop/views.py:30 in pay                               30.0 ms
   │  inside atomic()
@@ -238,7 +241,7 @@ test                                                                            
 ! ├─ notifications.receivers.mail  HANDLED                                     notifications/receivers.py:14                         4.10 ms
   │  │  caught itself × 2: KeyError: 'email'
   │  │  raised at shop/receivers.py:20, caught at shop/receivers.py:22
-  │  └─ on_commit notifications.receivers.mail.<locals>.<lambda>  DISCARDED    notifications/receivers.py:19
+! │  └─ on_commit notifications.receivers.mail.<locals>.<lambda>  DISCARDED    notifications/receivers.py:19
   │        its transaction was rolled back
 ! ├─ shop.receivers.log  NEAR MISS                                             shop/receivers.py:77
   │     connected to shop.Voucher, a parent class of the sender
@@ -269,6 +272,7 @@ test                                                                            
            django.db.models.signals.post_save sender=shop.Line × 9
   connected: shop.late to django.db.models.signals.post_save sender=shop.Order at shop/urls.py:3 × 2
   disconnected: shop.old from django.db.models.signals.post_save sender=None
+  5 findings are hidden by SIGNAL_TRACER["IGNORE_FINDINGS"].
 """
 
 
@@ -301,7 +305,7 @@ def test_a_callback_that_ran_has_its_time_and_what_it_sent_says_so() -> None:
         "     ├─ on_commit shop.mail                                              2.00 ms",
         "     │     shop/receivers.py:9 · ran after the commit",
         "!    ├─ on_commit shop.mail  RAISED                                      2.00 ms",
-        "     │     shop/receivers.py:9 · raised after the commit on logs",
+        "     │     shop/receivers.py:9 · on logs · raised after the commit",
         "     └─ on_commit shop.mail  WAITING",
         "           its transaction was still open",
         "  shop.signals.mailed.send  sender=shop.Order                               0 µs",
@@ -375,7 +379,7 @@ def test_a_trace_of_which_all_findings_are_hidden_says_how_many() -> None:
 
     assert shown(trace).splitlines()[1] == "2 dispatches · 2 receiver calls · 2 swallowed"
     assert shown(trace).endswith(
-        "\n\n  2 findings are hidden by IGNORE_FINDINGS in SIGNAL_TRACER.\n"
+        '\n\n  2 findings are hidden by SIGNAL_TRACER["IGNORE_FINDINGS"].\n'
     )
 
 
@@ -408,7 +412,7 @@ def test_connection_changes_beyond_the_first_are_counted() -> None:
     ]
     lines = shown(traced(connection_changes=changes, ignore=("connected-late",))).splitlines()
 
-    assert lines[-6:] == [
+    assert lines[-7:-1] == [
         "  connected: shop.r0 to shop.paid sender=None",
         "             shop.r1 to shop.paid sender=None",
         "             shop.r2 to shop.paid sender=None",

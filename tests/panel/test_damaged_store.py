@@ -12,7 +12,7 @@ from pages import quiet_view
 from test_schema import rich_trace
 
 from signal_tracer.panel.page import page_of
-from signal_tracer.showing.outline import flatten, outline
+from signal_tracer.showing.rows import rows_of
 from signal_tracer.trace import Trace, TraceFormatError
 
 COUNTS = ("dispatches", "receiver_calls", "swallowed", "raised", "rolled_back", "queries")
@@ -39,9 +39,9 @@ def test_a_damaged_trace_in_the_store_is_refused_or_shown_with_every_row(caplog,
     else:
         assert "could not be shown" not in content
         page = page_of("damaged", trace)
-        for line in page.lines:
-            page.details.show(line).encode()
-        assert len(page.lines) == len(list(flatten(outline(trace))))
+        for row in page.rows:
+            page.details.show(row).encode()
+        assert len(page.rows) == len(rows_of(trace))
     assert caplog.records == []
 
 

@@ -21,7 +21,8 @@ from signal_tracer.records import Dispatch, NearMiss, ReceiverCall, Request, Unh
 
 def test_the_subtitle_counts_dispatches_receivers_and_swallowed(stored):
     assert (
-        stored(trace_of(CHECKOUT)).nav_subtitle == "2 dispatches · 3 receiver calls · 1 swallowed"
+        stored(trace_of(CHECKOUT)).nav_subtitle
+        == "2 dispatches · 3 receiver calls · 1 swallowed · 1 slow"
     )
 
 
@@ -44,7 +45,7 @@ def test_the_subtitle_reads_from_right_to_left_in_a_language_that_does(stored):
     with translation.override("fa"):
         subtitle = panel.nav_subtitle
 
-    assert subtitle == "\u20672 ارسال · 3 فراخوانی گیرنده · 1 بلعیده\u2069"
+    assert subtitle == "\u20672 ارسال · 3 فراخوانی گیرنده · 1 بلعیده · 1 کند\u2069"
 
 
 def test_an_empty_trace_says_what_to_try(stored):
@@ -245,7 +246,7 @@ def test_a_trace_that_cannot_be_shown_says_so(stored, monkeypatch, caplog):
     def fail(trace):
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr(page, "outline", fail)
+    monkeypatch.setattr(page, "rows_of", fail)
 
     assert "This trace could not be shown." in stored(trace_of(CHECKOUT)).content
     assert caplog.record_tuples == [

@@ -8,6 +8,7 @@ from pages import CHECKOUT, details, outline_rows, said, trace_of
 from signal_tracer.panel import timeline
 from signal_tracer.records import (
     Bypass,
+    CacheCalls,
     Dispatch,
     Error,
     HandledException,
@@ -185,8 +186,8 @@ def test_equal_dispatches_are_one_row_that_unfolds(stored):
         "shop.receivers.reindex × 3 3 3.00 ms 0 µs",
     ]
     assert details(html, 0).startswith(
-        "This row stands for 3 equal ones, which are listed below. Its times and queries are of "
-        "all together; what stands here is of the first. Signal"
+        "This row stands for 3 equal ones, which are listed below. Its numbers are of all "
+        "together; where values differ, those of the first stand here. Signal"
     )
     assert details(html, 0).endswith(
         "Unfold: 1 to 3 of 3 Number Started after Time Queries What differs "
@@ -231,9 +232,10 @@ def test_receivers_that_did_not_run_and_that_could_not_be_watched_say_why(stored
     assert details(html, 2).startswith("Not run: an earlier receiver raised")
     assert details(html, 3).startswith("Muted: it would have been called")
     assert details(html, 4).startswith(
-        "Near miss: the signal was sent and this receiver waits for it, but it is connected to a "
-        "parent of the class that sent. Django compares senders by identity: connect it to the "
-        "very sender, or to none. Receiver shop.receivers.log Connected to shop.Base"
+        "Near miss: the signal was sent and this receiver waits for it, but it is connected to "
+        "shop.Base, a parent class of the sender. Django compares senders by identity: connect it "
+        "to the very sender, or to none. Receiver shop.receivers.log Defined at not recorded "
+        "Connected to shop.Base"
     )
     assert details(html, 6).startswith("Not watched: this signal's class calls its receivers")
 
@@ -251,7 +253,8 @@ def test_queries_are_shown_with_their_times_and_equal_ones_once(stored):
 
     assert outline_rows(html)[1] == "shop.receivers.reindex 5 0 µs 0 µs"
     assert (
-        '5 queries 2.00 ms × 2 write · 3 parameter sets INSERT INTO "shop_entry" VALUES (%s) '
+        "Queries 5 queries · 4.00 ms 2.00 ms × 2 write · 3 parameter sets "
+        'INSERT INTO "shop_entry" VALUES (%s) '
         "2.00 ms on other SELECT 1 "
         "⚠ 2 more queries were not kept, because the trace had too many." in details(html, 1)
     )
@@ -292,18 +295,16 @@ def test_bulk_operations_callbacks_and_rollbacks_have_rows_that_explain_them(sto
     assert outline_rows(html) == [
         "shop.signals.paid.send sender=None ↺ ROLLED BACK 0 µs",
         "shop.receivers.import_lines ◑ HANDLED 0 µs 0 µs",
-        "shop.Line.bulk_create() rows=50 ⤼ BYPASS 2.00 ms",
+        "shop.Line.bulk_create(ignore_conflicts=True) 50 rows ⤼ BYPASS 2.00 ms",
         "search.reindex ○ SKIPPED",
-        "shop.receivers.mail on_commit ↺ DISCARDED",
+        "on_commit shop.receivers.mail ↺ DISCARDED",
     ]
-    assert "Transaction sent inside atomic(), which was rolled back later, on default" in (
-        details(html, 0)
-    )
+    assert "Inside atomic() on default Rolled back on default" in details(html, 0)
     assert (
         "Handled inside builtins.KeyError: 'x' raised at shop/views.py:7 in import_all "
         "caught at shop/views.py:7 in import_all" in details(html, 1)
     )
-    assert "Rows 50 Options ignore_conflicts Called from shop/views.py:7 in import_all" in (
+    assert "Rows 50 rows Options ignore_conflicts Called from shop/views.py:7 in import_all" in (
         details(html, 2)
     )
     assert "Waits for django.db.models.signals.post_save" in details(html, 3)
@@ -324,12 +325,12 @@ def test_what_is_left_out_is_said_with_the_setting_to_change(stored):
         ).content
     )
 
-    assert "12 more dispatches were sent and not kept, because the trace was full." in text
+    assert "12 dispatches were sent and not kept, because the trace was full." in text
     assert 'raise SIGNAL_TRACER["MAX_DISPATCHES"]' in text
-    assert "4 more dispatches were sent and not kept, being nested more than 100 deep." in text
+    assert "4 dispatches were sent and not kept, being nested more than 100 deep." in text
     assert '3 dispatches were left out by patterns in SIGNAL_TRACER["EXCLUDE_SIGNALS"].' in text
-    assert "plugins.signals.Hook.send_chained called receivers 2 times." in text
-    assert "The tracer failed to record 1 time" in text
+    assert "plugins.signals.Hook.send_chained ran receivers 2 times." in text
+    assert "The tracer itself failed 1 time" in text
 
 
 def test_a_trace_that_left_nothing_out_says_nothing_of_it(stored):
@@ -392,3 +393,20 @@ def test_marks_that_turn_the_writing_direction_and_control_characters_are_seen(s
     assert "x\\x07" in html
     assert "a\\u202eb" in html
     assert [each for each in html if not each.isprintable() and each != "\n"] == []
+
+
+def test_what_was_asked_of_caches_stands_beside_the_receiver_and_in_its_details(stored):
+    calls = [CacheCalls("default", 3, 2, 1, 0, 0.0012), CacheCalls("<b>", 0, 0, 0, 1, 0.0003)]
+    call = ReceiverCall("shop.pack", cache_calls=calls)
+    panel = stored(trace_of(Dispatch("shop.paid", receiver_calls=[call])))
+    content = panel.content
+    text = said(content)
+
+    assert "cache default: 3 gets, 2 hits, 1 set, 0 deletes" in text
+    assert "default: 1.20 ms" in text
+    assert "5 cache calls" in text
+    assert "cache &lt;b&gt;: 0 gets, 0 hits, 0 sets, 1 delete" in content
+    with translation.override("de"):
+        text = said(panel.content)
+    assert "Cache default: 3 Lesezugriffe, 2 Treffer, 1 Schreibzugriff, 0 Löschungen" in text
+    assert "Zeit in Caches" in text

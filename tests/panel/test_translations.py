@@ -9,7 +9,7 @@ import pytest
 from django.utils import translation
 from pages import CHECKOUT, said, trace_of
 
-from signal_tracer.panel.language import CONTEXT
+from signal_tracer.panel.words import CONTEXT
 from signal_tracer.records import Bypass, Dispatch, Location, Query, ReceiverCall, Skipped
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import translation
 from pages import CHECKOUT, paid, said, trace_of
 
-from signal_tracer.panel import runs, timeline, views
+from signal_tracer.panel import details, timeline, views
 from signal_tracer.records import Bypass, Dispatch, ReceiverCall, Skipped, Unheard
 from signal_tracer.trace import Trace
 
@@ -61,7 +61,7 @@ def test_rows_that_were_too_many_for_the_panel_come_in_steps_until_none_is_left(
 
 
 def test_a_long_run_of_equal_dispatches_unfolds_in_steps(ask, monkeypatch):
-    monkeypatch.setattr(runs, "OCCURRENCES", 2)
+    monkeypatch.setattr(details, "OCCURRENCES", 2)
     get = ask(trace_of(*(Dispatch("a.b", kwargs={"n": number}) for number in range(5))))
 
     first = get("?row=0").json()["inner"]

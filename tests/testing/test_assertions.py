@@ -674,7 +674,8 @@ bypassed:
 auth.Group.bulk_create()  2 rows
 
 the outline:
-  no dispatches"""
+  auth.Group.bulk_create()  2 rows  BYPASS
+    test_assertions.never  SKIPPED"""
     assert (
         failure(signals.assert_received, never)
         == """\

@@ -507,7 +507,7 @@ def test_muted_receivers_are_near_misses_of_a_trace() -> None:
         "test_mute.paid.send  sender='till'",
         "  test_mute.notify",
         "  test_mute.book  MUTED",
-        "  test_mute.ship  MUTED",
+        "  test_mute.ship  MUTED ASYNC",
     ]
     [dispatch] = trace.dispatches
     assert [(miss.receiver, miss.reason, miss.is_async) for miss in dispatch.near_misses] == [
@@ -521,7 +521,11 @@ def test_a_dispatch_whose_receivers_are_all_muted_is_recorded_and_not_unheard() 
     with trace_signals() as trace, mute(paid):
         pay()
         async_to_sync(paid.asend_robust)("till")
-    muted = ["  test_mute.book  MUTED", "  test_mute.notify  MUTED", "  test_mute.ship  MUTED"]
+    muted = [
+        "  test_mute.book  MUTED",
+        "  test_mute.notify  MUTED",
+        "  test_mute.ship  MUTED ASYNC",
+    ]
     assert str(trace).split("\n") == [
         "test_mute.paid.send  sender='till'",
         *muted,

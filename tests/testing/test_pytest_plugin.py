@@ -388,6 +388,16 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
         "shop.signals.paid.send_robust  sender='till'",
         "  shop.receivers.send_receipt",
         "  shop.receivers.text_customer  SWALLOWED ConnectionError: the gateway is down",
+        "findings:",
+        (
+            "  error swallowed-exception: shop.receivers.text_customer raised ConnectionError: the "
+            "gateway is down, and send_robust() swallowed it."
+        ),
+        (
+            "    Handle in shop.receivers.text_customer what can fail at shop/receivers.py:17, and "
+            "retry what must not be lost in a task (Celery, Django's tasks). Or let the sender "
+            "look through what send_robust() returns."
+        ),
     ]
     assert block(text, "Signal trace setup")[1:] == [
         "shop.signals.paid.send  sender='fixture'",

@@ -12,7 +12,7 @@ import functools
 import inspect
 import types
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
 from operator import attrgetter
@@ -21,6 +21,7 @@ from typing import Any, Literal
 from django.core.cache import BaseCache, caches
 
 from signal_tracer.collecting import clock, nodes
+from signal_tracer.collecting.driving import drive
 from signal_tracer.collecting.nodes import CallRecord, current, fenced
 from signal_tracer.collecting.patching import (
     Replacement,
@@ -130,42 +131,12 @@ def _watch_async(original: Any, method: str) -> Any:
             return await original(self, *args, **kwargs)
         answer = _RAISED
         try:
-            answer = await _drive(original(self, *args, **kwargs), running)
+            answer = await drive(original(self, *args, **kwargs), _running, running)
             return answer
         finally:
             _end(running, answer, args, kwargs)
 
     return hide_from_stacklevel(functools.wraps(original)(call_cache), original.__name__)
-
-
-@types.coroutine
-def _drive(coroutine: Any, running: _Running) -> Generator[Any, Any, Any]:
-    """With ``_running`` set while it runs and not while it waits: as in ``receivers.drive()``."""
-    __traceback_hide__ = __tracebackhide__ = True
-    step, value, leaving = coroutine.send, None, None
-    while True:
-        token = _running.set(running)
-        try:
-            awaited = step(value)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            _running.reset(token)
-            value = None
-        try:
-            value = yield awaited
-            step = coroutine.send
-        except GeneratorExit as error:
-            leaving = error
-        except BaseException as error:
-            step, value = coroutine.throw, error
-        if leaving is not None:
-            coroutine.close()
-            raise leaving
-        awaited = None  # It would keep alive the frames that its exception passes.
-
-
-hide_from_stacklevel(_drive, "cache call")
 
 
 @fenced("to see a cache call begin")

@@ -65,6 +65,7 @@ class Callbacks(list[CallbackRecord]):
 
 # Django keeps one set of savepoints with each callback, which dies with it: run or thrown away.
 _waiting: dict[int, tuple[weakref.ref[Any], CallbackRecord]] = {}
+# Where Django 5.2, 6.0 and 6.1 log what a robust callback raises.
 _logger = logging.getLogger("django.db.backends.base")
 
 
@@ -110,6 +111,7 @@ def _new_callback(connection: Any, node: Any, func: Any) -> CallbackRecord | Non
 @fenced("to record an on_commit() callback")
 def _note_registered(connection: Any, node: Any, func: Any) -> None:
     record = _new_callback(connection, node, func)
+    # Private, and the same in Django 5.2, 6.0 and 6.1: (savepoint ids, callback, robust).
     savepoints, registered, *_ = connection.run_on_commit[-1]
     if record is None or registered is not func:
         return

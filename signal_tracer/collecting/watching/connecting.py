@@ -36,6 +36,7 @@ from signal_tracer.records import Change, ConnectionChange, Value
 hide_file(__file__)
 
 # Where Django connects on behalf of whoever called it.
+# The same three files in Django 5.2, 6.0 and 6.1.
 _CONNECT_FOR_OTHERS = (DISPATCHER_FILE, model_signals.__file__, registry.__file__)
 
 

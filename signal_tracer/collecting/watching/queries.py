@@ -137,6 +137,7 @@ def _note(
         if statement is None:
             statement = _statement_of(sql)
             statement = keeper.statements.setdefault(statement[0], statement)
+        # ``db`` is not documented, and the same in Django 5.2, 6.0 and 6.1.
         activity[Queries].append((statement, cursor.db.alias, started, stopped, batch_size))
     except Exception:
         nodes.report_fault(node, "to record a query")

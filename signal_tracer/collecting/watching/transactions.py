@@ -76,6 +76,8 @@ def _stack_of(connection: Any) -> _Stack | None:
 def _first_savepoint(connection: Any) -> _Stack | None:
     """A stack for the blocks that were open before anybody looked, unless they are a test's."""
     depth = 1
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: what a connection knows of its
+    # blocks and savepoints, and _from_testcase, which TestCase sets on those around a test.
     for block in connection.atomic_blocks:
         if not block._from_testcase:
             stack = _Stack(connection)
@@ -96,6 +98,7 @@ def note_place() -> None:
     """What the dispatches of this thread are to remember from now on."""
     place = savepoints.thread
     innermost = tuple(stack.savepoints[-1] for stack in place.stacks.values() if stack.savepoints)
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: a dict by alias.
     aliases = connections.settings
     here = Here(innermost, aliases) if innermost else None
     if place.callback is not None:
@@ -250,6 +253,7 @@ def _note_release(connection: Any, sid: Any) -> None:
 
 def _note_savepoint_rollback(connection: Any, sid: Any) -> None:
     stack = _stack_of(connection)
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: uses_savepoints.
     # A database without savepoints has done nothing.
     if stack is not None and connection.features.uses_savepoints:
         # One that nobody saw is older than all that is known.

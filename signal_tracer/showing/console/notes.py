@@ -9,28 +9,25 @@ from itertools import zip_longest
 from rich.text import Text
 
 from signal_tracer.findings import Finding, Found, Level
-from signal_tracer.records import ConnectionChange, Location
-from signal_tracer.showing.console.page import BLANK, GAP, Line, Spelling, note
-from signal_tracer.showing.console.tree import ALARMS
-from signal_tracer.showing.outline import Counts
-from signal_tracer.trace import Trace
-from signal_tracer.wording import plural
+from signal_tracer.findings.kinds import LEVELS
+from signal_tracer.records import ConnectionChange, Location, NearMiss, Recorded
+from signal_tracer.showing.console.layout import BLANK, GAP, STYLES, Line, Spelling, alarm_of, note
+from signal_tracer.showing.facts import ABOUT, TONES_OF_LEVELS, Counts, mark_of, notices
+from signal_tracer.wording import location_of, plural
 
 UNHEARD_LINES = 5
 MOST_CHANGES = 5
-LEVELS: dict[Level, str] = {"error": "bold red", "warning": "bold yellow", "info": "cyan"}
 
 
 class Notes:
     """What is said about a trace as a whole."""
 
-    def __init__(self, trace: Trace, counted: Counts, found: Found, spelling: Spelling) -> None:
+    def __init__(self, trace: Recorded, counted: Counts, found: Found, spelling: Spelling) -> None:
         self.trace = trace
         self.counted = counted
         self.found = found
         self.spelling = spelling
         self.clean = spelling.clean
-        self.place = spelling.place
         self.signs = spelling.signs
 
     def findings(self) -> Iterator[Line]:
@@ -41,26 +38,22 @@ class Notes:
             heading = Text.assemble(("Findings: ", "bold"), first)
             yield Line([heading, *others], self.signs.joint)
         for finding, next_one in zip_longest(found.shown, found.shown[1:]):
-            style = LEVELS[finding.level]
+            style = _style(finding.level)
             times = f" {self.signs.times} {finding.count}" if finding.count > 1 else ""
             title = [
                 Text.assemble((finding.level, style), f" {finding.slug}", (times, "bold cyan"))
             ]
             if finding.location:
                 function = self.clean(finding.location.function)
-                title.append(Text(f"{self.place(finding.location)} in {function}", "dim"))
+                title.append(
+                    Text(f"{self.clean(location_of(finding.location))} in {function}", "dim")
+                )
             alarm = "" if finding.level == "info" else style
             yield Line(title, guides_below=BLANK, alarm=alarm)
-            yield self.below(Text(self.words(finding.message)))
+            yield self.below(Text(self.spelling.words(finding.message)))
             # The same for several in a row is said once, below the last.
             if next_one is None or next_one.advice != finding.advice:
-                yield self.below(Text(self.words(finding.advice)), self.signs.arrow)
-        if found.hidden:
-            number = plural(len(found.hidden), "finding is", "findings are")
-            yield note(f"{number} hidden by IGNORE_FINDINGS in SIGNAL_TRACER.")
-
-    def words(self, text: str) -> str:
-        return self.clean(text.replace("µ", self.signs.micro))
+                yield self.below(Text(self.spelling.words(finding.advice)), self.signs.arrow)
 
     def below(self, text: Text, start: str = "") -> Line:
         return Line([text], guides=f"{BLANK}{start}", guides_below=BLANK + " " * len(start))
@@ -68,7 +61,7 @@ class Notes:
     def notes(self) -> Iterator[Line]:
         """What the tree does not hold, and what to do about it."""
         trace, counted = self.trace, self.counted
-        left_out = counted.omitted or counted.excluded or trace.unwatched
+        left_out = counted.omitted or counted.excluded or trace.contents.unwatched
         if not counted.dispatches and counted.unheard:
             yield note(
                 "Signals were sent, but no receiver was called for any of them. If one should "
@@ -82,46 +75,14 @@ class Notes:
             )
         yield from self.unheard()
         yield from self.connection_changes()
-        for each in trace.unwatched:
-            yield note(
-                f"{self.clean(f'{each.signal}.{each.method}')} ran receivers "
-                f"{plural(each.count, 'time')}. They are not in this trace: it is a method of "
-                "the signal's own class, not one of Django's.",
-                is_alarm=True,
-            )
-        if counted.excluded:
-            yield note(
-                f"{_dispatches(counted.excluded)} left out by EXCLUDE_SIGNALS. Change its "
-                "patterns in SIGNAL_TRACER to see what they hide."
-            )
-        if counted.omitted:
-            yield note(
-                f"{_dispatches(counted.omitted)} not kept, because the trace was full. Raise "
-                "MAX_DISPATCHES in SIGNAL_TRACER to keep more.",
-                is_alarm=True,
-            )
-        if trace.omitted_details:
-            yield note(
-                f"{trace.omitted_details:,} more bypasses, callbacks, near misses or connection "
-                "changes not kept, because there were too many.",
-                is_alarm=True,
-            )
-        if counted.too_deep:
-            yield note(
-                f"{_dispatches(counted.too_deep)} not kept, being nested more than 100 "
-                "deep. Does a receiver send the signal that it receives?",
-                is_alarm=True,
-            )
-        if counted.faults:
-            yield note(
-                f"The tracer itself failed {plural(counted.faults, 'time')}: something may be "
-                'missing here. Please report what the logger "signal_tracer" says about it.',
-                is_alarm=True,
-            )
+        for notice in notices(trace.contents, len(self.found.hidden)):
+            yield note(self.spelling.words(notice.words), is_alarm=notice.is_alarm)
 
     def unheard(self) -> Iterator[Line]:
         # Those that a receiver nearly heard first: they must not be among the rest.
-        pairs = sorted(self.trace.unheard, key=lambda each: (not each.near_misses, -each.count))
+        pairs = sorted(
+            self.trace.contents.unheard, key=lambda each: (not each.near_misses, -each.count)
+        )
         label = "unheard:"
         for each in pairs[:UNHEARD_LINES]:
             parts = [
@@ -132,10 +93,15 @@ class Notes:
             yield Line(parts, " ", f"{label} ", " " * (len(label) + len(BLANK)))
             label = " " * len(label)
             for miss in each.near_misses:
-                style = ALARMS["NEAR MISS"]
-                parts = [Text(self.clean(miss.receiver)), Text("NEAR MISS", style)]
-                yield Line(parts, GAP, f"{label}    ", " " * (len(label) + 7), alarm=style)
-                yield Line([Text(self.spelling.reason(miss), "dim")], guides=f"{label}       ")
+                about = ABOUT[NearMiss]
+                words = list(about.marks(miss, self.trace.slow_from))
+                marks = [Text(word, STYLES[mark_of(word).tone]) for word in words]
+                title = [Text(self.clean(str(about.title(miss)))), *marks]
+                alarm = alarm_of(words)
+                yield Line(title, GAP, f"{label}    ", " " * (len(label) + 7), alarm=alarm)
+                if why := about.why(miss):
+                    text = Text(self.spelling.words(why), "dim")
+                    yield Line([text], guides=f"{label}       ")
         rest = pairs[UNHEARD_LINES:]
         if rest:
             more = plural(len(rest), "more (signal, sender) pair")
@@ -152,7 +118,7 @@ class Notes:
         for label, action in (("connected:", "connect"), ("disconnected:", "disconnect")):
             times = Counter(
                 _who(each)
-                for each in self.trace.connection_changes
+                for each in self.trace.contents.connection_changes
                 if each.action == action and not each.did_nothing
             )
             for told in is_told:
@@ -163,7 +129,7 @@ class Notes:
                 parts = [receiver, f"to {signal}" if action == "connect" else f"from {signal}"]
                 parts.append(f"sender={sender}")
                 if called_from:
-                    parts.append(f"at {self.place(called_from)}")
+                    parts.append(f"at {self.clean(location_of(called_from))}")
                 if number > 1:
                     parts.append(f"{self.signs.times} {number}")
                 below = " " * (len(label) + len(BLANK))
@@ -180,19 +146,21 @@ def _who(change: ConnectionChange) -> tuple[str, str, str, str, Location | None]
 
 def worst_of(findings: Sequence[Finding]) -> Text:
     """``3 findings``, in the colour of the worst, which is the first."""
-    return Text(plural(len(findings), "finding"), LEVELS[findings[0].level])
+    return Text(plural(len(findings), "finding"), _style(findings[0].level))
 
 
 def _levels(findings: Iterable[Finding]) -> list[Text]:
     """``2 errors``, ``1 warning``: how many there are of each level, the worst first."""
     counted = Counter(finding.level for finding in findings)
     return [
-        Text(f"{counted[level]} info" if level == "info" else plural(counted[level], level), style)
-        for level, style in LEVELS.items()
+        Text(
+            f"{counted[level]} info" if level == "info" else plural(counted[level], level),
+            _style(level),
+        )
+        for level in LEVELS
         if counted[level]
     ]
 
 
-def _dispatches(number: int) -> str:
-    """The start of a sentence about ``number`` dispatches."""
-    return "1 dispatch was" if number == 1 else f"{number} dispatches were"
+def _style(level: Level) -> str:
+    return STYLES[TONES_OF_LEVELS[level]]

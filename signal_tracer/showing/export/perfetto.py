@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
-from signal_tracer.records import Bypass, Dispatch, OnCommit, Query, ReceiverCall, show_value
-from signal_tracer.trace import Trace
+from signal_tracer.phrases import Count, Seconds
+from signal_tracer.records import ReceiverCall, Recorded, show_value
+from signal_tracer.showing.facts import Arguments, Fact, count, facts_of_trace, notices
+from signal_tracer.showing.rows import Row, rows_of
 
 Event: TypeAlias = "dict[str, Any]"
-# What takes time, and so is a slice on a track.
-Slice: TypeAlias = "Dispatch | ReceiverCall | Query | Bypass"
 
 PROCESS = 1
 
 
-def to_perfetto(trace: Trace) -> dict[str, Any]:
+def to_perfetto(trace: Recorded) -> dict[str, Any]:
     """What a ``.json`` file of the trace event format holds, times in microseconds.
 
     Slices on one track must nest, so what ran at the same time as its sibling, as concurrent
     async receivers do, is moved to a track of its own with all that it nests.
     """
+    trace = trace.frozen()
     tracks = _Tracks()
     root = tracks.new()
-    _place([*trace.dispatches, *trace.bypasses], root, tracks)
+    rows = rows_of(trace, is_folded=False)
+    _place([row for row in rows if row.above is None], root, tracks, trace.slow_from)
     events = tracks.events
     names = [_metadata("process_name", trace.name or "signal_tracer", root)]
     names += [
@@ -35,7 +39,9 @@ def to_perfetto(trace: Trace) -> dict[str, Any]:
         "otherData": {
             "name": trace.name,
             "started_at": trace.started_at.isoformat(),
-            "omitted": trace.omitted,
+            **{name: number for name, number in asdict(count(trace)).items() if number},
+            **_arguments(facts_of_trace(trace.contents)),
+            "notices": [str(notice.words) for notice in notices(trace.contents)],
         },
         "traceEvents": [*names, *sorted(events, key=lambda event: event["ts"])],
     }
@@ -51,114 +57,103 @@ class _Tracks:
         return self.count
 
 
-def _place(roots: Sequence[Slice], track: int, tracks: _Tracks) -> None:
-    """Give each slice a track. A loop and no recursion: receivers may nest deeper than that."""
-    waiting: list[tuple[Sequence[Slice], int]] = [(roots, track)]
+def _place(roots: Sequence[Row], track: int, tracks: _Tracks, slow_after: float) -> None:
+    """Give each row a track. A loop and no recursion: receivers may nest deeper than that."""
+    waiting: list[tuple[Sequence[Row], int]] = [(roots, track)]
     while waiting:
         siblings, above = waiting.pop()
-        last: dict[int, Slice] = {}
-        for each in sorted(siblings, key=lambda slice_: (slice_.started_at, -slice_.duration)):
+        last: dict[int, Row] = {}
+        slices = [row for row in siblings if row.is_timed]
+        for each in sorted(slices, key=lambda row: (row.started_at, -row.duration)):
             free = [number for number, before in last.items() if _may_follow(each, before)]
             here = free[0] if free else (tracks.new() if last else above)
             if here not in last or _end(each) >= _end(last[here]):
                 last[here] = each
-            tracks.events.append(_event(each, here))
-            tracks.events += _instants(each, here)
-            waiting.append((_nested(each), here))
+            tracks.events.append(_slice(each, here))
+            tracks.events += [_instant(row, here) for row in each.rows if not row.is_timed]
+            waiting.append(([*each.rows, *_queries(each, slow_after)], here))
 
 
-def _may_follow(each: Slice, before: Slice) -> bool:
+def _may_follow(each: Row, before: Row) -> bool:
     """Whether both fit on one track: one after the other, or a query within its bypass."""
     if _end(before) <= each.started_at:
         return True
-    is_within = isinstance(before, Bypass) and isinstance(each, Query)
+    is_within = before.kind == "bypass" and each.kind == "query"
     return is_within and _end(each) <= _end(before)
 
 
-def _end(each: Slice) -> float:
-    return each.started_at + each.duration
+def _end(row: Row) -> float:
+    return row.started_at + row.duration
 
 
-def _nested(each: Slice) -> list[Slice]:
-    match each:
-        case Dispatch():
-            return [*each.receiver_calls]
-        case ReceiverCall():
-            return [*each.dispatches, *each.queries, *each.bypasses]
-    return []
+def _queries(row: Row, slow_after: float) -> Iterator[Row]:
+    if isinstance(row.record, ReceiverCall):
+        for query in row.record.queries:
+            yield Row.of([query], query.started_at, row, slow_after)
 
 
-def _event(each: Slice, track: int) -> Event:
-    about: dict[str, object]
-    match each:
-        case Dispatch():
-            category, name = "dispatch", f"{each.signal}.{each.method}"
-            about = {
-                "sender": each.sender,
-                "sent_from": _text(each.sent_from),
-                "error": _text(each.error),
-                **{f"kwargs.{key}": show_value(value) for key, value in each.kwargs.items()},
-            }
-        case ReceiverCall():
-            category, name = "receiver", each.receiver
-            about = {
-                "outcome": each.outcome,
-                "defined_at": _text(each.defined_at),
-                "dispatch_uid": each.dispatch_uid and show_value(each.dispatch_uid),
-                "error": _text(each.error),
-                "own_time_ms": round(each.own_time * 1000, 3),
-            }
-        case Query():
-            category, name = "query", each.sql[:80]
-            about = {"sql": each.sql, "database": each.alias}
-        case Bypass():
-            category, name = "bypass", f"{each.model}.{each.method}"
-            about = {
-                "rows": each.rows,
-                "sent_from": _text(each.sent_from),
-                "skipped": ", ".join(skipped.receiver for skipped in each.skipped),
-            }
+def _slice(row: Row, track: int) -> Event:
     return {
         "ph": "X",
-        "cat": category,
-        "name": name,
-        "ts": _microseconds(each.started_at),
-        "dur": _microseconds(each.duration),
+        "cat": row.kind,
+        "name": str(row.title),
+        "ts": _microseconds(row.started_at),
+        "dur": _microseconds(row.duration),
         "pid": PROCESS,
         "tid": track,
-        "args": {key: value for key, value in about.items() if value not in (None, "")},
+        "args": _about(row),
     }
 
 
-def _instants(each: Slice, track: int) -> list[Event]:
-    """What took no time: receivers that were not called, callbacks that were registered."""
-    marks: list[tuple[str, str, float]] = []
-    if isinstance(each, Dispatch):
-        marks = [
-            (f"{miss.reason.replace('_', ' ')}: {miss.receiver}", "not called", each.started_at)
-            for miss in each.near_misses
-        ]
-    elif isinstance(each, ReceiverCall):
-        marks = [
-            (f"on_commit: {callback.callback}", _commit(callback), callback.registered_at)
-            for callback in each.on_commit
-        ]
-    return [
-        {
-            "ph": "i",
-            "s": "t",
-            "cat": category,
-            "name": name,
-            "ts": _microseconds(at),
-            "pid": PROCESS,
-            "tid": track,
-        }
-        for name, category, at in marks
-    ]
+def _instant(row: Row, track: int) -> Event:
+    """What took no time: a receiver that was not called, a callback that was registered."""
+    return {
+        "ph": "i",
+        "s": "t",
+        "cat": row.kind,
+        "name": ": ".join([*row.marks, str(row.title)]),
+        "ts": _microseconds(row.started_at),
+        "pid": PROCESS,
+        "tid": track,
+        "args": _about(row),
+    }
 
 
-def _commit(callback: OnCommit) -> str:
-    return f"on_commit {callback.outcome}"
+def _about(row: Row) -> dict[str, object]:
+    """The marks, the numbers and the facts of a row, and why it came about."""
+    about: dict[str, object] = {}
+    if row.marks:
+        about["marks"] = ", ".join(row.marks)
+    if row.why is not None:
+        about["why"] = str(row.why)
+    if row.kind == "call":
+        about["own_time_ms"] = _milliseconds(row.own_time)
+    return about | _arguments(row.facts)
+
+
+def _arguments(facts: Iterable[Fact]) -> dict[str, object]:
+    """Facts by their labels: numbers as numbers, all else as text."""
+    told: dict[str, object] = {}
+    for fact in facts:
+        name = re.sub(r"\W+", "_", fact.label.lower()).strip("_")
+        match fact.value:
+            case None:
+                continue
+            case Arguments():
+                told |= {
+                    f"kwargs.{key}": show_value(value) for key, value in fact.value.values.items()
+                }
+            case Seconds(seconds):
+                told[f"{name}_ms"] = _milliseconds(seconds)
+            case int():
+                told[name] = fact.value
+            case Count(number, is_at_least=False):
+                told[name] = number
+            case _ if name in told:  # such as exceptions that a receiver caught itself
+                told[name] = f"{told[name]}; {fact.value}"
+            case _:
+                told[name] = str(fact.value)
+    return told
 
 
 def _metadata(kind: str, name: str, track: int) -> Event:
@@ -169,5 +164,5 @@ def _microseconds(seconds: float) -> float:
     return round(seconds * 1_000_000, 3)
 
 
-def _text(each: object) -> str | None:
-    return None if each is None else str(each)
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -10,14 +10,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from signal_tracer.conf import EDITORS
-from signal_tracer.panel.language import gettext
-from signal_tracer.panel.words import visible
+from signal_tracer.panel.words import gettext, visible
 from signal_tracer.records import Location
 from signal_tracer.wording import short_path
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Locations:
     """Shows locations; ``editor`` is what ``SIGNAL_TRACER["EDITOR"]`` holds."""
 
     editor: str | None
@@ -26,14 +25,14 @@ class Places:
         """``shop/receivers.py:12 in send_receipt``; file and line are one piece of text."""
         if location is None:
             return format_html("{}", gettext("not recorded"))
-        place = f"{visible(short_path(location.file))}:{location.line}"
+        line = f"{visible(short_path(location.file))}:{location.line}"
         target = self.link(location)
         return format_html(
             '<a href="{}" class="sigtr-place"><bdi>{}</bdi></a> {}'
             if target
             else '<bdi class="sigtr-place" title="{}">{}</bdi> {}',
             target or visible(f"{location.file}:{location.line}"),
-            place,
+            line,
             gettext("in %(function)s") % {"function": visible(location.function)},
         )
 

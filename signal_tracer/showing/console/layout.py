@@ -9,8 +9,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import ConsoleOptions
 from rich.text import Text
 
-from signal_tracer.records import Location, NearMiss
-from signal_tracer.wording import format_duration, place_of, printable
+from signal_tracer.showing.facts import Tone, mark_of
+from signal_tracer.wording import format_duration, printable
 
 MIN_WIDTH = 80
 MAX_WIDTH = 140  # beyond it, a time is too far from the name it belongs to
@@ -38,45 +38,29 @@ ASCII = Signs("|- ", "`- ", "|  ", ", ", "x", "u", "> ")
 BLANK = "   "  # as wide as a guide
 
 
-# What a receiver is connected to, seen from the sender that sent.
-RELATIONS = {
-    "connected_to_parent": "a parent class of the sender",
-    "connected_to_child": "a child class of the sender",
-    "connected_to_proxy": "a proxy of the sender",
-    "connected_to_concrete": "which the sender is a proxy of",
-    "connected_to_class": "the class of the sender",
-    "connected_to_instance": "an instance of the sender",
-    "connected_to_model": "a model, and not the table between two",
-}
+STYLES: dict[Tone, str] = {"trouble": "bold red", "caution": "bold yellow", "plain": "cyan"}
 
-# What else became of it.
-FATES = {
-    "not_run": "an earlier receiver raised",
-    "refused": "async, and a sync send cannot run it in a running event loop: await asend()",
-    "muted": "muted",
-}
+
+def alarm_of(marks: Iterable[str]) -> str:
+    """The style of the "!" in front of a line with these marks; empty if it needs none."""
+    tones = [mark_of(word).tone for word in marks]
+    return next((STYLES[tone] for tone in tones if tone != "plain"), "")
 
 
 class Spelling:
-    """How names, places and times are written so that a terminal shows them, and obeys none."""
+    """How names and times are written so that a terminal shows them, and obeys none."""
 
     def __init__(self, options: ConsoleOptions) -> None:
         self.is_ascii = options.ascii_only
         self.is_wide = options.max_width >= WIDE
         self.signs = ASCII if options.ascii_only else UNICODE
 
-    def place(self, location: Location) -> str:
-        return self.clean(place_of(location))
-
     def duration(self, seconds: float) -> str:
         return format_duration(seconds).replace("µ", self.signs.micro)
 
-    def reason(self, miss: NearMiss) -> str:
-        """Why a receiver was not called."""
-        if miss.reason in RELATIONS:
-            connected_to = self.clean(miss.connected_to or "another sender")
-            return f"connected to {connected_to}, {RELATIONS[miss.reason]}"
-        return FATES[miss.reason]
+    def words(self, told: object) -> str:
+        """What a fact or a finding says."""
+        return self.clean(str(told).replace("µ", self.signs.micro))
 
     def clean(self, text: str) -> str:
         """``text`` with all that a terminal would obey, or could not show, escaped."""
@@ -104,7 +88,7 @@ def note(sentence: str, *, is_alarm: bool = False) -> Line:
     return Line([Text(sentence)], alarm="bold yellow" if is_alarm else "")
 
 
-class Page:
+class Layout:
     """Where everything goes: the columns, the guides, the breaking of long lines."""
 
     def __init__(self, max_width: int, title: str, time: str, lines: list[Line]) -> None:

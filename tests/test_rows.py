@@ -27,17 +27,10 @@ from signal_tracer.records import (
     TracebackLine,
     Unheard,
 )
-from signal_tracer.showing.outline import (
-    Counts,
-    Row,
-    count,
-    flatten,
-    format_duration,
-    keys_by_record,
-    outline,
-    short_path,
-)
+from signal_tracer.showing.facts import Counts, Kind, Record, Title, count
+from signal_tracer.showing.rows import Row, rows_of
 from signal_tracer.trace import Trace
+from signal_tracer.wording import format_duration, short_path
 
 FILE = Location("shop/orders.py", 7, "pay")
 
@@ -50,12 +43,17 @@ def traced(*dispatches: Dispatch, **contents: object) -> Trace:
     )
 
 
-def spelled(rows: tuple[Row, ...]) -> list[str]:
-    """Each row as one line: key, title, count if folded, marks."""
+def roots(trace: Trace) -> list[Row]:
+    """Those that are nested in no other."""
+    return [row for row in rows_of(trace) if row.above is None]
+
+
+def spelled(rows: list[Row]) -> list[str]:
+    """Each row as one line: number, title, count if folded, marks."""
     lines = []
-    for row in flatten(rows):
+    for row in rows:
         times = f" x {row.count}" if row.count > 1 else ""
-        lines.append("  " * row.depth + " ".join([f"{row.key} {row.title}{times}", *row.marks]))
+        lines.append("  " * row.depth + " ".join([f"{row.number} {row.title}{times}", *row.marks]))
     return lines
 
 
@@ -91,7 +89,7 @@ def save(pk: int = 1) -> Dispatch:
     )
 
 
-def test_rows_follow_the_nesting_and_their_keys_say_where_they_are() -> None:
+def test_rows_follow_the_nesting_and_their_numbers_say_where_they_are() -> None:
     paid = Dispatch(
         "shop.signals.paid",
         "shop.Order",
@@ -119,18 +117,18 @@ def test_rows_follow_the_nesting_and_their_keys_say_where_they_are() -> None:
     )
     own_loop = Dispatch("shop.signals.own_loop", unwatched=["shop.receivers.a"])
 
-    assert spelled(outline(traced(paid, failed, own_loop))) == [
+    assert spelled(rows_of(traced(paid, failed, own_loop))) == [
         "0 shop.signals.paid.send_robust",
-        "  0-0 shop.receivers.relay",
-        "    0-0-0 shop.signals.shipped.asend",
-        "      0-0-0-0 shop.receivers.notify ASYNC",
-        "    0-0-1 shop.signals.closed.send",
-        "  0-1 shop.receivers.send_receipt SWALLOWED",
-        "1 shop.signals.failed.send RAISED",
-        "  1-0 shop.receivers.stop RAISED",
-        "  1-1 shop.receivers.after NOT RUN ASYNC",
-        "2 shop.signals.own_loop.send",
-        "  2-0 shop.receivers.a NOT WATCHED",
+        "  1 shop.receivers.relay",
+        "    2 shop.signals.shipped.asend",
+        "      3 shop.receivers.notify ASYNC",
+        "    4 shop.signals.closed.send",
+        "  5 shop.receivers.send_receipt SWALLOWED",
+        "6 shop.signals.failed.send RAISED",
+        "  7 shop.receivers.stop RAISED",
+        "  8 shop.receivers.after NOT RUN ASYNC",
+        "9 shop.signals.own_loop.send",
+        "  10 shop.receivers.a NOT WATCHED",
     ]
 
 
@@ -146,54 +144,56 @@ def test_a_row_holds_its_record_its_kind_and_its_times() -> None:
         unwatched=["shop.receivers.a"],
     )
 
-    (row,) = outline(traced(dispatch))
+    (row,) = roots(traced(dispatch))
+
+    def nested(number: int, kind: Kind, name: str, record: Record, **rest: object) -> Row:
+        made = Row(kind, number, 1, Title(name), (), 2.0, 0.0, (record,))
+        return replace(made, **rest)
 
     assert row == Row(
         kind="dispatch",
-        key="0",
+        number=0,
         depth=0,
-        title="shop.signals.paid.send",
-        record=dispatch,
+        title=Title("shop.signals.paid", after=".send"),
         marks=(),
         started_at=2.0,
         duration=1.0,
-        own_time=0.0,
-        count=1,
-        rows=(
-            Row("call", "0-0", 1, "shop.receivers.log", call, ("SLOW",), 2.5, 0.5, 0.25, 1, ()),
-            Row("near_miss", "0-1", 1, "shop.receivers.mail", miss, ("NOT RUN",), 2.0, 0, 0, 1, ()),
-            Row(
-                "unwatched",
-                "0-2",
-                1,
-                "shop.receivers.a",
-                "shop.receivers.a",
-                ("NOT WATCHED",),
-                2.0,
-                0,
-                0,
-                1,
-                (),
+        records=(dispatch,),
+        rows=[
+            nested(
+                *(1, "call", "shop.receivers.log", call),
+                marks=("SLOW",),
+                started_at=2.5,
+                duration=0.5,
+                own_time=0.25,
             ),
-        ),
+            nested(2, "near_miss", "shop.receivers.mail", miss, marks=("NOT RUN",)),
+            nested(3, "unwatched", "shop.receivers.a", "shop.receivers.a", marks=("NOT WATCHED",)),
+        ],
     )
+    assert [each.above for each in row.rows] == [row, row, row]
+    assert [each.kinds for each in row.rows] == [
+        ("call", "slow"),
+        ("near_miss", "not_run"),
+        ("unwatched", "not_watched"),
+    ]
 
 
 def test_equal_dispatches_in_a_row_are_folded_with_all_that_they_nest() -> None:
-    rows = outline(traced(save(1), save(2), save(3)))
+    rows = rows_of(traced(save(1), save(2), save(3)))
 
     assert spelled(rows) == [
         "0 django.db.models.signals.post_save.send x 3",
-        "  0-0 shop.receivers.index x 3",
-        "    0-0-0 shop.signals.indexed.send x 3",
-        "      0-0-0-0 shop.receivers.log x 3",
-        "  0-1 shop.receivers.mail x 3 NOT RUN",
+        "  1 shop.receivers.index x 3",
+        "    2 shop.signals.indexed.send x 3",
+        "      3 shop.receivers.log x 3",
+        "  4 shop.receivers.mail x 3 NOT RUN",
     ]
 
 
 def test_a_folded_row_starts_with_the_first_and_takes_as_long_as_all() -> None:
     first = save(1)
-    folded, call, nested, *_ = flatten(outline(traced(first, save(2), save(3))))
+    folded, call, nested, *_ = rows_of(traced(first, save(2), save(3)))
 
     assert (folded.started_at, folded.duration, folded.own_time) == (1.0, 0.75, 0.0)
     assert (call.started_at, call.duration, call.own_time) == (1.125, 0.375, 0.0234375)
@@ -209,22 +209,24 @@ def test_a_run_inside_each_dispatch_of_a_run_is_one_row_that_counts_them_all() -
         )
         return Dispatch("shop.signals.batch", receiver_calls=[call])
 
-    assert spelled(outline(traced(batch(), batch(), batch()))) == [
+    assert spelled(rows_of(traced(batch(), batch(), batch()))) == [
         "0 shop.signals.batch.send x 3",
-        "  0-0 shop.receivers.save_lines x 3",
-        "    0-0-0 django.db.models.signals.post_save.send x 6",
-        "      0-0-0-0 shop.receivers.index x 6",
-        "        0-0-0-0-0 shop.signals.indexed.send x 6",
-        "          0-0-0-0-0-0 shop.receivers.log x 6",
-        "      0-0-0-1 shop.receivers.mail x 6 NOT RUN",
-        "    0-0-1 shop.done.send x 3",
+        "  1 shop.receivers.save_lines x 3",
+        "    2 django.db.models.signals.post_save.send x 6",
+        "      3 shop.receivers.index x 6",
+        "        4 shop.signals.indexed.send x 6",
+        "          5 shop.receivers.log x 6",
+        "      6 shop.receivers.mail x 6 NOT RUN",
+        "    7 shop.done.send x 3",
     ]
 
 
 def test_equal_dispatches_with_another_between_them_keep_their_places() -> None:
     other = Dispatch("shop.signals.paid")
 
-    assert [(row.title, row.count) for row in outline(traced(save(), other, save(), save()))] == [
+    assert [
+        (str(row.title), row.count) for row in roots(traced(save(), other, save(), save()))
+    ] == [
         ("django.db.models.signals.post_save.send", 1),
         ("shop.signals.paid.send", 1),
         ("django.db.models.signals.post_save.send", 2),
@@ -292,14 +294,14 @@ ERROR = Error("builtins.ValueError", "no address", (TracebackLine(FILE, "raise")
     ],
 )
 def test_dispatches_that_differ_are_not_folded(change: Callable[[Dispatch], Dispatch]) -> None:
-    assert [row.count for row in outline(traced(save(), change(save())))] == [1, 1]
+    assert [row.count for row in roots(traced(save(), change(save())))] == [1, 1]
 
 
 def test_errors_with_other_messages_are_not_folded() -> None:
     def failing(message: str) -> Dispatch:
         return _change_call(outcome="swallowed", error=replace(ERROR, message=message))(save())
 
-    rows = outline(traced(failing("no address"), failing("no address"), failing("no name")))
+    rows = roots(traced(failing("no address"), failing("no address"), failing("no name")))
 
     assert [row.count for row in rows] == [2, 1]
 
@@ -308,7 +310,7 @@ def test_a_difference_far_below_keeps_dispatches_apart() -> None:
     other = save()
     other.receiver_calls[0].dispatches[0].receiver_calls[0].receiver = "shop.receivers.audit"
 
-    assert [row.count for row in outline(traced(save(), other))] == [1, 1]
+    assert [row.count for row in roots(traced(save(), other))] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -332,7 +334,7 @@ def test_a_difference_far_below_keeps_dispatches_apart() -> None:
     ],
 )
 def test_marks_come_worst_first(record: ReceiverCall, marks: tuple[str, ...]) -> None:
-    (row,) = outline(traced(Dispatch("s", receiver_calls=[record])))
+    (row,) = roots(traced(Dispatch("s", receiver_calls=[record])))
 
     assert row.rows[0].marks == marks
 
@@ -349,7 +351,7 @@ def test_marks_come_worst_first(record: ReceiverCall, marks: tuple[str, ...]) ->
 def test_a_receiver_that_was_not_called_is_marked_with_what_became_of_it(
     reason: Reason, mark: str
 ) -> None:
-    (row,) = outline(traced(Dispatch("s", near_misses=[NearMiss("r", reason)])))
+    (row,) = roots(traced(Dispatch("s", near_misses=[NearMiss("r", reason)])))
 
     assert row.rows[0].marks == (mark,)
 
@@ -357,7 +359,7 @@ def test_a_receiver_that_was_not_called_is_marked_with_what_became_of_it(
 @pytest.mark.parametrize("outcome", ["ran", "waiting", "raised", "discarded"])
 def test_a_callback_is_marked_unless_it_just_ran(outcome: CallbackOutcome) -> None:
     call = ReceiverCall("r", on_commit=[OnCommit("later", outcome=outcome)])
-    (row,) = outline(traced(Dispatch("s", receiver_calls=[call])))
+    (row,) = roots(traced(Dispatch("s", receiver_calls=[call])))
 
     assert row.rows[0].rows[0].marks == (() if outcome == "ran" else (outcome.upper(),))
 
@@ -379,7 +381,7 @@ def test_a_callback_is_marked_unless_it_just_ran(outcome: CallbackOutcome) -> No
 def test_a_dispatch_is_marked_for_its_own_fate_only(
     dispatch: Dispatch, marks: tuple[str, ...]
 ) -> None:
-    assert outline(traced(dispatch))[0].marks == marks
+    assert roots(traced(dispatch))[0].marks == marks
 
 
 def bulk_create(started_at: float, **changes: object) -> Bypass:
@@ -397,26 +399,26 @@ def test_bypasses_and_callbacks_stand_among_the_dispatches_in_the_order_of_their
     )
     paid = Dispatch("shop.signals.paid", started_at=1.0, receiver_calls=[call])
 
-    assert spelled(outline(traced(paid, bypasses=[bulk_create(0.5), bulk_create(9.0)]))) == [
-        "0 shop.Order.bulk_create BYPASS",
-        "  0-0 search.receivers.index SKIPPED",
-        "  0-1 shop.b SKIPPED",
-        "1 shop.signals.paid.send",
-        "  1-0 shop.receivers.relay",
-        "    1-0-0 shop.first.send",
-        "    1-0-1 shop.Order.bulk_create BYPASS",
-        "      1-0-1-0 search.receivers.index SKIPPED",
-        "      1-0-1-1 shop.b SKIPPED",
-        "    1-0-2 shop.receivers.mail DISCARDED",
-        "    1-0-3 shop.last.send",
-        "2 shop.Order.bulk_create BYPASS",
-        "  2-0 search.receivers.index SKIPPED",
-        "  2-1 shop.b SKIPPED",
+    assert spelled(rows_of(traced(paid, bypasses=[bulk_create(0.5), bulk_create(9.0)]))) == [
+        "0 shop.Order.bulk_create() BYPASS",
+        "  1 search.receivers.index SKIPPED",
+        "  2 shop.b SKIPPED",
+        "3 shop.signals.paid.send",
+        "  4 shop.receivers.relay",
+        "    5 shop.first.send",
+        "    6 shop.Order.bulk_create() BYPASS",
+        "      7 search.receivers.index SKIPPED",
+        "      8 shop.b SKIPPED",
+        "    9 on_commit shop.receivers.mail DISCARDED",
+        "    10 shop.last.send",
+        "11 shop.Order.bulk_create() BYPASS",
+        "  12 search.receivers.index SKIPPED",
+        "  13 shop.b SKIPPED",
     ]
 
 
 def test_equal_bypasses_in_a_row_are_folded_and_others_are_not() -> None:
-    rows = outline(
+    rows = roots(
         traced(
             bypasses=[
                 bulk_create(1.0),
@@ -430,13 +432,13 @@ def test_equal_bypasses_in_a_row_are_folded_and_others_are_not() -> None:
         )
     )
 
-    assert [(row.title, row.count, row.duration, len(row.rows)) for row in rows] == [
-        ("shop.Order.bulk_create", 2, 1.0, 2),
-        ("shop.Order.bulk_create", 1, 0.5, 2),
-        ("shop.Product.bulk_create", 1, 0.5, 2),
-        ("shop.Product.update", 1, 0.5, 2),
-        ("shop.Product.update", 1, 0.5, 2),
-        ("shop.Product.update", 1, 0.5, 0),
+    assert [(str(row.title), row.count, row.duration, len(row.rows)) for row in rows] == [
+        ("shop.Order.bulk_create()", 2, 1.0, 2),
+        ("shop.Order.bulk_create(ignore_conflicts=True)", 1, 0.5, 2),
+        ("shop.Product.bulk_create()", 1, 0.5, 2),
+        ("shop.Product.update()", 1, 0.5, 2),
+        ("shop.Product.update()", 1, 0.5, 2),
+        ("shop.Product.update()", 1, 0.5, 0),
     ]
 
 
@@ -446,7 +448,7 @@ def test_dispatches_that_did_the_same_in_another_order_are_not_folded() -> None:
         call = ReceiverCall("r", dispatches=[nested], bypasses=[bulk_create(bypassed_at)])
         return Dispatch("shop.signals.paid", receiver_calls=[call])
 
-    assert [row.count for row in outline(traced(relay(1.0), relay(1.5), relay(3.0)))] == [2, 1]
+    assert [row.count for row in roots(traced(relay(1.0), relay(1.5), relay(3.0)))] == [2, 1]
 
 
 def test_a_row_has_the_queries_of_all_its_records_with_and_without_what_they_nest() -> None:
@@ -461,11 +463,11 @@ def test_a_row_has_the_queries_of_all_its_records_with_and_without_what_they_nes
         return Dispatch("shop.saved", receiver_calls=[outer])
 
     # Another number of queries does not keep two apart: a cache may have been warm.
-    rows = flatten(outline(traced(saved(1, 2), saved(3, 2))))
+    rows = rows_of(traced(saved(1, 2), saved(3, 2)))
 
     assert [
         (
-            row.title,
+            str(row.title),
             row.count,
             row.query_count,
             row.query_count_with_nested,
@@ -484,14 +486,15 @@ def test_a_row_has_the_queries_of_all_its_records_with_and_without_what_they_nes
 def test_every_record_leads_to_the_row_that_stands_for_it() -> None:
     dispatches = [save(1), save(2)]
     bypass = bulk_create(0.5)
-    keys = keys_by_record(outline(traced(*dispatches, bypasses=[bypass])))
+    rows = rows_of(traced(*dispatches, bypasses=[bypass]))
+    numbers = {id(record): row.number for row in rows for record in row.records}
 
-    assert [keys[id(bypass)], keys[id(bypass.skipped[1])]] == ["0", "0-1"]
+    assert [numbers[id(bypass)], numbers[id(bypass.skipped[1])]] == [0, 2]
     for dispatch in dispatches:
         [call], [miss] = dispatch.receiver_calls, dispatch.near_misses
         [nested] = call.dispatches
-        found = [keys[id(record)] for record in (dispatch, call, nested, miss)]
-        assert found == ["1", "1-0", "1-0-0", "1-1"]
+        found = [numbers[id(record)] for record in (dispatch, call, nested, miss)]
+        assert found == [3, 4, 5, 7]
 
 
 def test_nesting_deeper_than_python_can_recurse_is_shown_whole() -> None:
@@ -502,7 +505,7 @@ def test_nesting_deeper_than_python_can_recurse_is_shown_whole() -> None:
         )
     trace = traced(dispatch)
 
-    assert max(row.depth for row in flatten(outline(trace))) == 6000
+    assert max(row.depth for row in rows_of(trace)) == 6000
     assert count(trace).dispatches == 3001
 
 
@@ -516,14 +519,14 @@ def test_a_running_trace_is_read_once() -> None:
 
     trace = Trace("running", started_at=datetime(2025, 1, 1, tzinfo=UTC), read=read)
 
-    assert [row.count for row in outline(trace)] == [2]
+    assert [row.count for row in roots(trace)] == [2]
     assert len(readings) == 1
     assert count(trace).dispatches == 4
     assert len(readings) == 2
 
 
 def test_an_empty_trace_has_no_rows() -> None:
-    assert outline(traced()) == ()
+    assert rows_of(traced()) == []
 
 
 def test_counts_tell_every_record_once() -> None:
