@@ -207,7 +207,6 @@ test                                                                     50.0 ms
      → In search.receivers.index_order (search/receivers.py:9), collect what the
        loop changes and write it at once: bulk_create(), bulk_update() or
        update(), unless receivers wait for its rows.
-  6 findings are hidden by IGNORE_FINDINGS in SIGNAL_TRACER.
 
   unheard: django.db.models.signals.post_save sender=shop.Discounted × 2
 !             search.receivers.index_product  NEAR MISS
@@ -216,7 +215,7 @@ test                                                                     50.0 ms
   connected: shop.late to django.db.models.signals.post_save sender=shop.Order
                at shop/urls.py:3 × 2
   disconnected: shop.old from django.db.models.signals.post_save sender=None
-  5 findings are hidden by SIGNAL_TRACER["IGNORE_FINDINGS"].
+  6 findings are hidden by SIGNAL_TRACER["IGNORE_FINDINGS"].
 """
 
 AT_200 = """\
@@ -264,7 +263,6 @@ test                                                                            
      search.receivers.index_order ran the same query 6 times in one call: UPDATE search_entry SET words = %s
      → In search.receivers.index_order (search/receivers.py:9), collect what the loop changes and write it at once: bulk_create(),
        bulk_update() or update(), unless receivers wait for its rows.
-  6 findings are hidden by IGNORE_FINDINGS in SIGNAL_TRACER.
 
   unheard: django.db.models.signals.post_save sender=shop.Discounted × 2
 !             search.receivers.index_product  NEAR MISS
@@ -272,7 +270,7 @@ test                                                                            
            django.db.models.signals.post_save sender=shop.Line × 9
   connected: shop.late to django.db.models.signals.post_save sender=shop.Order at shop/urls.py:3 × 2
   disconnected: shop.old from django.db.models.signals.post_save sender=None
-  5 findings are hidden by SIGNAL_TRACER["IGNORE_FINDINGS"].
+  6 findings are hidden by SIGNAL_TRACER["IGNORE_FINDINGS"].
 """
 
 
