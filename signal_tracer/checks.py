@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from inspect import isasyncgenfunction, isgeneratorfunction
-from itertools import groupby
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -16,9 +15,9 @@ from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
 from signal_tracer import conf
-from signal_tracer.findings import Finding, Level, over_signal_map, slugs
+from signal_tracer.findings import Level, over_signal_map, slugs
 from signal_tracer.mapping import map_for_check
-from signal_tracer.wording import listed, location_of, printable
+from signal_tracer.wording import printable
 
 
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
@@ -130,59 +129,27 @@ def _check_slugs() -> Iterator[CheckMessage]:
             )
 
 
-# For SILENCED_SYSTEM_CHECKS: a number that was given away is not given again.
+# For SILENCED_SYSTEM_CHECKS: a number that was given away is not given again. I106 to I112 were
+# kinds of level "info", which every command that checks would have printed.
 IDS = {
     "fragile-receiver": "signal_tracer.E101",
     "dead-receiver": "signal_tracer.E102",
     "never-called": "signal_tracer.E103",
     "duplicate-receiver": "signal_tracer.W104",
     "robust-crash": "signal_tracer.W105",
-    "receiver-in-models": "signal_tracer.I106",
-    "connected-outside-ready": "signal_tracer.I107",
-    "ignores-raw": "signal_tracer.I108",
-    "catch-all-receiver": "signal_tracer.I109",
-    "hot-signal": "signal_tracer.I110",
-    "undocumented-receiver": "signal_tracer.I111",
-    "unheard-signal": "signal_tracer.I112",
 }
 _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
     "error": checks.Error,
     "warning": checks.Warning,
-    "info": checks.Info,
 }
-_NAMED = 3
 
 
 def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
-    """E101 to I112: the findings over the map of the project's own receivers and signals.
-
-    Those of level "info" are one message a kind: every command that checks would print each.
-    """
+    """E101 to W105: the errors and warnings over the map of the project's own receivers."""
     signal_map = map_for_check().select(project_only=True)
-    found = over_signal_map(signal_map, conf.read_config().ignore_findings).shown
-    messages = []
-    for slug, same in groupby(found, lambda finding: finding.slug):
-        findings = list(same)
-        if findings[0].level == "info" and len(findings) > 1:
-            messages.append(_message(findings[0], _several(findings), _advice_for_several(slug)))
-        else:
-            messages += [_message(each, each.message, each.advice) for each in findings]
-    return messages
-
-
-def _message(finding: Finding, text: str, advice: str) -> CheckMessage:
-    return _MESSAGES[finding.level](printable(text), hint=advice, id=IDS[finding.slug])
-
-
-def _several(findings: list[Finding]) -> str:
-    places = [f"{each.names[0]} ({location_of(each.location)})" for each in findings]
-    more = len(places) - _NAMED
-    shown = [*places[:_NAMED], f"{more} more"] if more > 0 else places
-    return f"{findings[0].title}: {listed(shown)}."
-
-
-def _advice_for_several(slug: str) -> str:
-    return (
-        "All of them, with what to do: manage.py signal_map --project-only --fail-on info. See "
-        f"docs/findings.md#{slug}."
-    )
+    ignored = conf.read_config().ignore_findings
+    found = over_signal_map(signal_map, ignored, at_least="warning").of_project
+    return [
+        _MESSAGES[each.level](printable(each.message), hint=each.advice, id=IDS[each.slug])
+        for each in found
+    ]

@@ -64,6 +64,9 @@ class Problem:
     is_unknown_key: bool = field(default=False)
 
 
+# Below, nobody who waits for a request would notice if the receiver took no time at all.
+SLOW_SHARE = 0.1
+
 KEYS = {each.name.upper(): each.name for each in fields(Config)}
 
 
@@ -131,6 +134,16 @@ def read_config() -> Config:
         if key in KEYS and _EXPECTED[key][0](value)
     }
     return Config(**entries)
+
+
+def slow_share() -> float:
+    """The share of a whole trace from which a receiver call is slow.
+
+    Where somebody has set a limit in milliseconds, that alone counts.
+    """
+    given = getattr(settings, "SIGNAL_TRACER", None) if settings_can_be_read() else None
+    is_set = isinstance(given, Mapping) and _is_milliseconds(given.get("SLOW_RECEIVER_MS"))
+    return 0.0 if is_set else SLOW_SHARE
 
 
 def settings_can_be_read() -> bool:

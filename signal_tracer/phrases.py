@@ -63,10 +63,10 @@ class At:
 class Names:
     """``a, b and c``; each once."""
 
-    names: tuple[str | Phrase | At, ...]
+    names: tuple[str | Phrase | At | Count, ...]
 
     @classmethod
-    def of(cls, names: Iterable[str | Phrase | At]) -> Names:
+    def of(cls, names: Iterable[str | Phrase | At | Count]) -> Names:
         return cls(tuple(dict.fromkeys(names)))
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ Method = Literal["send", "send_robust", "asend", "asend_robust"]
 # Why a receiver was not called; from "connected_to_parent" on, because of whom it is connected to.
 Reason = Literal[
     "not_run",
+    "refused",
     "muted",
     "connected_to_parent",
     "connected_to_child",
@@ -51,6 +52,7 @@ class Limits:
 MOST = 2**53 - 1
 Seconds: TypeAlias = Annotated[float, Limits("seconds", 0, 10_000_000_000)]
 Count: TypeAlias = Annotated[int, Limits("count", 0, MOST)]
+Share: TypeAlias = Annotated[float, Limits("a share", 0, 1)]
 # Of a thing that is there at least once, and what is counted from 1: lines, positions.
 Ordinal: TypeAlias = Annotated[int, Limits("ordinal", 1, MOST)]
 
@@ -80,6 +82,19 @@ def show_value(value: Value) -> str:
 def goes_by(name: str, wanted: str) -> bool:
     """Whether ``wanted`` is ``name``, its last parts, or a pattern that matches it."""
     return name == wanted or name.endswith("." + wanted) or fnmatchcase(name, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose code something is."""
+
+    kind: Literal["project", "package", "django"]
+    name: str = ""
+    """Of the package, as it is imported: ``easy_thumbnails``. Empty for the project."""
+
+
+PROJECT = Owner("project")
+DJANGO = Owner("django", "django")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +152,12 @@ class NearMiss:
 
     receiver: str
     reason: Reason
-    """``not_run`` when an earlier receiver raised and ended the dispatch, ``muted`` when it was
-    muted. Otherwise it is connected to another sender than the one that sent, and a person might
-    expect it to run all the same: a parent or child class, a proxy or its concrete model, the
-    class of an instance or an instance of the class, and for ``m2m_changed`` a model in place of
-    its ``through``."""
+    """``not_run`` when an earlier receiver raised and ended the dispatch, ``refused`` when it is
+    async and Django refused to run it under a sync send in a running event loop, ``muted`` when it
+    was muted. Otherwise it is connected to another sender than the one that sent, and a person
+    might expect it to run all the same: a parent or child class, a proxy or its concrete model,
+    the class of an instance or an instance of the class, and for ``m2m_changed`` a model in place
+    of its ``through``."""
     defined_at: Location | None = None
     dispatch_uid: Value = None
     is_async: bool = False
@@ -174,6 +190,8 @@ class Skipped:
     defined_at: Location | None = None
     dispatch_uid: Value = None
     is_async: bool = False
+    hears_any_sender: bool = False
+    """Whether it waits for every model, and not for this one."""
 
 
 @dataclass(slots=True)
@@ -188,10 +206,13 @@ class Bypass:
     options: tuple[str, ...] = ()
     """What changed its meaning: ``ignore_conflicts``."""
     sent_from: Location | None = None
+    """The nearest line of the project, else the nearest outside Django."""
     started_at: Seconds = 0.0
     duration: Seconds = 0.0
     skipped: list[Skipped] = field(default_factory=list)
     """The live receivers that did not run because of it."""
+    through: Location | None = None
+    """The nearest line outside Django, where that is an installed package's and another one."""
 
     def __str__(self) -> str:
         """One line: ``shop.Order.bulk_create()  50 rows``."""
@@ -254,9 +275,20 @@ class ConnectionChange:
     sender: str = "None"
     dispatch_uid: Value = None
     called_from: Location | None = None
+    """The nearest line of the project, else the nearest outside Django."""
     started_at: Seconds = 0.0
     was_connected: bool | None = None
     """What ``disconnect()`` returned; ``None`` for ``connect()``."""
+    held_by: str | None = None
+    """The receiver that was connected so already, so that ``connect()`` did nothing: the same one,
+    or another that has its ``dispatch_uid``."""
+    through: Location | None = None
+    """The nearest line outside Django, where that is an installed package's and another one."""
+
+    @property
+    def did_nothing(self) -> bool:
+        """Whether everything is connected as it was before."""
+        return self.held_by is not None or self.was_connected is False
 
 
 @dataclass(slots=True)
@@ -337,6 +369,8 @@ class Dispatch:
     """Those of them whose block, or one around it, was rolled back later."""
     on_commit: str | None = None
     """The ``transaction.on_commit()`` callback that sent it; ``None`` if none did."""
+    was_trial: bool = False
+    """Whether it was rolled back by a package's own block that no exception left: on purpose."""
 
     def __str__(self) -> str:
         """One line: ``shop.signals.paid.send  sender=shop.Order``."""
@@ -370,6 +404,8 @@ class Contents:
     """All that a trace recorded, at one moment."""
 
     duration: Seconds = 0.0
+    waited: Seconds = 0.0
+    """What of that the thread waited for a processor, as far as the operating system says."""
     dispatches: list[Dispatch] = field(default_factory=list)
     """The dispatches that no receiver call sent, in the order they were sent."""
     unheard: list[Unheard] = field(default_factory=list)
@@ -393,6 +429,8 @@ class Contents:
     """Dispatches left out by ``EXCLUDE_SIGNALS``."""
     faults: Count = 0
     """How often the tracer itself failed to record something."""
+    owners: dict[str, Owner] = field(default_factory=dict)
+    """Whose each file is that a location names; one that is not in it is the project's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +443,8 @@ class Heading:
     """An ISO 8601 moment with its offset from UTC."""
     slow_after: Seconds
     """The own time from which a receiver call counted as slow."""
+    slow_share: Share = 0.0
+    """The share of the whole trace that it had to be as well."""
     ignore_findings: tuple[str, ...] = ()
     """Findings that are not shown: slugs, or ``slug:dotted.name``."""
     request: Request | None = None
@@ -415,8 +455,12 @@ class Recorded(Protocol):
     """What findings, rows and outlines need of a ``Trace``, which stands on them."""
 
     slow_after: float
+    slow_share: float
     ignore_findings: tuple[str, ...]
     started_at: datetime
+
+    @property
+    def slow_from(self) -> float: ...
 
     @property
     def name(self) -> str: ...

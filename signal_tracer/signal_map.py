@@ -13,9 +13,24 @@ from typing import Any, Literal, TypeAlias
 from signal_tracer import plain
 from signal_tracer.plain import JSON
 from signal_tracer.printable import printable
-from signal_tracer.records import Count, Location, Ordinal, Reason, Value, goes_by
+from signal_tracer.records import (
+    DJANGO,
+    PROJECT,
+    Count,
+    Location,
+    Ordinal,
+    Owner,
+    Reason,
+    Value,
+    goes_by,
+)
 
 FORMAT_VERSION = 1
+# What Django sends for the rows of a model, whichever it is.
+SENT_BY_MODELS = frozenset(
+    f"django.db.models.signals.{name}"
+    for name in ("pre_init", "post_init", "pre_save", "post_save", "pre_delete", "post_delete")
+)
 ANY = "any sender"
 
 # What a receiver is. A closure is a function made inside another one.
@@ -52,6 +67,12 @@ State = Literal["alive", "dead", "waiting"]
 
 class SignalMapFormatError(ValueError):
     """Data that is not a signal map: the message names what is wrong and what to do."""
+
+
+def owner_of_module(module: str) -> Owner:
+    """Whose a module is that is not the project's."""
+    package = module.partition(".")[0]
+    return DJANGO if package == "django" else Owner("package", package)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +115,12 @@ class Connection:
     def heard(self) -> str:
         """The sender as a person would read it."""
         return ANY if self.sender is None else self.sender
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the receiver is. One of which nothing is left may be the project's."""
+        known = self.is_project or self.module is None
+        return PROJECT if known else owner_of_module(self.module or "")
 
     def __str__(self) -> str:
         """One line: ``shop.receivers.send_receipt  sender=shop.Order  DEAD``."""
@@ -172,6 +199,7 @@ class SignalMap:
         senders: Iterable[str] = (),
         receivers: Iterable[str] = (),
         apps: Iterable[str] = (),
+        sent_by_models: bool = False,
         project_only: bool = False,
         unheard: bool = False,
     ) -> SignalMap:
@@ -179,13 +207,26 @@ class SignalMap:
 
         Each name is dotted, its last parts, or a pattern, and one of a kind is enough. ``apps``
         are labels of the apps that receivers belong to, or signals that nobody listens to.
-        ``senders`` may name ``"any"``.
+        ``senders`` may name ``"any"``. Receivers of any sender would run for those named as well:
+        they are in it where the signal has others of theirs, and with ``sent_by_models`` where it
+        is one that Django sends for each model.
         """
         signals, senders, receivers, apps = map(tuple, (signals, senders, receivers, apps))
 
-        def lets_through(connection: Connection) -> bool:
+        def is_sent_by(sender: str | None) -> bool:
+            return any(goes_by(sender or "any", each) for each in senders)
+
+        def hears_them(signal: MappedSignal, connection: Connection) -> bool:
+            if not senders or is_sent_by(connection.sender):
+                return True
+            return connection.sender_kind == "any" and (
+                (sent_by_models and signal.name in SENT_BY_MODELS)
+                or any(each.sender and is_sent_by(each.sender) for each in signal.connections)
+            )
+
+        def lets_through(signal: MappedSignal, connection: Connection) -> bool:
             return (
-                (not senders or any(goes_by(connection.sender or "any", each) for each in senders))
+                hears_them(signal, connection)
                 and (not receivers or any(goes_by(connection.receiver, each) for each in receivers))
                 and (not apps or any(goes_by(connection.app or "", each) for each in apps))
                 and (not project_only or connection.is_project)
@@ -206,7 +247,9 @@ class SignalMap:
                 if keeps_unheard(signal):
                     chosen.append(signal)
             elif not unheard:
-                connections = tuple(filter(lets_through, signal.connections))
+                connections = tuple(
+                    each for each in signal.connections if lets_through(signal, each)
+                )
                 if connections:
                     chosen.append(replace(signal, connections=connections))
         return replace(self, signals=tuple(chosen))

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from signal_tracer import plain
-from signal_tracer.findings import Finding, over_trace
+from signal_tracer.findings import Finding, over_trace, slow_from
 from signal_tracer.plain import JSON
 from signal_tracer.records import (
     DEEPEST,
@@ -64,6 +64,7 @@ class Trace:
         "_request",
         "ignore_findings",
         "slow_after",
+        "slow_share",
         "started_at",
     )
 
@@ -74,6 +75,7 @@ class Trace:
         started_at: datetime,
         request: Request | None = None,
         slow_after: float = 0.01,
+        slow_share: float = 0.0,
         ignore_findings: tuple[str, ...] = (),
         contents: Contents | None = None,
         read: Callable[[], tuple[Contents, bool]] | None = None,
@@ -88,6 +90,7 @@ class Trace:
         self.started_at = started_at
         self._request = request
         self.slow_after = slow_after
+        self.slow_share = slow_share
         self.ignore_findings = ignore_findings
         self._contents = contents or Contents()
         self._read = read
@@ -259,8 +262,15 @@ class Trace:
         return over_trace(self).shown
 
     def is_slow(self, call: ReceiverCall) -> bool:
-        """Whether the call's own time reached the limit that was set when the trace started."""
-        return call.own_time >= self.slow_after
+        """Whether the call's own time reached the limit of this trace."""
+        return call.own_time >= self.slow_from
+
+    @property
+    def slow_from(self) -> float:
+        """The own time from which a receiver call is slow: ``slow_after`` or, without a limit of
+        somebody's own, more in a trace that was long or had to wait for a processor."""
+        # What was read last: to read a running trace anew for each call would take its time.
+        return slow_from(self._contents, self.slow_after, self.slow_share)
 
     def __str__(self) -> str:
         """The outline: one line a dispatch, receiver call or bypass, two spaces a level."""
@@ -276,6 +286,7 @@ class Trace:
             started_at=self.started_at,
             request=self.request,
             slow_after=self.slow_after,
+            slow_share=self.slow_share,
             ignore_findings=self.ignore_findings,
             contents=self.contents,
         )
@@ -287,7 +298,12 @@ class Trace:
         """What ``from_dict()`` reads, holding only what JSON holds; see docs/trace.schema.json."""
         contents = self.contents  # First: its secrets are masked in the rest.
         heading = Heading(
-            self.name, self.started_at, self.slow_after, self.ignore_findings, self.request
+            self.name,
+            self.started_at,
+            self.slow_after,
+            self.slow_share,
+            self.ignore_findings,
+            self.request,
         )
         return {
             "version": FORMAT_VERSION,
@@ -332,6 +348,7 @@ class Trace:
             started_at=heading.started_at,
             request=heading.request,
             slow_after=heading.slow_after,
+            slow_share=heading.slow_share,
             ignore_findings=heading.ignore_findings,
             contents=contents,
         )

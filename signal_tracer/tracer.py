@@ -9,13 +9,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from signal_tracer.collecting import nodes, signals
+from signal_tracer.collecting import clock, nodes, signals
 from signal_tracer.collecting.nodes import Node, Root, current, fenced
 from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.collecting.watching import WATCHERS
-from signal_tracer.conf import read_config
+from signal_tracer.conf import read_config, slow_share
 from signal_tracer.describing.arguments import kind_of, want_switch, want_text
 from signal_tracer.describing.names import describe_receiver, name_of_signal
 from signal_tracer.describing.values import name_of_sender
@@ -58,6 +58,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._request = request
         self._root: Root | None = None
         self._token: Token[Node | None] | None = None
+        self._waited = (0, 0)
 
     def __enter__(self) -> Trace:
         if self._root is not None:
@@ -77,11 +78,13 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             nodes.watch_everywhere(recorder)
         for each in WATCHERS:
             each.start(recorder)
+        self._waited = threading.get_ident(), clock.waited()
         return Trace(
             self._name,
             started_at=datetime.now(UTC),
             request=self._request,
             slow_after=config.slow_receiver_ms / 1000,
+            slow_share=slow_share(),
             ignore_findings=config.ignore_findings,
             read=partial(read, recorder),
             name_of=_name_of,
@@ -98,6 +101,9 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         recorder = None if root is None else root.recorder
         if root is None or recorder is None:
             return
+        thread, before = self._waited
+        if thread == threading.get_ident():
+            recorder.waited = max(clock.waited() - before, 0)
         with fenced("to see who did not hear a signal", root):
             note_near_misses(recorder)
         recorder.stop()

@@ -31,6 +31,8 @@ def value_for(hint, text, depth):
         if dataclasses.is_dataclass(args[0]) and depth > 3:
             return origin()
         return origin([value_for(args[0], text, depth + 1)])
+    if origin is dict and dataclasses.is_dataclass(args[1]):
+        return {text: filled(args[1], text, depth + 1)}
     if origin is dict:
         return {text: text, "summary": Summary(text)}
     if dataclasses.is_dataclass(hint):

@@ -16,6 +16,7 @@ from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_
 from signal_tracer.collecting.savepoints import Savepoint
 from signal_tracer.describing.errors import CapturedError
 from signal_tracer.describing.frames import locate
+from signal_tracer.describing.ownership import owners_of
 from signal_tracer.describing.secrets import redact_shapes
 from signal_tracer.describing.values import render
 from signal_tracer.describing.veiling import veil
@@ -63,12 +64,14 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         too_deep=recorder.too_deep,
         excluded=recorder.excluded_dispatches(),
         faults=recorder.faults,
+        waited=recorder.waited / 1e9,
         duration=((recorder.stopped or clock.now()) - recorder.started) / 1e9,
         **reading.noted(recorder.activity),
     )
     contents.omitted_details = recorder.omitted_details + reading.omitted_near_misses
     # Last, because a secret may be known by what came after the text that quotes it.
     veil(contents, recorder.capture.secrets)
+    contents.owners = owners_of(contents)
     return contents, is_final and reading.is_settled
 
 
@@ -123,6 +126,8 @@ class Reading:
         calls = [call for call in list(record.calls) if call.started]
         not_run = [call.info for call in record.calls if record.stopped and not call.started]
         not_run += rare.not_run or ()
+        error = None if rare.error is None else self._error(rare.error)
+        was_refused = _was_refused(record, error)
         return Dispatch(
             signal=record.route.signal,
             sender=record.route.sender,
@@ -136,15 +141,21 @@ class Reading:
             duration=self.seconds(record.started, record.stopped),
             receiver_calls=[self._call(call) for call in calls],
             near_misses=[
-                *(self._near_miss(info, "not_run") for info in not_run),
+                *(
+                    self._near_miss(info, "refused" if was_refused and info.is_async else "not_run")
+                    for info in not_run
+                ),
                 *(self._near_miss(info, "muted") for info in rare.muted or ()),
                 *self.near_misses(rare.near_misses or record.infos[2]),
             ],
-            error=None if rare.error is None else self._error(rare.error),
+            error=error,
             unwatched=rare.unwatched,
             in_atomic=_aliases(savepoints),
             rolled_back=_aliases(savepoint for savepoint in savepoints if savepoint.was_undone()),
             on_commit=None if rare.here is None else rare.here.callback,
+            was_trial=any(
+                undone.is_trial for each in savepoints if (undone := each.undone_with()) is not None
+            ),
         )
 
     def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:
@@ -220,6 +231,17 @@ class Reading:
 
     def seconds(self, started: int, stopped: int) -> float:
         return max((stopped or self.until) - started, 0) / 1e9
+
+
+def _was_refused(record: DispatchRecord, error: Error | None) -> bool:
+    """Whether Django refused to run async receivers: a sync send waits for them in a loop of its
+    own, which it cannot start where one is running. Otherwise a receiver raised."""
+    return (
+        error is not None
+        and record.method in ("send", "send_robust")
+        and error.message.startswith("You cannot use AsyncToSync in the same thread")
+        and not any(isinstance(call.outcome, Failure) for call in record.calls)
+    )
 
 
 def _aliases(savepoints: Iterable[Savepoint]) -> tuple[str, ...]:

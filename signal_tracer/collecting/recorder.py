@@ -45,6 +45,8 @@ class Recorder:
         self.is_witnessed = False
         self.started = clock.now()
         self.stopped = 0
+        # Nanoseconds that the thread which ran it waited for a processor.
+        self.waited = 0
         # Each dispatch and the receiver call that sent it, or None, in the order in which they
         # were heard. Flat: a call that some task still holds keeps nothing but itself alive.
         self.dispatches: list[Any] = []
@@ -112,7 +114,8 @@ class Recorder:
         counter = self._unheard_by_name.get(names)
         if counter is None:
             counter = self._unheard_by_name.setdefault(names, Counter())
-        if names not in self.unheard_senders:
+        # Whoever takes all receivers off a signal for a while has nobody near.
+        if names not in self.unheard_senders and signal.receivers:
             is_class = is_a(sender, type)
             own = sender if is_class else type(sender)
             self.unheard_senders[names] = weakref.ref(signal), weakref.ref(own), is_class

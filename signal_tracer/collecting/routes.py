@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from django.db.models.signals import m2m_changed
+from django.db.models.signals import m2m_changed, post_delete, pre_delete
 
 from signal_tracer.describing.connections import Entry, identity, name_of_uid, read_entry
 from signal_tracer.describing.frames import find_sender_frame
@@ -23,7 +23,7 @@ from signal_tracer.describing.names import (
     signal_name,
     when_renamed,
 )
-from signal_tracer.describing.near_misses import family, reason_to_expect
+from signal_tracer.describing.near_misses import family, has_table, reason_to_expect
 from signal_tracer.describing.values import Capture, name_of_sender
 from signal_tracer.records import Location, Reason, Summary, Value
 
@@ -372,6 +372,7 @@ def _near_misses_of(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo]:
 
 def _find_near_misses(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo]:
     is_m2m = signal is m2m_changed
+    is_deletion = signal is pre_delete or signal is post_delete
     relatives: dict[int, type] | None = None
     found = []
     for entry in map(read_entry, list(signal.receivers)):
@@ -387,6 +388,8 @@ def _find_near_misses(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo
         if connected is None:
             continue
         reason = reason_to_expect(own, connected, is_class=is_class, is_m2m=is_m2m)
+        if reason == "connected_to_parent" and is_deletion and has_table(connected):
+            continue  # Its part of the row is deleted as well, and Django sends for that.
         if reason is not None:
             info = ReceiverInfo(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
             found.append(MissInfo(info, reason, connected, sender_id))
@@ -399,13 +402,19 @@ def listeners(
     """The live receivers that Django would call, in its order: the asynchronous ones last."""
     wanted = (_NOBODY, identity(sender))
     found = [
-        ReceiverInfo(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
+        _info_of_entry(entry)
         for entry in map(read_entry, list(signal.receivers))
         if entry.receiver is not None
         and entry.sender_id in wanted
         and not is_muted(signal, sender, entry.receiver)
     ]
     return sorted(found, key=lambda info: info.is_async)
+
+
+def _info_of_entry(entry: Entry) -> ReceiverInfo:
+    info = ReceiverInfo(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
+    info.hears_any_sender = entry.sender_id == _NOBODY
+    return info
 
 
 def name_of_connected(signal: Any, receiver: Any, sender: Any, uid: Any) -> str:
@@ -422,6 +431,20 @@ def name_of_connected(signal: Any, receiver: Any, sender: Any, uid: Any) -> str:
             ):
                 receiver = entry.receiver
     return "unknown" if receiver is None else describe_receiver(receiver).name
+
+
+def name_of_holder(signal: Any, receiver: Any, sender: Any, uid: Any) -> str | None:
+    """The receiver because of which a ``connect()`` would do nothing: its place is taken."""
+    # A uid may be anything, and is compared and tested only where that runs nobody's code.
+    is_plain = uid is None or type(uid) in (str, int)
+    key = identity(receiver) if is_plain and not uid else uid
+    for each in list(signal.receivers):
+        entry = read_entry(each)
+        if entry.receiver is not None and entry.sender_id == identity(sender):
+            other = each[0][0]
+            if other is key or (is_plain and type(other) is type(key) and other == key):
+                return describe_receiver(entry.receiver).name
+    return None
 
 
 def _info_of(receiver: Any, is_async: bool, connections: list[Entry]) -> ReceiverInfo:

@@ -15,10 +15,11 @@ class Savepoint:
 
     ``sid`` is its savepoint, ``None`` from the ``BEGIN`` on; ``depth`` the number of atomic blocks
     around it. It lives as long as the dispatches that were sent in it, and only its flags change:
-    ``is_over`` is that of the outermost, and says that no rollback can come any more.
+    ``is_over`` is that of the outermost, and says that no rollback can come any more;
+    ``is_trial`` that a package undid its own work on purpose.
     """
 
-    __slots__ = ("alias", "depth", "is_over", "is_rolled_back", "parent", "sid")
+    __slots__ = ("alias", "depth", "is_over", "is_rolled_back", "is_trial", "parent", "sid")
 
     def __init__(self, alias: str, parent: Savepoint | None, sid: str | None, depth: int) -> None:
         self.alias = alias
@@ -27,14 +28,17 @@ class Savepoint:
         self.depth = depth
         self.is_over = False
         self.is_rolled_back = False
+        self.is_trial = False
 
     def was_undone(self) -> bool:
+        return self.undone_with() is not None
+
+    def undone_with(self) -> Savepoint | None:
+        """Itself, or the one around it that was rolled back."""
         savepoint: Savepoint | None = self
-        while savepoint is not None:
-            if savepoint.is_rolled_back:
-                return True
+        while savepoint is not None and not savepoint.is_rolled_back:
             savepoint = savepoint.parent
-        return False
+        return savepoint
 
     def is_settled(self) -> bool:
         """Whether it is known for good if this was undone."""
@@ -105,6 +109,8 @@ class _Thread(threading.local):
         self.here: Here | None = None
         # Whether the block of a test case begins or ends now, and not one of the code's own.
         self.is_tests = False
+        # Whether a package leaves a block of its own, of which it wanted nothing to stay.
+        self.is_trial = False
         # The open savepoints of each connection, by its id.
         self.stacks: dict[int, Any] = {}
         # The on_commit() callback that runs, and the node at which it does.

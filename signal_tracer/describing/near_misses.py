@@ -41,6 +41,12 @@ def reason_to_expect(own: type, connected: Any, *, is_class: bool, is_m2m: bool)
     return None
 
 
+def has_table(cls: type) -> bool:
+    """Whether it is a model with rows, and not an abstract one."""
+    meta = find_in_class(cls, "_meta") if _is_below(cls, Model) else None
+    return getattr(meta, "abstract", True) is False
+
+
 def family(own: type, *, is_m2m: bool) -> dict[int, type]:
     """The classes that ``reason_to_expect`` may have a reason for, by their ids."""
     found = {id(each): each for each in class_bases(own)}

@@ -18,7 +18,16 @@ from signal_tracer.records import Contents, Location, Summary, Value
 # Fields that say what code is called: there only what is no word of code is masked.
 _NAMES = frozenset(
     (
-        *("signal", "sender", "receiver", "connected_to", "callback", "on_commit", "unwatched"),
+        *(
+            "signal",
+            "sender",
+            "receiver",
+            "connected_to",
+            "held_by",
+            "callback",
+            "on_commit",
+            "unwatched",
+        ),
         *("type", "model", "method", "function", "options", "alias", "in_atomic", "rolled_back"),
     )
 )

@@ -5,25 +5,36 @@ A rule reads plain data (a trace, a signal map) and yields findings; it never lo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from signal_tracer.findings import absences, costs, failures, over_map, repeats
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
-from signal_tracer.findings.walk import Walk
+from signal_tracer.findings.walk import Walk, is_ignored, slow_from
 from signal_tracer.records import Recorded
 from signal_tracer.signal_map import SignalMap
 
-__all__ = ["Finding", "Found", "Kind", "Level", "over_signal_map", "over_trace", "sift", "slugs"]
+__all__ = [
+    "Finding",
+    "Found",
+    "Kind",
+    "Level",
+    "over_signal_map",
+    "over_trace",
+    "sift",
+    "slow_from",
+    "slugs",
+]
 
 
 # In the order in which findings of one level are shown.
 RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     failures.swallowed_exceptions,
     failures.handled_exceptions,
+    failures.refused_sends,
     failures.lost_on_rollback,
     absences.bulk_bypasses,
     absences.near_misses,
@@ -41,15 +52,33 @@ RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the rules found: ``shown`` with the worst first, and what ``IGNORE_FINDINGS`` hides."""
+    """What the rules found: ``shown``, and what ``IGNORE_FINDINGS`` hides.
+
+    Those of the project come first, with the worst of them at the top; then those of packages.
+    About Django's own code there is none.
+    """
 
     shown: list[Finding]
     hidden: list[Finding]
 
+    @property
+    def of_project(self) -> list[Finding]:
+        """Those with a line of the project to change: what headlines and exit codes count."""
+        return [finding for finding in self.shown if finding.is_projects]
+
+    @property
+    def of_packages(self) -> list[Finding]:
+        return [finding for finding in self.shown if not finding.is_projects]
+
+    def packages(self) -> list[tuple[str, int]]:
+        """How many are of each package, those with the most first."""
+        counted = Counter(finding.owner.name for finding in self.of_packages)
+        return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
+
 
 def over_trace(trace: Recorded) -> Found:
     """What is worth attention in ``trace``, as it is now."""
-    walk = Walk(trace.contents, trace.slow_after)
+    walk = Walk(trace.contents, trace.slow_after, trace.slow_share, trace.ignore_findings)
     found = (finding for rule in RULES_OVER_A_TRACE for finding in rule(walk))
     return sift(found, trace.ignore_findings)
 
@@ -68,26 +97,23 @@ def over_signal_map(
         for level, rule in over_map.RULES
         if level in wanted
         for finding in rule(signal_map, sources)
+        if finding.level in wanted  # A package's is of level "info", whatever it says.
     )
     return sift(found, ignored)
 
 
 def sift(findings: Iterable[Finding], ignored: Iterable[str]) -> Found:
-    """Put the worst first, and apart what is ignored: by slug, or by ``"slug:dotted.name"``."""
+    """Put the project's first, the worst at the top, and what is ignored apart.
+
+    Ignored is a slug, or ``"slug:dotted.name"``.
+    """
     patterns = tuple(ignored)
     shown: list[Finding] = []
     hidden: list[Finding] = []
     for finding in findings:
-        (hidden if _is_ignored(finding, patterns) else shown).append(finding)
-    shown.sort(
-        key=lambda finding: LEVELS.index(finding.level)
-    )  # stable: by rule, then as it happened
+        if finding.owner.kind != "django":
+            is_hidden = is_ignored(finding.kind, finding.names, patterns)
+            (hidden if is_hidden else shown).append(finding)
+    # Stable: by rule, then as it happened.
+    shown.sort(key=lambda finding: (not finding.is_projects, LEVELS.index(finding.level)))
     return Found(shown, hidden)
-
-
-def _is_ignored(finding: Finding, patterns: tuple[str, ...]) -> bool:
-    for pattern in patterns:
-        slug, _, name = pattern.partition(":")
-        if slug == finding.slug and (not name or any(fnmatchcase(n, name) for n in finding.names)):
-            return True
-    return False

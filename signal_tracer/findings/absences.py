@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from math import inf
 
 from signal_tracer.findings.catalogue import (
     BULK_BYPASS,
+    BULK_BYPASS_OF_OTHERS,
+    CONNECTED_BY_IMPORT,
     CONNECTED_LATE,
     CONNECTED_TO_CLASS,
     CONNECTED_TO_CONCRETE,
@@ -13,13 +17,28 @@ from signal_tracer.findings.catalogue import (
     CONNECTED_TO_MODEL,
     CONNECTED_TO_PARENT,
     CONNECTED_TO_PROXY,
+    LEFT_DISCONNECTED,
     NOT_DISCONNECTED,
+    UID_TAKEN,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name
+from signal_tracer.findings.walk import Step, Walk, grouped, is_djangos, last_name, whose
 from signal_tracer.phrases import At, Count, Names, Phrase
-from signal_tracer.records import Bypass, ConnectionChange, Dispatch, NearMiss, show_value
-from signal_tracer.wording import arguments_of, sum_of_rows
+from signal_tracer.records import (
+    DJANGO,
+    Bypass,
+    ConnectionChange,
+    Dispatch,
+    Location,
+    NearMiss,
+    Owner,
+    ReceiverCall,
+    Skipped,
+    Summary,
+    Value,
+    show_value,
+)
+from signal_tracer.wording import arguments_of, short_path, sum_of_rows
 
 # Not here are "not_run" and "muted", which is what the sender, or the test, asked for, and
 # "connected_to_child": nobody expects the receivers of a child for every row of its parent.
@@ -31,22 +50,39 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_instance": CONNECTED_TO_INSTANCE,
     "connected_to_model": CONNECTED_TO_MODEL,
 }
+_NAMED = 3
 # The second is private, and the same in Django 5.2, 6.0 and 6.1.
 DELETING = frozenset({"delete", "_raw_delete"})
 
 
 def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
+    """Those that somebody should know of, and in one row all others.
+
+    The others are receivers of every model, which seldom have anything to do for this one, and
+    those of packages where a package did the operation.
+    """
     # One that is known to have changed no row left nothing out of step.
-    bypasses = [each for each in walk.bypasses() if each.skipped and each.rows != 0]
-    for same in grouped(bypasses, _what_was_bypassed):
-        bypass = same[0]
-        receivers = [each.receiver for each in bypass.skipped]
+    found = [
+        (bypass, _who_was_left_out(walk, bypass, sent))
+        for bypass, sent in _with_what_was_sent(walk)
+        if bypass.rows != 0
+    ]
+    awaited = [
+        (bypass, wanted)
+        for bypass, skipped in found
+        if (wanted := [each for each in skipped if _is_awaited(walk, bypass, each)])
+    ]
+    for same in grouped(awaited, lambda each: _what_was_bypassed(*each)):
+        bypass, skipped = same[0]
+        left = walk.not_ignored(BULK_BYPASS, (each.receiver for each in skipped))
+        skipped = [each for each in skipped if each.receiver in left]
+        receivers = [each.receiver for each in skipped]
         yield Finding(
             BULK_BYPASS,
             {
                 "operation": f"{bypass.model}.{bypass.method}{arguments_of(bypass)}",
-                "rows": _rows(same),
-                "signals": Names.of(last_name(each.signal) for each in bypass.skipped),
+                "rows": _rows([each for each, _ in same]),
+                "signals": Names.of(last_name(each.signal) for each in skipped),
                 "receivers": Names.of(receivers),
                 "place": At(bypass.sent_from),
                 "one_by_one": "delete()" if bypass.method in DELETING else "save()",
@@ -56,6 +92,97 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
             record=bypass,
             count=len(same),
         )
+    yield from _bypasses_of_others(walk, found)
+
+
+def _who_was_left_out(walk: Walk, bypass: Bypass, sent: list[Dispatch]) -> list[Skipped]:
+    """The receivers that were not called, neither by Django nor by the function itself."""
+    called = {
+        (dispatch.signal, call.receiver, call.defined_at)
+        for dispatch in sent
+        for call in dispatch.receiver_calls
+    }
+    return [
+        each
+        for each in bypass.skipped
+        if (each.signal, each.receiver, each.defined_at) not in called
+        and walk.owner_of(each.defined_at, each.receiver) != DJANGO
+    ]
+
+
+def _is_awaited(walk: Walk, bypass: Bypass, skipped: Skipped) -> bool:
+    """Whether the project had it wait for this very model, or does the operation itself."""
+    line = walk.owner_of(bypass.through or bypass.sent_from)
+    owners = (line, walk.owner_of(skipped.defined_at, skipped.receiver))
+    is_projects = line is None or any(
+        each is not None and each.kind == "project" for each in owners
+    )
+    return is_projects and not skipped.hears_any_sender
+
+
+def _bypasses_of_others(walk: Walk, found: list[tuple[Bypass, list[Skipped]]]) -> Iterator[Finding]:
+    others = [
+        (bypass, each, whose([walk.owner_of(each.defined_at, each.receiver)]))
+        for bypass, skipped in found
+        for each in skipped
+        if not _is_awaited(walk, bypass, each)
+    ]
+    for same in grouped(others, lambda each: each[2].kind):
+        first, _, _ = same[0]
+        left = walk.not_ignored(BULK_BYPASS_OF_OTHERS, (each.receiver for _, each, _ in same))
+        kept = [each for each in same if each[1].receiver in left]
+        bypasses = {id(bypass): bypass for bypass, _, _ in kept}
+        [(owner, _)] = Counter(owner for _, _, owner in kept).most_common(1)
+        yield Finding(
+            BULK_BYPASS_OF_OTHERS,
+            {
+                "operations": _some(f"{each.model}.{each.method}" for each in bypasses.values()),
+                "receivers": _some(sorted(left)),
+            },
+            names=tuple(sorted(left)),
+            location=first.sent_from,
+            record=first,
+            count=len(bypasses),
+            owner=owner,
+        )
+
+
+def _some(names: Iterable[str]) -> Names:
+    """The first of them, and how many more there are."""
+    every = list(dict.fromkeys(names))
+    more = len(every) - _NAMED
+    if more < 2:  # The last takes no more room than its number would.
+        return Names.of(every)
+    return Names.of([*every[:_NAMED], Count(more, "%(number)s more", "%(number)s more")])
+
+
+def _with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
+    """Each bulk operation, with what its function sent by hand for the same model in that call.
+
+    As far as can be told: from the last operation like it until the next.
+    """
+    by_hand: dict[Hashable, list[Dispatch]] = {}
+    for step in walk.steps:
+        dispatch = step.dispatch
+        by_hand.setdefault(_function(dispatch.sent_from, dispatch.sender, step.inside), []).append(
+            dispatch
+        )
+    for same in grouped(
+        walk.bypasses(), lambda each: _function(each[0].sent_from, each[0].model, each[1])
+    ):
+        moments = [0.0, *(bypass.started_at for bypass, _ in same), inf]
+        for number, (bypass, inside) in enumerate(same):
+            sent = by_hand.get(_function(bypass.sent_from, bypass.model, inside), [])
+            before, after = moments[number], moments[number + 2]
+            yield bypass, [each for each in sent if before <= each.started_at < after]
+
+
+def _function(
+    location: Location | None, model: str, inside: ReceiverCall | None
+) -> tuple[object, ...]:
+    if location is None:  # No function is known to be the same as another.
+        return (object(),)
+    return location.file, location.function, model, id(inside)
 
 
 def _rows(bypasses: list[Bypass]) -> Count | Phrase:
@@ -65,34 +192,31 @@ def _rows(bypasses: list[Bypass]) -> Count | Phrase:
     return Count(number, "%(number)s row", "%(number)s rows", is_at_least=not is_whole)
 
 
-def _what_was_bypassed(bypass: Bypass) -> Hashable:
+def _what_was_bypassed(bypass: Bypass, skipped: list[Skipped]) -> Hashable:
     return (
         bypass.method,
         bypass.model,
         bypass.options,
         bypass.sent_from,
-        tuple((each.signal, each.receiver) for each in bypass.skipped),
+        tuple((each.signal, each.receiver) for each in skipped),
     )
 
 
-def _is_worth_telling(miss: NearMiss) -> bool:
-    return miss.reason in NEAR_MISSES and not is_djangos(miss.receiver)
-
-
 def near_misses(walk: Walk) -> Iterator[Finding]:
+    ran = _rows_of_receivers(walk)
     missed: list[tuple[str, str, NearMiss, Dispatch | None, int]] = []
     for step in walk.steps:
         dispatch = step.dispatch
         for miss in dispatch.near_misses:
-            # One that is connected in a second way, and so ran, misses nothing.
-            if _is_worth_telling(miss) and not any(
-                (call.receiver, call.defined_at) == (miss.receiver, miss.defined_at)
-                for call in dispatch.receiver_calls
+            if miss.reason in NEAR_MISSES and not (
+                _ran_otherwise(miss, dispatch)
+                or _is_inside_itself(miss, step)
+                or _row_of(miss, dispatch, miss.connected_to) in ran
             ):
                 missed.append((dispatch.signal, dispatch.sender, miss, dispatch, 1))
     for each in walk.contents.unheard:
         for miss in each.near_misses:
-            if _is_worth_telling(miss):
+            if miss.reason in NEAR_MISSES:
                 missed.append((each.signal, each.sender, miss, None, each.count))
     for same in grouped(
         missed,
@@ -116,46 +240,115 @@ def near_misses(walk: Walk) -> Iterator[Finding]:
             location=miss.defined_at,
             record=dispatch_or_none,
             count=sum(each[4] for each in same),
+            owner=whose([walk.owner_of(miss.defined_at, miss.receiver)]),
         )
 
 
+def _ran_otherwise(miss: NearMiss, dispatch: Dispatch) -> bool:
+    """One that is connected in a second way, and so ran, misses nothing."""
+    return any(
+        (call.receiver, call.defined_at) == (miss.receiver, miss.defined_at)
+        for call in dispatch.receiver_calls
+    )
+
+
+def _is_inside_itself(miss: NearMiss, step: Step) -> bool:
+    """Whether the receiver runs already, and made itself what was sent."""
+    return any(
+        each.inside is not None
+        and (each.inside.receiver, each.inside.defined_at) == (miss.receiver, miss.defined_at)
+        for each in step.path()
+    )
+
+
+def _rows_of_receivers(walk: Walk) -> set[Hashable]:
+    """For which rows each receiver ran."""
+    return {
+        _row_of(call, step.dispatch, step.dispatch.sender) or object() for call, step in walk.calls
+    }
+
+
+def _row_of(
+    receiver: NearMiss | ReceiverCall, dispatch: Dispatch, sender: str | None
+) -> Hashable | None:
+    """A receiver, and the row that a dispatch is about as the model ``sender`` has it."""
+    _, found, key = (wording := _text_of(dispatch.kwargs.get("instance"))).partition("(pk=")
+    if not found or wording.endswith("(pk=None)"):
+        return None
+    return receiver.receiver, receiver.defined_at, dispatch.signal, sender, key
+
+
+def _text_of(value: Value) -> str:
+    return value.text if isinstance(value, Summary) else ""
+
+
 def late_connections(walk: Walk) -> Iterator[Finding]:
-    changes = walk.contents.connection_changes
-    late: list[ConnectionChange] = []
-    for number, change in enumerate(changes):
-        # A model that is imported late lets Django connect what its fields need.
-        if is_djangos(change.receiver):
-            continue
-        if change.action == "disconnect":
-            if change.was_connected is False:
-                late.append(change)
-        elif not any(_undoes(later, change) for later in changes[number + 1 :]):
-            late.append(change)
-    for same in grouped(
-        late,
-        lambda each: (each.action, each.signal, each.receiver, each.sender, each.called_from),
+    """What is connected in another way at the end than it was at the beginning.
+
+    What is undone later was meant for a while only, as Django's test client makes some.
+    """
+    told: list[tuple[Kind, ConnectionChange]] = []
+    for same in grouped(walk.contents.connection_changes, _which_connection):
+        effective = [
+            change for change in same if change.action == "connect" or change.was_connected
+        ]
+        effective = [change for change in effective if change.held_by is None]
+        if effective:
+            stays = [each for each in effective if each.action == effective[-1].action]
+            number = 2 * len(stays) - len(effective)  # Each of the others undid one of them.
+            told += [(_kind_of_change(each), each) for each in stays[-number:] if number > 0]
+    for change in walk.contents.connection_changes:
+        if change.was_connected is False:
+            told.append((NOT_DISCONNECTED, change))
+        elif change.held_by is not None and change.held_by != change.receiver:
+            told.append((UID_TAKEN, change))
+    told.sort(key=lambda each: each[1].started_at)
+    for alike in grouped(
+        told,
+        lambda each: (
+            each[0],
+            each[1].signal,
+            each[1].receiver,
+            each[1].sender,
+            each[1].called_from,
+        ),
     ):
-        change = same[0]
+        kind, change = alike[0]
         uid = change.dispatch_uid
         is_nameless = change.receiver == "None" and uid is not None
         yield Finding(
-            CONNECTED_LATE if change.action == "connect" else NOT_DISCONNECTED,
+            kind,
             {
                 "receiver": f"dispatch_uid={show_value(uid)}" if is_nameless else change.receiver,
                 "signal": change.signal,
+                "uid": show_value(uid),
+                "holder": change.held_by or "",
+                "file": short_path(change.called_from.file) if change.called_from else "",
                 "place": At(change.called_from),
             },
             names=(change.receiver, change.signal),
             location=change.called_from,
             record=change,
-            count=len(same),
+            count=len(alike),
+            owner=_owner_of_change(walk, change),
         )
 
 
-def _undoes(later: ConnectionChange, connect: ConnectionChange) -> bool:
-    """Whether the connection was meant for a while only, as Django's test client makes some."""
-    if later.action != "disconnect" or not later.was_connected or later.signal != connect.signal:
-        return False
-    if later.sender != connect.sender or later.dispatch_uid != connect.dispatch_uid:
-        return False
-    return later.dispatch_uid is not None or later.receiver == connect.receiver
+def _which_connection(change: ConnectionChange) -> Hashable:
+    """Connections of the same key are one and the same for Django."""
+    uid = change.dispatch_uid
+    return change.signal, change.sender, ("uid", uid) if uid is not None else change.receiver
+
+
+def _kind_of_change(change: ConnectionChange) -> Kind:
+    if change.action == "disconnect":
+        return LEFT_DISCONNECTED
+    location = change.called_from
+    return CONNECTED_BY_IMPORT if location and location.function == "<module>" else CONNECTED_LATE
+
+
+def _owner_of_change(walk: Walk, change: ConnectionChange) -> Owner:
+    if is_djangos(change.receiver):
+        # A model that is imported late lets Django connect what its fields need.
+        return DJANGO
+    return whose([walk.owner_of(change.through or change.called_from)])

@@ -20,9 +20,11 @@ SWALLOWED_EXCEPTION = Kind(
     "The sender goes on as if the receiver had done its work, and only the log knows better.",
     "Handle in %(receiver)s what can fail at %(place)s, and retry what must not be lost in a task "
     "(Celery, Django's tasks). Or let the sender look through what %(method)s() returns.",
+    is_loss=True,
 )
 HANDLED_EXCEPTION = replace(
     SWALLOWED_EXCEPTION,
+    is_loss=False,
     title="A receiver caught an exception itself",
     message="%(receiver)s caught %(error)s itself at %(place)s, and went on.",
     advice="If that is how it should be, hide it: IGNORE_FINDINGS = "
@@ -48,6 +50,17 @@ BULK_BYPASS = Kind(
     "(an index, a cache, an audit log) now lacks these rows.",
     "After %(place)s, do once for all rows what %(receivers)s would have done for each; a function "
     "that takes many objects serves both. Or %(one_by_one)s each object, if there are few.",
+)
+BULK_BYPASS_OF_OTHERS = replace(
+    BULK_BYPASS,
+    slug="minor-bypass",
+    level="info",
+    title="Bulk operations went past receivers of every model, or of packages",
+    message="%(operations)s changed rows without sending what %(receivers)s would have heard.",
+    why="Django sends no save and delete signals for bulk operations. A receiver that is connected "
+    "to every model, or a package's where a package did the operation, seldom lacks them.",
+    advice="Nothing, unless %(receivers)s should have had these rows: then save() them one by one, "
+    "or ask what to call in the documentation of who wrote it.",
 )
 CONNECTED_TO_PARENT = Kind(
     "near-miss",
@@ -159,9 +172,41 @@ RECURSION = Kind(
     "%(receiver)s ran again before it had ended, %(levels)d levels deep, because of the "
     "%(signal)s sent at %(place)s.",
     "It ends only because something stops it; a change in the data may take that away.",
-    "At %(place)s, change rows by filter(pk=...).update(), which sends nothing; or let the "
+    "Let the receiver return early where it has done its work, or have %(place)s call what is to "
+    "be done by name, and not send %(signal)s again.",
+)
+_RECURSION_OF_SAVE = replace(
+    RECURSION,
+    advice="At %(place)s, change rows by filter(pk=...).update(), which sends nothing; or let the "
     "receiver return early by created or update_fields.",
 )
+_RECURSION_OF_INIT = replace(
+    RECURSION,
+    why="The signal is sent for each instance that is made or loaded, and so for those that the "
+    "receiver makes or loads itself.",
+    advice="At %(place)s, load no instances of the model: ask for what is needed with values() or "
+    "values_list(), or do the work later, in a property.",
+)
+_RECURSION_OF_DELETE = replace(
+    RECURSION,
+    advice="At %(place)s, delete no more rows of the model by hand: let on_delete take them along, "
+    "or collect them first and delete() them from outside.",
+)
+_RECURSION_OF_M2M = replace(
+    RECURSION,
+    advice="At %(place)s, do not change the relation again: change what is to be added or removed "
+    "before, in the pk_set of a pre_ action, or return early by action and pk_set.",
+)
+# By the signal of Django's models that was sent again.
+RECURSIONS = {
+    "pre_init": _RECURSION_OF_INIT,
+    "post_init": _RECURSION_OF_INIT,
+    "pre_save": _RECURSION_OF_SAVE,
+    "post_save": _RECURSION_OF_SAVE,
+    "pre_delete": _RECURSION_OF_DELETE,
+    "post_delete": _RECURSION_OF_DELETE,
+    "m2m_changed": _RECURSION_OF_M2M,
+}
 DEEP_NESTING = Kind(
     "deep-nesting",
     "warning",
@@ -181,24 +226,86 @@ CONNECTED_LATE = Kind(
     "Connect it at start-up, in a module that AppConfig.ready() imports, with a dispatch_uid: "
     "connect() at %(place)s may run again, and connect it again.",
 )
-NOT_DISCONNECTED = replace(
+CONNECTED_BY_IMPORT = replace(
     CONNECTED_LATE,
-    title="A disconnect() found nothing to disconnect",
-    message="disconnect() of %(receiver)s from %(signal)s at %(place)s returned False: nothing "
+    title="A receiver was connected by an import while the trace ran",
+    message="%(receiver)s was connected to %(signal)s at %(place)s when %(file)s was first "
+    "imported, while the trace ran.",
+    why="What was sent before did not reach it, and a process that never imports the module, such "
+    "as a command or a worker, never has it.",
+    advice="Move %(receiver)s and its connect() into a module that AppConfig.ready() imports, such "
+    "as receivers.py.",
+)
+UID_TAKEN = Kind(
+    "uid-taken",
+    "warning",
+    "A connect() did nothing: its dispatch_uid is taken",
+    "connect() of %(receiver)s to %(signal)s at %(place)s did nothing: %(holder)s is connected "
+    "with dispatch_uid=%(uid)s already.",
+    "A dispatch_uid belongs to one receiver of a signal and sender. connect() says nothing when "
+    "it finds it taken, and the second receiver never runs.",
+    "Give each receiver a dispatch_uid of its own, such as its dotted name.",
+)
+LEFT_DISCONNECTED = Kind(
+    "left-disconnected",
+    "warning",
+    "A receiver was disconnected for good",
+    "%(receiver)s was disconnected from %(signal)s at %(place)s, and not connected again by the "
+    "end of the trace.",
+    "It is disconnected for the whole process: other requests and threads lack it from then on, "
+    "and other processes have it still.",
+    "Connect it again in a finally, if it is meant for a while. To keep it from running in this "
+    "thread or task alone, let it look at a context variable; in a test, use mute().",
+)
+NOT_DISCONNECTED = Kind(
+    "nothing-disconnected",
+    "warning",
+    "A disconnect() found nothing to disconnect",
+    "disconnect() of %(receiver)s from %(signal)s at %(place)s returned False: nothing "
     "was connected so.",
-    why="A disconnect() that finds nothing says so only in what it returns, and the receiver "
+    "A disconnect() that finds nothing says so only in what it returns, and the receiver "
     "goes on being called.",
-    advice="Give disconnect() at %(place)s the very receiver, sender and dispatch_uid that "
+    "Give disconnect() at %(place)s the very receiver, sender and dispatch_uid that "
     "connect() was given.",
 )
-WRITES_IN_RECEIVER = Kind(
+WRITE_PER_DISPATCH = Kind(
     "writes-in-receiver",
     "info",
-    "A receiver wrote to the database",
-    "%(receiver)s wrote to the database: %(writes)s.",
-    "Whoever reads the code that sent the signal does not see these rows change.",
-    "Fine for a side effect. What the sender is there for, let it call by name: a function at the "
-    "line that sends, in place of a receiver.",
+    "A receiver wrote in each of many dispatches",
+    "%(receiver)s wrote to the database in each of %(times)d dispatches from %(sent_from)s: "
+    "%(writes)s.",
+    "The loop is around the dispatches, so that each round costs a write of its own.",
+    "Let whoever runs the loop at %(sent_from)s call, once after it, a function that writes for "
+    "all rows together.",
+)
+WRITE_ELSEWHERE = replace(
+    WRITE_PER_DISPATCH,
+    title="A receiver wrote to another database",
+    message="%(receiver)s ran for a row on %(using)s and wrote to %(aliases)s: %(writes)s.",
+    why="The two databases are not committed together: one may keep what the other undoes.",
+    advice="If the rows belong together, write with using=%(using)s in %(receiver)s (%(place)s). "
+    "If not, write after the commit, by transaction.on_commit(..., using=...).",
+)
+WRITE_OF_THE_ROW = replace(
+    WRITE_PER_DISPATCH,
+    title="A receiver wrote to the table of the row that was just saved",
+    message="%(receiver)s ran after %(instance)s was saved, and updated a row of the same table by "
+    "its key: %(writes)s.",
+    why="If it is the same row, it is written twice, and the instance in memory is not what the "
+    "database holds.",
+    advice="Set the fields before the row is written: in pre_save, or in save(). What needs the "
+    "key of a new row has to wait for post_save.",
+)
+SEND_REFUSED = Kind(
+    "send-in-event-loop",
+    "error",
+    "Django refused to run async receivers",
+    "%(signal)s was sent with %(method)s() while an event loop ran: Django raised RuntimeError, "
+    "and %(receivers)s did not run.",
+    "A sync send runs its async receivers in an event loop of its own, which cannot start in a "
+    "thread where one is running.",
+    "await %(async_method)s() at %(place)s; from sync code that async code calls, go through "
+    "sync_to_async().",
 )
 ASYNC_BRIDGE = Kind(
     "async-bridge",
@@ -285,6 +392,14 @@ CONNECTED_OUTSIDE_READY = Kind(
     "another late or never.",
     "Import %(module)s in the ready() of its app's AppConfig (defined at %(place)s). If it is "
     "imported there in a way that cannot be read from the source, ignore this.",
+)
+CONNECTED_AMONG_VIEWS = replace(
+    CONNECTED_OUTSIDE_READY,
+    title="A receiver stands among what serves requests",
+    message="%(receiver)s is defined in %(module)s, which is imported when the URLconf is.",
+    why="A server connects it with its first request; a command, a worker and a shell never do.",
+    advice="Move %(receiver)s (%(place)s) out of %(module)s into receivers.py or signals.py of its "
+    "app, and import that in the ready() of its AppConfig.",
 )
 IGNORES_RAW = Kind(
     "ignores-raw",

@@ -13,15 +13,18 @@ from signal_tracer.findings.catalogue import (
     QUERY_IN_LOOP,
     SLOW_IN_QUERIES,
     SLOW_RECEIVER,
+    WRITE_ELSEWHERE,
     WRITE_IN_LOOP,
-    WRITES_IN_RECEIVER,
+    WRITE_OF_THE_ROW,
+    WRITE_PER_DISPATCH,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Walk, grouped, is_djangos
+from signal_tracer.findings.walk import Walk, grouped, whose
 from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sql
-from signal_tracer.records import Query, ReceiverCall
+from signal_tracer.records import Dispatch, Query, ReceiverCall, Summary
 
 # From here on the same query counts as a loop: in one call, or over all calls of a receiver.
+POST_SAVE = "django.db.models.signals.post_save"
 LOOP_IN_A_CALL = 5
 LOOP_OVER_CALLS = 10
 LONGEST_SQL = 160
@@ -36,7 +39,7 @@ _WRITES = re.compile(
 
 
 def slow_receivers(walk: Walk) -> Iterator[Finding]:
-    slow = [call for call, _ in walk.calls if call.own_time >= walk.slow_after]
+    slow = [call for call, _ in walk.calls if walk.is_slow(call)]
     for same in grouped(slow, _who):
         call = max(same, key=lambda each: each.own_time)
         in_queries = call.query_time * 2 >= call.own_time > 0
@@ -54,14 +57,35 @@ def slow_receivers(walk: Walk) -> Iterator[Finding]:
             location=call.defined_at,
             record=call,
             count=len(same),
+            owner=whose([walk.owner_of_call(call)]),
         )
 
 
 def queries_in_loops(walk: Walk) -> Iterator[Finding]:
+    for alike in grouped(_loops(walk), lambda each: (*_who(each.call), each.kind.advice)):
+        loop = max(alike, key=lambda each: each.times)
+        yield Finding(
+            loop.kind,
+            {
+                "receiver": loop.call.receiver,
+                "times": loop.times,
+                "calls": loop.calls,
+                "sql": Sql(short_sql(loop.query.sql), more=len(alike) - 1),
+                "place": At(loop.call.defined_at),
+            },
+            names=(loop.call.receiver,),
+            location=loop.call.defined_at,
+            record=loop.call,
+            count=1 if loop.kind is QUERY_IN_EVERY_CALL else loop.calls,
+            owner=whose([walk.owner_of_call(loop.call)]),
+        )
+
+
+def _loops(walk: Walk) -> list[_Loop]:
     counted = [
         (call, query, times)
         for call, _ in walk.calls
-        if call.queries and not is_djangos(call.receiver)
+        if call.queries
         for query, times in _repeated(call)
     ]
     loops: list[_Loop] = []
@@ -77,22 +101,7 @@ def queries_in_loops(walk: Walk) -> Iterator[Finding]:
         else:
             call, query, _ = same[0]
             loops.append(_Loop(QUERY_IN_EVERY_CALL, call, query, total, len(same)))
-    for alike in grouped(loops, lambda each: (*_who(each.call), each.kind.advice)):
-        loop = max(alike, key=lambda each: each.times)
-        yield Finding(
-            loop.kind,
-            {
-                "receiver": loop.call.receiver,
-                "times": loop.times,
-                "calls": loop.calls,
-                "sql": Sql(short_sql(loop.query.sql), more=len(alike) - 1),
-                "place": At(loop.call.defined_at),
-            },
-            names=(loop.call.receiver,),
-            location=loop.call.defined_at,
-            record=loop.call,
-            count=1 if loop.kind is QUERY_IN_EVERY_CALL else loop.calls,
-        )
+    return loops
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +141,79 @@ def short_sql(sql: str) -> str:
 
 
 def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
+    """Writes that hurt: of each of many dispatches, elsewhere, or of the row once more.
+
+    Any other is what a receiver may well be there for, and stands in its row.
+    """
+    loops = {(_who(loop.call)) for loop in _loops(walk)}
     writing = [
-        (call, written)
-        for call, _ in walk.calls
+        (call, step.dispatch, written)
+        for call, step in walk.calls
         if (written := [query for query in call.queries if query.is_write])
-        and not is_djangos(call.receiver)
     ]
-    for same in grouped(writing, lambda each: _who(each[0])):
-        call = same[0][0]
+    for same in grouped(writing, lambda each: (*_who(each[0]), each[1].sent_from)):
+        call, dispatch, _ = same[0]
+        kind, told = _why_it_hurts(same)
+        if kind is None or (kind is WRITE_PER_DISPATCH and _who(call) in loops):
+            continue
         yield Finding(
-            WRITES_IN_RECEIVER,
+            kind,
             {
                 "receiver": call.receiver,
-                "writes": Names.of(_written(query) for _, queries in same for query in queries),
+                "times": len(same),
+                "writes": Names.of(_written(query) for query in told),
+                "aliases": Names.of(query.alias for query in told),
+                "using": str(dispatch.kwargs.get("using")),
+                "instance": _written_row(dispatch),
                 "place": At(call.defined_at),
+                "sent_from": At(dispatch.sent_from),
             },
             names=(call.receiver,),
             location=call.defined_at,
             record=call,
-            count=len(same),
+            count=1 if kind is WRITE_PER_DISPATCH else len(same),
+            owner=whose([walk.owner_of_call(call)]),
         )
+
+
+def _why_it_hurts(
+    same: list[tuple[ReceiverCall, Dispatch, list[Query]]],
+) -> tuple[Kind | None, list[Query]]:
+    """The kind that fits, and the statements that it is about."""
+    elsewhere = [
+        query
+        for _, dispatch, written in same
+        for query in written
+        if type(using := dispatch.kwargs.get("using")) is str and query.alias != using
+    ]
+    if elsewhere:
+        return WRITE_ELSEWHERE, elsewhere
+    again = [query for call, sent, written in same for query in _of_the_row(call, sent, written)]
+    if again:
+        return WRITE_OF_THE_ROW, again
+    if len(same) >= LOOP_IN_A_CALL:
+        return WRITE_PER_DISPATCH, [query for _, _, written in same for query in written]
+    return None, []
+
+
+def _of_the_row(call: ReceiverCall, dispatch: Dispatch, written: list[Query]) -> list[Query]:
+    """Updates by the key, in the table of the model that was just saved.
+
+    Not those of another ``save()``, which sends a signal and is a repeated save.
+    """
+    if dispatch.signal != POST_SAVE or any(
+        nested.sender == dispatch.sender for nested in call.dispatches
+    ):
+        return []
+    # As Django names a table, unless somebody names it.
+    table = dispatch.sender.lower().replace(".", "_")
+    by_key = re.compile(rf"""UPDATE ["`]?{re.escape(table)}["`]? SET .* WHERE [\w."`]+ = %s$""")
+    return [query for query in written if by_key.fullmatch(query.sql)]
+
+
+def _written_row(dispatch: Dispatch) -> str:
+    instance = dispatch.kwargs.get("instance")
+    return instance.text if isinstance(instance, Summary) else dispatch.sender
 
 
 def _written(query: Query) -> str | Phrase:
@@ -186,6 +248,7 @@ def async_bridges(walk: Walk) -> Iterator[Finding]:
             location=dispatch.sent_from,
             record=call,
             count=len(same),
+            owner=whose([walk.owner_of_call(call), walk.owner_of(dispatch.sent_from)]),
         )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Hashable, Iterator
 from signal_tracer.findings.catalogue import (
     HANDLED_EXCEPTION,
     LOST_ON_ROLLBACK,
+    SEND_REFUSED,
     SWALLOWED_EXCEPTION,
 )
 from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.walk import Step, Walk, grouped
+from signal_tracer.findings.walk import Step, Walk, grouped, whose
 from signal_tracer.phrases import At, Names, Phrase
-from signal_tracer.records import Dispatch, Error, Location, ReceiverCall
+from signal_tracer.records import PROJECT, Dispatch, Error, Location, Owner, ReceiverCall
 from signal_tracer.wording import innermost_of_project
 
 # What runs before a row is written prepares it, and may run again for a second attempt.
@@ -45,7 +46,14 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
             location=place,
             record=call,
             count=len(same),
+            owner=_whose_fault(walk, call, place),
         )
+
+
+def _whose_fault(walk: Walk, call: ReceiverCall, place: Location | None) -> Owner:
+    """The receiver's owner; the project, if it is its code that raised."""
+    owners = [walk.owner_of_call(call), walk.owner_of(place)]
+    return whose(owners if PROJECT in owners else owners[:1])
 
 
 def _raised_at(call: ReceiverCall, error: Error) -> Location | None:
@@ -74,6 +82,40 @@ def handled_exceptions(walk: Walk) -> Iterator[Finding]:
             location=exception.caught_at,
             record=call,
             count=len(same),
+            owner=whose([walk.owner_of_call(call)]),
+        )
+
+
+def refused_sends(walk: Walk) -> Iterator[Finding]:
+    refused = [
+        (dispatch, receivers)
+        for dispatch in (step.dispatch for step in walk.steps)
+        if (receivers := [m for m in dispatch.near_misses if m.reason == "refused"])
+    ]
+    for same in grouped(
+        refused, lambda each: (each[0].signal, each[0].method, each[0].sent_from, *each[1])
+    ):
+        dispatch, receivers = same[0]
+        names = [each.receiver for each in receivers]
+        yield Finding(
+            SEND_REFUSED,
+            {
+                "signal": dispatch.signal,
+                "method": dispatch.method,
+                "async_method": f"a{dispatch.method}",
+                "receivers": Names.of(names),
+                "place": At(dispatch.sent_from),
+            },
+            names=(dispatch.signal, *names),
+            location=dispatch.sent_from,
+            record=dispatch,
+            count=len(same),
+            owner=whose(
+                [
+                    walk.owner_of(dispatch.sent_from),
+                    *(walk.owner_of(each.defined_at, each.receiver) for each in receivers),
+                ]
+            ),
         )
 
 
@@ -81,8 +123,10 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
     """Receivers that may have done something which a rollback does not undo.
 
     Left out are those whose work was undone with the rest, as far as a trace can tell: that
-    wrote to the database which was rolled back, or waited for its commit, or raised. Left out as
-    well is what was sent again, the same in all it says, and then was not rolled back.
+    wrote to the database which was rolled back, or waited for its commit, or raised. Left out are
+    those of packages: of most that hear every model there was nothing to do for the row, and what
+    the others do nobody here knows. Left out as well is what was sent again, the same in all it
+    says, and then was not rolled back; and what a package undid on purpose, as a trial run is.
     """
     rolled_back = [step for step in walk.steps if _may_be_lost(step.dispatch)]
     if not rolled_back:
@@ -101,6 +145,7 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
             (call.receiver, step, call)
             for call in dispatch.receiver_calls
             if not _was_undone(call, dispatch.rolled_back)
+            and whose([walk.owner_of_call(call)]) == PROJECT
         ]
         lost += [(receiver, step, None) for receiver in dispatch.unwatched or ()]
     for same in grouped(
@@ -125,7 +170,7 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
 
 
 def _may_be_lost(dispatch: Dispatch) -> bool:
-    if not dispatch.rolled_back or dispatch.signal in PREPARING:
+    if not dispatch.rolled_back or dispatch.was_trial or dispatch.signal in PREPARING:
         return False
     action = dispatch.kwargs.get("action")  # of m2m_changed
     return not (isinstance(action, str) and action.startswith("pre_"))

@@ -8,7 +8,15 @@ from typing import Literal
 
 from signal_tracer.phrases import Words
 from signal_tracer.printable import printable
-from signal_tracer.records import Bypass, ConnectionChange, Dispatch, Location, ReceiverCall
+from signal_tracer.records import (
+    PROJECT,
+    Bypass,
+    ConnectionChange,
+    Dispatch,
+    Location,
+    Owner,
+    ReceiverCall,
+)
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
@@ -16,7 +24,10 @@ LEVELS: tuple[Level, ...] = ("error", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One entry of the catalogue. ``message`` and ``advice`` are templates for ``%``."""
+    """One entry of the catalogue. ``message`` and ``advice`` are templates for ``%``.
+
+    ``is_loss``: something was lost in the very trace that shows it, whoever's code lost it.
+    """
 
     slug: str
     level: Level
@@ -24,6 +35,7 @@ class Kind:
     message: str
     why: str
     advice: str
+    is_loss: bool = False
 
     @property
     def docs(self) -> str:
@@ -38,7 +50,8 @@ class Finding:
     ``values`` fill the templates of ``kind``: numbers and names, of which a page in another
     language makes its own words. ``names`` are the dotted names it is about, which
     ``IGNORE_FINDINGS`` may name. ``record`` is the first record of the trace that shows it, and
-    ``count`` how many show the same.
+    ``count`` how many show the same. ``owner`` is whose a line is that could be changed: of a
+    package's no level is above "info", unless something was lost.
     """
 
     kind: Kind
@@ -49,6 +62,7 @@ class Finding:
         default=None, compare=False
     )
     count: int = 1
+    owner: Owner = PROJECT
 
     @property
     def slug(self) -> str:
@@ -56,7 +70,11 @@ class Finding:
 
     @property
     def level(self) -> Level:
-        return self.kind.level
+        return self.kind.level if self.is_projects or self.kind.is_loss else "info"
+
+    @property
+    def is_projects(self) -> bool:
+        return self.owner.kind == "project"
 
     @property
     def title(self) -> str:

@@ -41,6 +41,7 @@ def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values:
         },
         names=tuple(name for name in (connection.receiver, signal.name, connection.sender) if name),
         location=connection.defined_at,
+        owner=connection.owner,
     )
 
 
@@ -117,9 +118,13 @@ def _duplicates(signal_map: SignalMap) -> Iterator[Finding]:
             )
 
 
-def robust_crashes(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+def robust_crashes(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
     for signal, connection in signal_map.walk():
-        if not connection.has_qualname and connection.state != "dead":
+        if (
+            not connection.has_qualname
+            and connection.state != "dead"
+            and sources.sends_robustly(signal)
+        ):
             what = _KINDS_IN_WORDS.get(connection.kind, "callable")
             yield _finding(catalogue.ROBUST_CRASH, signal, connection, what=what)
 
@@ -130,6 +135,12 @@ def receivers_in_models(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
             yield _finding(catalogue.RECEIVER_IN_MODELS, signal, connection)
 
 
+# What no AppConfig should import: it is there for requests, and imports half of the project.
+_FOR_REQUESTS = frozenset(
+    ("admin", "api", "forms", "serializers", "urls", "views", "viewsets", "routers", "middleware")
+)
+
+
 def connected_outside_ready(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
     for signal, connection in _first_of_each_receiver(signal_map):
         if (
@@ -137,7 +148,14 @@ def connected_outside_ready(signal_map: SignalMap, sources: Sources) -> Iterator
             and not _is_in_models(connection)
             and sources.is_imported_by_ready(connection.module) is False
         ):
-            yield _finding(catalogue.CONNECTED_OUTSIDE_READY, signal, connection)
+            is_for_requests = _FOR_REQUESTS & {*(connection.module or "").split(".")}
+            yield _finding(
+                catalogue.CONNECTED_AMONG_VIEWS
+                if is_for_requests
+                else catalogue.CONNECTED_OUTSIDE_READY,
+                signal,
+                connection,
+            )
 
 
 def ignoring_raw(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
-from signal_tracer.findings.catalogue import CALLED_TWICE, DEEP_NESTING, RECURSION, REPEATED_SAVE
+from signal_tracer.findings.catalogue import (
+    CALLED_TWICE,
+    DEEP_NESTING,
+    RECURSION,
+    RECURSIONS,
+    REPEATED_SAVE,
+)
+from signal_tracer.findings.failures import PREPARING
 from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.walk import Step, Walk, grouped, last_name
+from signal_tracer.findings.walk import Step, Walk, grouped, last_name, whose
 from signal_tracer.phrases import At, Names, Phrase
-from signal_tracer.records import Dispatch, ReceiverCall, Summary
+from signal_tracer.records import (
+    DJANGO,
+    PROJECT,
+    Dispatch,
+    Location,
+    Owner,
+    ReceiverCall,
+    Summary,
+)
 
-POST_SAVE = "django.db.models.signals.post_save"
+_OF_MODELS = "django.db.models.signals."
+POST_SAVE = f"{_OF_MODELS}post_save"
 MOST_LEVELS = 3
 
 
@@ -43,6 +60,7 @@ def called_twice(walk: Walk) -> Iterator[Finding]:
             location=calls[0].defined_at,
             record=calls[1],
             count=len(same),
+            owner=whose([walk.owner_of_call(call) for call in calls]),
         )
 
 
@@ -63,31 +81,28 @@ def _code(call: ReceiverCall) -> object:
 
 
 def repeated_saves(walk: Walk) -> Iterator[Finding]:
-    saves: list[tuple[str, Dispatch, int]] = []
+    saves: list[tuple[str, Step, int]] = []
     rows: Counter[object] = Counter()
     for step in walk.steps:
         if step.dispatch.signal == POST_SAVE and (saved := _saved(step.dispatch)):
             row = saved, step.dispatch.kwargs.get("using")
             # A key is used again when the first row of it was deleted or rolled back.
             rows[row] += step.dispatch.kwargs.get("created") is True
-            saves.append((saved, step.dispatch, rows[row]))
+            saves.append((saved, step, rows[row]))
     repeated = [
-        (instance, [save for _, save, _ in same])
-        for same in grouped(saves, lambda each: (each[0], each[1].kwargs.get("using"), each[2]))
-        if len(same) > 1
-        for instance in [same[0][0]]
+        (same[0][0], again)
+        for same in grouped(
+            saves, lambda each: (each[0], each[1].dispatch.kwargs.get("using"), each[2])
+        )
+        if (again := _of_interest(walk, [step for _, step, _ in same]))
     ]
     for alike in grouped(
         repeated,
-        lambda each: (
-            each[1][0].sender,
-            tuple(save.sent_from for save in each[1]),
-            _receivers(each[1]),
-        ),
+        lambda each: (each[1][0].sender, tuple(save.sent_from for save in each[1])),
     ):
         instance, same = alike[0]
         second = same[1]
-        receivers = _receivers(same)
+        receivers = _receivers(walk, [save for _, saves in alike for save in saves])
         yield Finding(
             REPEATED_SAVE,
             {
@@ -97,10 +112,52 @@ def repeated_saves(walk: Walk) -> Iterator[Finding]:
                 "receivers": Names.of(receivers) if receivers else Phrase("its receivers"),
             },
             names=(second.sender, *receivers),
-            location=second.sent_from,
+            location=_line_to_change(walk, same),
             record=second,
             count=len(alike),
+            owner=whose([walk.owner_of(save.sent_from) for save in same]),
         )
+
+
+def _of_interest(walk: Walk, saves: list[Step]) -> list[Dispatch]:
+    """The saves, if somebody could save once in their place; otherwise none.
+
+    That is nobody where Django or one package did them all, or where each is of other fields.
+    What a receiver of Django's own saves, such as the time of the last login, does not count.
+    """
+    left = [
+        step.dispatch
+        for step in saves
+        if step.inside is None or walk.owner_of_call(step.inside) != DJANGO
+    ]
+    owners = {walk.owner_of(each.sent_from) for each in left} - {DJANGO}
+    can_change = len(owners) > 1 or any(each is None or each.kind == "project" for each in owners)
+    return left if len(left) > 1 and can_change and not _are_of_other_fields(left) else []
+
+
+def _are_of_other_fields(saves: list[Dispatch]) -> bool:
+    seen: set[str] = set()
+    for save in saves:
+        fields = _update_fields(save)
+        if fields is None or seen & fields:
+            return False
+        seen |= fields
+    return True
+
+
+def _update_fields(dispatch: Dispatch) -> frozenset[str] | None:
+    """``None`` for all of them, and where they are not known."""
+    given = dispatch.kwargs.get("update_fields")
+    if not isinstance(given, Summary) or "… " in given.text:
+        return None
+    return frozenset(re.findall(r"'([^']*)'", given.text))
+
+
+def _line_to_change(walk: Walk, saves: list[Dispatch]) -> Location | None:
+    """The last line of the project's that saved, for the first save is the one that was wanted."""
+    lines = [save.sent_from for save in saves[1:] + saves[:1]]
+    of_project = (each for each in lines if whose([walk.owner_of(each)]) == PROJECT)
+    return next(of_project, lines[0])
 
 
 def _saved(dispatch: Dispatch) -> str | None:
@@ -115,16 +172,22 @@ def _saved(dispatch: Dispatch) -> str | None:
     return instance.text if is_whole else None
 
 
-def _receivers(saves: list[Dispatch]) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(
-            name
-            for save in saves
-            for name in [
-                *(call.receiver for call in save.receiver_calls),
-                *(save.unwatched or ()),
-            ]
-        )
+def _receivers(walk: Walk, saves: list[Dispatch]) -> list[str]:
+    """Those of the project that ran, else those of packages, without what is ignored."""
+    names: dict[str, Owner] = {}
+    for save in saves:
+        for call in save.receiver_calls:
+            names.setdefault(call.receiver, whose([walk.owner_of_call(call)]))
+        for receiver in save.unwatched or ():
+            names.setdefault(receiver, whose([walk.owner_of(None, receiver)]))
+    left = walk.not_ignored(REPEATED_SAVE, names)
+    return next(
+        (
+            found
+            for kind in ("project", "package")
+            if (found := [name for name in names if names[name].kind == kind and name in left])
+        ),
+        [],
     )
 
 
@@ -135,7 +198,9 @@ def recursions(walk: Walk) -> Iterator[Finding]:
     for same in grouped(again, lambda each: (each[0].receiver, each[0].defined_at)):
         call, step, _ = same[0]
         yield Finding(
-            RECURSION,
+            RECURSIONS.get(last_name(step.dispatch.signal), RECURSION)
+            if step.dispatch.signal.startswith(_OF_MODELS)
+            else RECURSION,
             {
                 "receiver": call.receiver,
                 "levels": max(levels for _, _, levels in same),
@@ -146,15 +211,23 @@ def recursions(walk: Walk) -> Iterator[Finding]:
             location=step.dispatch.sent_from,
             record=call,
             count=sum(levels == 2 for _, _, levels in same),
+            owner=whose([walk.owner_of_call(call)]),
         )
 
 
 def _levels(call: ReceiverCall, step: Step) -> int:
-    """How many calls of the same receiver have begun and not ended, this one included."""
+    """How many calls of the same receiver have begun and not ended, this one included.
+
+    For the same signal and sender: one of every model that is called for a model which it saves
+    itself has not come back to where it was.
+    """
+    about = step.dispatch.signal, step.dispatch.sender
     return 1 + sum(
         each.inside is not None
+        and each.above is not None
         and each.inside.receiver == call.receiver
         and each.inside.defined_at == call.defined_at
+        and (each.above.dispatch.signal, each.above.dispatch.sender) == about
         for each in step.path()
     )
 
@@ -167,8 +240,9 @@ def deep_nesting(walk: Walk) -> Iterator[Finding]:
     ]
     # A receiver inside itself is deep as well, and said once: as a recursion.
     chains = [path for path in deepest if not _goes_round(path)]
-    for same in grouped(chains, lambda path: tuple(map(_name, path))):
-        path = same[0]
+    for same in grouped(chains, _which_chain):
+        # What a row sends before it is saved is said with the signal that says so.
+        path = next((each for each in same if not _is_preparing(each[-1].dispatch)), same[0])
         too_deep = path[MOST_LEVELS]
         yield Finding(
             DEEP_NESTING,
@@ -181,8 +255,27 @@ def deep_nesting(walk: Walk) -> Iterator[Finding]:
             names=tuple(dict.fromkeys(step.dispatch.signal for step in path)),
             location=too_deep.dispatch.sent_from,
             record=too_deep.dispatch,
-            count=len(same),
+            count=sum(_name(each[-1]) == _name(path[-1]) for each in same),
+            owner=whose(
+                owner
+                for step in path[1:]
+                for owner in (
+                    walk.owner_of_call(step.inside) if step.inside else None,
+                    walk.owner_of(step.dispatch.sent_from),
+                )
+            ),
         )
+
+
+def _which_chain(path: tuple[Step, ...]) -> Hashable:
+    """The receivers that sent on, and what the last of them sent about."""
+    receivers = [(step.inside.receiver, step.inside.defined_at) for step in path if step.inside]
+    roots = path[0].dispatch.signal, path[0].dispatch.sender
+    return roots, tuple(receivers), path[-1].dispatch.sender
+
+
+def _is_preparing(dispatch: Dispatch) -> bool:
+    return dispatch.signal in PREPARING
 
 
 def _calls(step: Step) -> list[ReceiverCall]:

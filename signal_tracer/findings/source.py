@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
+import re
 import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from signal_tracer.records import Location
-from signal_tracer.signal_map import MappedApp, SignalMap
+from signal_tracer.signal_map import MappedApp, MappedSignal, SignalMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Sources:
         self._imported_by_ready: set[str] | None = None
         self._hints: set[str] = set()
         self._is_readable = True
+        self._sent_robustly: dict[str, set[str]] = {}
 
     def function_at(self, location: Location | None) -> Function | None:
         """The ``def`` at a location; ``None`` for a lambda, and where there is no source."""
@@ -104,6 +108,21 @@ class Sources:
         # A string in ready(), as in autodiscover_modules("receivers"), may be its name.
         named = module in self._hints or module.rpartition(".")[2] in self._hints
         return named or module in self._imported_by_ready
+
+    def sends_robustly(self, signal: MappedSignal) -> bool:
+        """Whether the source of the signal's own package is seen to send it with send_robust().
+
+        True as well where there is no source to look at.
+        """
+        name = signal.name.rpartition(".")[2]
+        if signal.name.startswith("django."):
+            return name in _DJANGO_SENDS_ROBUSTLY
+        if signal.defined_at is None:
+            return True
+        folder = _package_folder(signal.defined_at.file)
+        if folder not in self._sent_robustly:
+            self._sent_robustly[folder] = set(_names_sent_robustly(folder))
+        return name in self._sent_robustly[folder]
 
     def _follow(self) -> set[str]:
         found: set[str] = set()
@@ -147,8 +166,17 @@ class Sources:
                 roots.add(app.folder.removesuffix(tail).rstrip(os.sep))
         return roots
 
+    @cached_property
+    def _packages(self) -> set[str]:
+        """The packages of the project, where they are known to be apps."""
+        return {app.name.partition(".")[0] for app in self._signal_map.apps if app.is_project}
+
     def _file_of(self, module: str) -> str | None:
+        package = module.partition(".")[0]
         for root in self._roots:
+            # What stands beside the project in a folder of packages is not the project's.
+            if os.path.basename(root) in _PACKAGE_FOLDERS and package not in self._packages:
+                continue
             path = os.path.join(root, *module.split("."))
             for file in (f"{path}.py", os.path.join(path, "__init__.py")):
                 if os.path.isfile(file):
@@ -163,6 +191,33 @@ def _module_of_config(app: MappedApp) -> str:
 
 def _is_init(file: str | None) -> bool:
     return os.path.basename(file or "") == "__init__.py"
+
+
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+# By override_settings() when it ends, in Django 5.2, 6.0 and 6.1.
+_DJANGO_SENDS_ROBUSTLY = frozenset(("setting_changed",))
+_SENT_ROBUSTLY = re.compile(r"(\w+)\s*\.\s*a?send_robust\s*\(")
+_MOST_FILES = 2_000
+
+
+def _package_folder(file: str) -> str:
+    """The outermost folder above a module that is a package."""
+    folder = os.path.dirname(file)
+    while os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _names_sent_robustly(folder: str) -> Iterator[str]:
+    files = (
+        os.path.join(where, name)
+        for where, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(".py")
+    )
+    for file in islice(files, _MOST_FILES):
+        with contextlib.suppress(OSError), open(file, encoding="utf-8", errors="replace") as opened:
+            yield from _SENT_ROBUSTLY.findall(opened.read())
 
 
 def _parse(file: str) -> ast.Module | None:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from signal_tracer.records import Bypass, Contents, Dispatch, ReceiverCall
+from signal_tracer.findings.kinds import Kind
+from signal_tracer.records import (
+    DJANGO,
+    PROJECT,
+    Bypass,
+    Contents,
+    Dispatch,
+    Location,
+    Owner,
+    ReceiverCall,
+)
 
 T = TypeVar("T")
 
@@ -31,8 +42,16 @@ class Step:
 class Walk:
     """What a trace holds at this moment, in the order of ``Trace.walk()``."""
 
-    def __init__(self, contents: Contents, slow_after: float) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        slow_after: float,
+        slow_share: float = 0.0,
+        ignored: tuple[str, ...] = (),
+    ) -> None:
         self.contents = contents
+        self.slow_from = slow_from(contents, slow_after, slow_share)
+        self.ignored = ignored
         self.slow_after = slow_after
         self.steps: list[Step] = []
         self.calls: list[tuple[ReceiverCall, Step]] = []
@@ -46,11 +65,68 @@ class Walk:
                 for nested in reversed(call.dispatches):
                     waiting.append(Step(nested, call, step, step.depth + 1))
 
-    def bypasses(self) -> list[Bypass]:
-        found = [*self.contents.bypasses]
-        for call, _ in self.calls:
-            found += call.bypasses
-        return sorted(found, key=lambda bypass: bypass.started_at)
+    def is_slow(self, call: ReceiverCall) -> bool:
+        return call.own_time >= self.slow_from
+
+    def owner_of(self, location: Location | None, name: str = "") -> Owner | None:
+        """Whose a line is; without one, whose the code of this name. ``None`` if unknown."""
+        if is_djangos(name):
+            return DJANGO
+        if location is not None:
+            return self.contents.owners.get(location.file, PROJECT)
+        package = name.partition(".")[0]
+        return next((each for each in self.contents.owners.values() if each.name == package), None)
+
+    def owner_of_call(self, call: ReceiverCall) -> Owner | None:
+        return self.owner_of(call.defined_at, call.receiver)
+
+    def not_ignored(self, kind: Kind, names: Iterable[str]) -> set[str]:
+        """What of several names a finding is about that ``IGNORE_FINDINGS`` leaves of it.
+
+        All of them where it leaves none: then the finding goes as a whole.
+        """
+        every = set(names)
+        return {name for name in every if not is_ignored(kind, [name], self.ignored)} or every
+
+    def bypasses(self) -> list[tuple[Bypass, ReceiverCall | None]]:
+        """Each with the receiver call that did it, in the order in which they began."""
+        found: list[tuple[Bypass, ReceiverCall | None]] = [
+            (each, None) for each in self.contents.bypasses
+        ]
+        found += [(each, call) for call, _ in self.calls for each in call.bypasses]
+        return sorted(found, key=lambda each: each[0].started_at)
+
+
+def slow_from(contents: Contents, after: float, share: float) -> float:
+    """The own time in seconds from which a receiver call is slow in this trace.
+
+    That is ``after``; and unless somebody has set that limit, so that ``share`` is 0, it is this
+    share of the whole trace at least, and all that the trace waited for a processor comes on top:
+    that may have been in the very call.
+    """
+    if not share:
+        return after
+    return max(after + contents.waited, share * contents.duration)
+
+
+def whose(owners: Iterable[Owner | None]) -> Owner:
+    """Who can change something: the project, if any of it is its own; else the first package.
+
+    What nobody is known to own is taken for the project's.
+    """
+    known = [each for each in owners if each is not None]
+    if not known or any(each.kind == "project" for each in known):
+        return PROJECT
+    return next((each for each in known if each.kind == "package"), DJANGO)
+
+
+def is_ignored(kind: Kind, names: Iterable[str], patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is the slug, or the slug with one of the names."""
+    for pattern in patterns:
+        slug, _, name = pattern.partition(":")
+        if slug == kind.slug and (not name or any(fnmatchcase(each, name) for each in names)):
+            return True
+    return False
 
 
 def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:

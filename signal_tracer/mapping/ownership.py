@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import sysconfig
-from pathlib import Path
 from typing import Any
 
-import django
 from django.apps import AppConfig, apps
 from django.conf import settings
 
 from signal_tracer.describing.names import class_name, module_namespace
+from signal_tracer.describing.ownership import owner_of_file, project_packages
+from signal_tracer.records import PROJECT
 from signal_tracer.signal_map import MappedApp
 
 _config_dict: Any = AppConfig.__dict__["__dict__"].__get__
-
-# A project may live in a folder of that name, so that the whole name of a folder must match.
-_PACKAGE_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_NOT_THE_PROJECTS = tuple(
-    f"{folder}{os.sep}"
-    for folder in (
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib")),
-        Path(os.__file__).parent,  # It may be a zip file, of which sysconfig does not know.
-        Path(django.__file__).parent,
-        Path(__file__).parents[1],
-    )
-)
 
 
 class Ownership:
@@ -36,12 +22,8 @@ class Ownership:
     def __init__(self) -> None:
         self.apps: list[MappedApp] = []
         self._known: dict[tuple[object, object], tuple[str | None, bool]] = {}
-        # A project may be installed like a package: what holds its settings is the project.
-        self._project_packages = {
-            name.partition(".")[0]
-            for name in map(_setting, ("SETTINGS_MODULE", "ROOT_URLCONF"))
-            if type(name) is str
-        } - {"django"}
+        settings.INSTALLED_APPS  # noqa: B018  # whoever cannot read the settings is told so
+        self._project_packages = project_packages()
         # Not documented, and the same in Django 5.2, 6.0 and 6.1.
         for label, config in list(apps.app_configs.items()):
             about = _config_dict(config)
@@ -87,13 +69,8 @@ class Ownership:
         return (
             file is not None
             and file.endswith((".py", ".pyc"))
-            and not file.startswith(_NOT_THE_PROJECTS)
-            and not any(folder in file for folder in _PACKAGE_FOLDERS)
+            and owner_of_file(file, self._project_packages) is PROJECT
         )
-
-
-def _setting(name: str) -> object:
-    return getattr(settings, name, None)
 
 
 def _module_of_config(config: object) -> str | None:

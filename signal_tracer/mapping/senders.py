@@ -95,6 +95,15 @@ class Senders:
         return self._objects
 
 
+def model_names() -> set[str]:
+    """Every model that is there, as a trace names it."""
+    return {
+        class_name(model)
+        for models in list(apps.all_models.values())
+        for model in list(models.values())
+    }
+
+
 def classes_by_id() -> dict[int, type]:
     """Every class that is alive. By id, for a metaclass may have a ``__hash__`` of its own."""
     found: dict[int, type] = {}

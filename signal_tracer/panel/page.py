@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.urls import reverse
 from django.utils.translation import get_language_bidi
@@ -18,7 +18,7 @@ from signal_tracer.panel.locations import Locations
 from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
 from signal_tracer.panel.timeline import Timeline
 from signal_tracer.panel.words import duration, gettext, in_words, visible
-from signal_tracer.records import Bypass, ConnectionChange, Unheard
+from signal_tracer.records import Bypass, ConnectionChange, ReceiverCall, Unheard
 from signal_tracer.showing.facts import ALWAYS, Tally, count, facts_of_trace, notices, tallies
 from signal_tracer.showing.rows import Row, rows_of, seconds_in_receivers, select
 from signal_tracer.trace import Trace
@@ -194,7 +194,7 @@ class Page:
             "time_in_receivers": duration(in_receivers),
             "share": round(100 * in_receivers / trace.duration) if trace.duration else 0,
             "slowest": self.slowest(),
-            "slow_after": duration(trace.slow_after),
+            "slow_after": duration(trace.slow_from),
             "findings": self.listed("findings"),
             "timeline": self.laid_out(self.rows) if self.rows else None,
             "receivers": self.receivers(),
@@ -227,14 +227,22 @@ class Page:
         ]
 
     def slowest(self) -> dict[str, Any] | None:
-        """The row with the most own time: where to look first when a page is slow."""
-        row = max(select(self.rows, "call"), key=lambda each: each.own_time, default=None)
+        """The receiver with the most own time in all its calls, and the longest of its rows.
+
+        Where to look first when a page is slow.
+        """
+        rows: dict[Any, list[Row]] = {}
+        for each in select(self.rows, "call"):
+            record = cast("ReceiverCall", each.record)
+            rows.setdefault((record.receiver, record.defined_at), []).append(each)
+        most = max(rows.values(), key=_own_time, default=[])
+        row = max(most, key=lambda each: each.own_time, default=None)
         if row is None or not row.own_time:
             return None
         return {
             "number": row.number,
             "name": visible(str(row.title)),
-            "own_time": duration(row.own_time),
+            "own_time": duration(_own_time(most)),
         }
 
     def _bypass(self, shown: tuple[Row, Bypass]) -> dict[str, Any]:
@@ -273,7 +281,12 @@ class Page:
             "after": duration(change.started_at),
             "location": self.locations.show(change.called_from),
             "was_connected": change.was_connected,
+            "held_by": visible(change.held_by or ""),
         }
+
+
+def _own_time(rows: list[Row]) -> float:
+    return sum(row.own_time for row in rows)
 
 
 def _is_of_instances(unheard: Unheard) -> bool:

@@ -355,7 +355,8 @@ class OfNearMiss(About[NearMiss]):
         return Title(record.receiver)
 
     def marks(self, record: NearMiss, slow_after: float) -> Iterator[str]:
-        yield {"not_run": "NOT RUN", "muted": "MUTED"}.get(record.reason, "NEAR MISS")
+        fates = {"not_run": "NOT RUN", "refused": "NOT RUN", "muted": "MUTED"}
+        yield fates.get(record.reason, "NEAR MISS")
         if record.is_async:
             yield "ASYNC"
 
@@ -370,12 +371,19 @@ class OfNearMiss(About[NearMiss]):
             return None
         if record.reason == "not_run":
             return Phrase("an earlier receiver raised")
+        if record.reason == "refused":
+            return Phrase("a sync send cannot run it in a running event loop: await asend()")
         sender = record.connected_to or Phrase("another sender")
         return Sentence(REASONS[record.reason].words, {"sender": sender})
 
     def sentence(self, record: NearMiss) -> Words | None:
         if record.reason == "not_run":
             return Phrase("Not run: an earlier receiver raised, and that ended the dispatch.")
+        if record.reason == "refused":
+            return Phrase(
+                "Not run: it is async, and Django cannot run it under a sync send while an event "
+                "loop runs. Await asend() or asend_robust() there."
+            )
         if record.reason == "muted":
             return Phrase("Muted: it would have been called, but was muted for the time being.")
         return Sentence(
@@ -649,7 +657,7 @@ def count(trace: Recorded) -> Counts:
     for each in contents.unheard:
         for miss in each.near_misses:
             reasons[miss.reason] += each.count
-    not_run, muted = reasons["not_run"], reasons["muted"]
+    not_run, muted = reasons["not_run"] + reasons["refused"], reasons["muted"]
     return Counts(
         dispatches=len(dispatches),
         receiver_calls=len(calls),
@@ -657,7 +665,7 @@ def count(trace: Recorded) -> Counts:
         raised=outcomes.count("raised"),
         cancelled=outcomes.count("cancelled"),
         running=outcomes.count("running"),
-        slow=sum(call.own_time >= trace.slow_after for call in calls),
+        slow=sum(call.own_time >= trace.slow_from for call in calls),
         not_run=not_run,
         unheard=sum(each.count for each in contents.unheard),
         omitted=contents.omitted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from textwrap import wrap
 
 from signal_tracer.showing.map_rows import notes, summary, unheard
 from signal_tracer.signal_map import Connection, Explanation, Obstacle, SignalMap
@@ -35,6 +36,7 @@ def _words(connection: Connection) -> Iterator[str]:
 # Why a receiver would not run; %s is what it is connected to.
 OBSTACLES: dict[Obstacle, str] = {
     "not_run": "an earlier receiver raised",
+    "refused": "it is async, and a sync send cannot run it in a running event loop",
     "muted": "it is muted",
     "dead": "it was collected as garbage: nothing but the connection referred to it",
     "waiting": "it waits for a model %s, and no model goes by that name",
@@ -55,8 +57,13 @@ _NEVER: dict[str, str] = {
 }
 
 
-def explanation(found: Explanation, *, ascii_only: bool = False) -> str:
-    """Who would run, in calling order, and of all others why they would not."""
+def explanation(
+    found: Explanation, *, hint: str = "", width: int | None = None, ascii_only: bool = False
+) -> str:
+    """Who would run, in calling order, and of all others why they would not.
+
+    ``hint`` is a last line; ``width`` where to break lines, if at all.
+    """
     signal, running, rest = found.signal, found.running(), found.not_running()
     lines = [f"{signal.name}  sent by {found.sender}"]
     if signal.own_methods:
@@ -82,7 +89,26 @@ def explanation(found: Explanation, *, ascii_only: bool = False) -> str:
             sentence %= each.connection.heard
         place = location_of(each.connection.defined_at)
         lines += [f"  -  {each.connection.receiver}  {place}", f"     {sentence}"]
-    return "\n".join(printable(line, ascii_only=ascii_only) for line in lines)
+    if hint:
+        lines += ["", hint]
+    shown = (printable(line, ascii_only=ascii_only) for line in lines)
+    return "\n".join(part for line in shown for part in _broken(line, width))
+
+
+def _broken(line: str, width: int | None) -> list[str]:
+    """The line in pieces that are no wider, each below the text of the first; names stay whole."""
+    if width is None or len(line) <= width:
+        return [line]
+    below = " " * 5 if line.startswith(" ") else ""
+    return wrap(
+        line,
+        max(width, 20),
+        initial_indent="",
+        subsequent_indent=below,
+        drop_whitespace=True,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def markdown(signal_map: SignalMap) -> str:

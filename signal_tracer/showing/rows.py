@@ -137,7 +137,7 @@ def rows_of(trace: Recorded, *, is_folded: bool = True) -> list[Row]:
     or a rollback, and a receiver call that was slow where the other was not. Equal bypasses and
     equal callbacks that follow one another are folded as well.
     """
-    contents, slow_after = trace.contents, trace.slow_after
+    contents, slow_after = trace.contents, trace.slow_from
     shapes = _shapes(contents.dispatches, slow_after) if is_folded else {}
 
     def fold(actions: Iterable[Action]) -> Iterator[list[Action]]:

@@ -28,7 +28,7 @@ from observing import is_ours
 
 from signal_tracer import collecting, describing, trace_signals
 from signal_tracer.collecting import counting, muting, nodes, routes
-from signal_tracer.describing import names, values
+from signal_tracer.describing import frames, names, ownership, values
 from signal_tracer.testing import SignalTrace
 from signal_tracer.tracer import uninstall
 
@@ -224,6 +224,7 @@ CACHES: list[Any] = [
         if isinstance(value, names.IdentityCache)
     ),
     values._plans,
+    frames.is_machinery,
 ]
 
 
@@ -415,6 +416,7 @@ def forget_names() -> None:
     routes._references.clear()
     for each in CACHES:
         each.clear()
+    ownership.owner_of_file.cache_clear()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from telling import at, call, queries, sent, told, traced
+from telling import at, call, queries, saved, sent, told, traced
 
 from signal_tracer.findings.costs import short_sql
 from signal_tracer.records import Method, Query
@@ -185,26 +185,86 @@ def test_long_sql_is_cut_where_it_says_least(sql: str, shown: str) -> None:
 # Writes
 
 
-def test_a_receiver_that_writes_is_told_with_the_tables() -> None:
-    wrote = [
-        Query('INSERT INTO "shop_log" ("a") VALUES (%s)', is_write=True),
-        Query(UPDATE, is_write=True),
-        Query("DELETE FROM `shop_cart` WHERE 1", is_write=True),
-        Query("WITH gone AS (DELETE FROM x) SELECT 1", is_write=True),
-        Query(UPDATE, is_write=True),
-        Query(SELECT),
-    ]
-    trace = traced(sent(call(queries=wrote)), sent(call(queries=wrote[:1])))
-    [finding] = trace.findings()
+WROTE = [
+    Query('INSERT INTO "shop_log" ("a") VALUES (%s)', is_write=True),
+    Query(UPDATE, is_write=True),
+    Query("DELETE FROM `shop_cart` WHERE 1", is_write=True),
+    Query("WITH gone AS (DELETE FROM x) SELECT 1", is_write=True),
+    Query(UPDATE, is_write=True),
+    Query(SELECT),
+]
 
-    assert told(trace) == [
+
+def test_a_receiver_that_writes_is_a_fact_of_its_row_and_no_finding() -> None:
+    assert told(traced(sent(call(queries=WROTE)), sent(call(queries=WROTE[:1])))) == []
+
+
+def test_a_receiver_that_writes_in_each_of_five_dispatches_of_a_line_is_told() -> None:
+    different = [
+        sent(call(queries=queries(f"DELETE FROM shop_log WHERE a = {number}", is_write=True)))
+        for number in range(5)
+    ]
+    [finding] = traced(*different).findings()
+    assert str(finding) == (
+        "info writes-in-receiver: shop.receivers.index wrote to the database in each of 5 "
+        "dispatches from shop/views.py:30: DELETE FROM shop_log."
+    )
+    assert finding.location == at(7)
+    assert finding.record is different[0].receiver_calls[0]
+    assert told(traced(*different[:4])) == []
+    # The same statement in ten of them is told already.
+    same = [sent(call(queries=queries(UPDATE, is_write=True))) for _ in range(10)]
+    assert [each.slug for each in traced(*same).findings()] == ["query-in-loop"]
+
+
+def test_a_receiver_that_writes_in_one_dispatch_each_of_five_lines_is_not_told() -> None:
+    lines = [
+        sent(call(queries=WROTE[:1]), sent_from=at(number, "shop/views.py", "pay"))
+        for number in range(1, 6)
+    ]
+
+    assert told(traced(*lines)) == []
+
+
+def test_a_write_to_another_database_than_that_of_the_row_is_told() -> None:
+    here = queries("INSERT INTO shop_log", is_write=True)
+    there = queries("INSERT INTO shop_log", is_write=True, alias="logs")
+
+    assert told(traced(saved("shop.Order(pk=3)", call(queries=here)))) == []
+    assert told(traced(saved("shop.Order(pk=3)", call(queries=here + there)))) == [
         (
-            "info writes-in-receiver: shop.receivers.index wrote to the database: "
-            "INSERT INTO shop_log, UPDATE shop_stock, DELETE FROM shop_cart and WITH. x 2"
+            "info writes-in-receiver: shop.receivers.index ran for a row on default and wrote to "
+            "logs: INSERT INTO shop_log."
         )
     ]
-    assert finding.location == at(7)
-    assert finding.record is trace.dispatches[0].receiver_calls[0]
+    # Of what names no database, none is another.
+    assert told(traced(sent(call(queries=there)))) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_told"),
+    [
+        ('UPDATE "shop_order" SET "number" = %s WHERE "shop_order"."id" = %s', True),
+        ("UPDATE `shop_order` SET `number` = %s WHERE `shop_order`.`uuid` = %s", True),
+        # Other rows of the table, and another table.
+        ('UPDATE "shop_order" SET "is_last" = %s WHERE "shop_order"."shop_id" IN (%s, %s)', False),
+        ('UPDATE "shop_stock" SET "number" = %s WHERE "shop_stock"."id" = %s', False),
+    ],
+)
+def test_an_update_by_key_in_the_table_of_the_row_that_was_just_saved_is_told(
+    sql: str, is_told: bool
+) -> None:
+    wrote = call(queries=queries(sql, is_write=True))
+    expected = [
+        (
+            "info writes-in-receiver: shop.receivers.index ran after shop.Order(pk=3) was saved, and "
+            "updated a row of the same table by its key: UPDATE shop_order."
+        )
+    ]
+
+    assert told(traced(saved("shop.Order(pk=3)", wrote))) == expected * is_told
+    before = "django.db.models.signals.pre_save"
+    assert told(traced(saved("shop.Order(pk=3)", wrote, signal=before))) == []
 
 
 def test_a_locking_read_is_no_write() -> None:
@@ -221,9 +281,10 @@ def test_what_djangos_own_receivers_write_and_repeat_is_not_told() -> None:
 
 
 def test_what_a_nested_receiver_wrote_is_its_own_matter() -> None:
-    inner = call("shop.receivers.inner", queries=queries(UPDATE, is_write=True))
+    there = queries("INSERT INTO shop_log", is_write=True, alias="logs")
+    inner = saved("shop.Order(pk=3)", call("shop.receivers.inner", queries=there))
 
-    assert [each.names for each in traced(sent(call(dispatches=[sent(inner)]))).findings()] == [
+    assert [each.names for each in traced(sent(call(dispatches=[inner]))).findings()] == [
         ("shop.receivers.inner",)
     ]
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from telling import call, queries, saved, sent, told, traced
+from telling import call, saved, sent, told, traced
 
 from signal_tracer.findings import Kind, catalogue, over_trace, sift, slugs
 from signal_tracer.records import Dispatch, Error
@@ -19,7 +19,7 @@ KINDS = [each for each in vars(catalogue).values() if isinstance(each, Kind)]
 def of_each_level(**trace: object) -> Trace:
     """An info, a warning and an error, in this order."""
     return traced(
-        sent(call(queries=queries("UPDATE a", is_write=True))),
+        sent(call("shop.receivers.wait", is_async=True)),
         saved("shop.Order(pk=1)"),
         saved("shop.Order(pk=1)"),
         sent(call("billing.receivers.charge", outcome="swallowed", error=Error("a.E", "no"))),
@@ -31,7 +31,7 @@ def test_the_worst_comes_first() -> None:
     assert [str(each).partition(":")[0] for each in of_each_level().findings()] == [
         "error swallowed-exception",
         "warning repeated-save",
-        "info writes-in-receiver",
+        "info async-bridge",
     ]
 
 
@@ -95,6 +95,11 @@ def test_the_slugs_over_a_trace_are_those_that_are_documented() -> None:
         "lost-on-rollback",
         "async-bridge",
         "connected-late",
+        "uid-taken",
+        "left-disconnected",
+        "nothing-disconnected",
+        "send-in-event-loop",
+        "minor-bypass",
     }
 
 

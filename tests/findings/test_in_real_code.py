@@ -164,7 +164,7 @@ def test_a_disconnect_that_finds_nothing_is_told_and_one_that_does_is_not() -> N
     with trace_signals() as trace:
         disconnect_in_vain()
         assert paid.disconnect(do_nothing, sender=Order)
-    [finding] = found(trace, "connected-late")
+    [finding] = found(trace, "nothing-disconnected")
 
     assert "returned False" in finding.message
     assert finding.location
@@ -301,16 +301,18 @@ def test_a_receiver_that_locks_rows_reads_and_one_that_updates_them_writes() -> 
     def lock(**kwargs: object) -> None:
         list(Product.objects.select_for_update())
 
-    def write(**kwargs: object) -> None:
-        Order.objects.filter(pk=1).update(phone="1")
+    def write(number: int, **kwargs: object) -> None:
+        Order.objects.filter(pk=number).update(phone=f"{number}")
 
     paid.connect(lock, weak=False)
     paid.connect(write, weak=False)
     with trace_signals() as trace, transaction.atomic():
-        paid.send(Order)
+        for number in range(5):
+            paid.send(Order, number=number)
     [finding] = found(trace, "writes-in-receiver")
 
-    assert finding.message.endswith("write wrote to the database: UPDATE shop_order.")
+    assert ".write wrote to the database in each of 5 dispatches from " in finding.message
+    assert finding.message.endswith(": UPDATE shop_order.")
 
 
 @pytest.mark.django_db

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.signals import post_save
 from django.dispatch import Signal
 
 from shop.models import Order, Product
@@ -38,6 +39,23 @@ def hear_too(**kwargs: Any) -> None:
 
 async def hear_later(**kwargs: Any) -> None:
     """Hears it when there is time."""
+
+
+def hear_undocumented(**kwargs: Any) -> None:
+    pass
+
+
+def ring_robustly() -> None:
+    """Where the package of ``rung`` is seen to send it so."""
+    rung.send_robust(None)
+
+
+def hear_in_a_package() -> Any:
+    """A receiver of an installed package's."""
+    namespace: dict[str, Any] = {"__name__": "elsewhere.receivers"}
+    source = "def hear(**kwargs): 'Hears it.'"
+    exec(compile(source, "/srv/site-packages/elsewhere/receivers.py", "exec"), namespace)
+    return namespace["hear"]
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +120,11 @@ def test_the_table_groups_by_app_and_signal(monkeypatch: pytest.MonkeyPatch) -> 
         "",
         "This is who is connected so far. A server imports the URLconf as well, and what",
         "that connects: --load-urls shows it too.",
+        "",
+        (
+            "For information: 1 finding (ignores-raw 1). Each with what to do: --project-only "
+            "--fail-on info"
+        ),
     ]
 
 
@@ -158,8 +181,9 @@ def receivers(*arguments: str) -> list[str]:
     [
         (("--signal", f"{__name__}.rung"), ["hear", "hear_later"]),
         (("--signal", f"{__name__}.*"), ["hear", "hear_later"]),
-        (("--signal", "rung", "--sender", "shop.Order"), ["hear_later"]),
-        (("--signal", "rung", "--sender", "Order"), ["hear_later"]),
+        (("--signal", "rung", "--sender", "shop.Order"), ["hear", "hear_later"]),
+        (("--signal", "rung", "--sender", "Order"), ["hear", "hear_later"]),
+        (("--signal", "rung", "--sender", "shop.Product"), []),
         (("--signal", "rung", "--sender", "any"), ["hear"]),
         (
             (*MINE, "--receiver", "hear", "--receiver", "hear_later"),
@@ -322,6 +346,57 @@ def test_findings_that_the_setting_ignores_do_not_fail(settings: Any) -> None:
     rung.connect(partial(hear), weak=False)
 
     assert signal_map(*MINE, "--fail-on", "warning") == "No findings.\n"
+
+
+def test_findings_in_packages_are_counted_and_do_not_fail() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    receiver = hear_in_a_package()
+    rung.connect(receiver)
+    rung.connect(receiver, sender=Order)
+    call_command("signal_map", *MINE, fail_on="info", stdout=out, stderr=err)
+
+    assert out.getvalue() == "No findings.\n"
+    assert err.getvalue() == "1 finding in installed packages, which do not count: elsewhere 1.\n"
+
+
+def test_what_is_for_information_is_summed_up_below_the_table() -> None:
+    rung.connect(hear_undocumented)
+    lines = signal_map(*MINE).splitlines()
+
+    assert lines[-1] == (
+        "For information: 1 finding (undocumented-receiver 1). Each with what to do: "
+        "--project-only --fail-on info"
+    )
+
+
+def test_a_sender_that_nobody_is_connected_to_has_the_receivers_of_any_sender() -> None:
+    post_save.connect(hear)
+    try:
+        shown = signal_map("--signal", "post_save", "--sender", "contenttypes.ContentType")
+    finally:
+        post_save.disconnect(hear)
+
+    assert f"{__name__}.hear" in shown
+    assert "any sender" in shown
+    # Those of another model are not among them.
+    assert "shop.receivers" not in shown
+
+
+def test_a_sender_shows_receivers_of_any_sender_where_the_signal_has_its_own() -> None:
+    rung.connect(hear_too, sender=Product)
+    shown = signal_map("--sender", "shop.Order")
+
+    assert f"{__name__}.hear " in shown
+    assert f"{__name__}.hear_later" in shown
+    assert f"{__name__}.hear_too" not in shown
+    # Another signal's receivers of any sender are for nobody that is named.
+    assert "django.core.signals" not in shown
+
+
+def test_a_sender_that_does_not_exist_is_refused_with_what_may_be_meant() -> None:
+    assert refusal("--sender", "shop.Ordre") == (
+        "--sender: nothing goes by 'shop.Ordre'. Did you mean 'shop.Order'?"
+    )
 
 
 # Drift

@@ -45,6 +45,17 @@ class Doorbell(Bell):
     pass
 
 
+HINT = (
+    "This is who is connected so far. A server imports the URLconf as well, and what that "
+    "connects: --load-urls shows it too."
+)
+
+
+@pytest.fixture(autouse=True)
+def lines_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(autouse=True)
 def nobody_hears_it() -> Iterator[None]:
     yield
@@ -53,10 +64,11 @@ def nobody_hears_it() -> Iterator[None]:
 
 
 def explained(signal: str, sender: str) -> list[str]:
-    """The lines, without the places of this module."""
+    """The lines above the hint, without the places of this module."""
     out = io.StringIO()
     call_command("signal_map", explain=(signal, sender), stdout=out)
-    lines = out.getvalue().replace(f"{__name__}.", "").splitlines()
+    *lines, nothing, hint = out.getvalue().replace(f"{__name__}.", "").splitlines()
+    assert (nothing, hint) == ("", HINT)
     return [line.split("  tests/mapping/")[0] for line in lines]
 
 
@@ -263,3 +275,27 @@ def test_a_name_that_several_go_by_is_refused() -> None:
     chime.connect(first, sender=Order)
     assert refusal("chime", "Order").startswith("More than one sender goes by 'Order': ")
     assert issubclass(Group, Model)
+
+
+def test_an_answer_after_the_urlconf_was_loaded_lacks_nothing() -> None:
+    out = io.StringIO()
+    call_command("signal_map", explain=("chime", "shop.Order"), load_urls=True, stdout=out)
+
+    assert HINT not in out.getvalue()
+
+
+def test_an_answer_is_broken_at_the_width_of_the_page_and_names_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chime.connect(first, sender=Order)
+    monkeypatch.setenv("COLUMNS", "80")
+    out = io.StringIO()
+    call_command("signal_map", explain=("chime", "shop.Product"), stdout=out)
+    lines = out.getvalue().splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[-2:] == [
+        "This is who is connected so far. A server imports the URLconf as well, and what",
+        "that connects: --load-urls shows it too.",
+    ]
+    assert any(f"{__name__}.first" in line for line in lines)

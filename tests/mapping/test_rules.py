@@ -25,6 +25,7 @@ from signal_tracer.records import Location
 from signal_tracer.signal_map import Connection, MappedApp, MappedSignal, SignalMap
 
 struck = Signal()
+plain = Signal()  # sent with send() alone
 
 
 @pytest.fixture(autouse=True)
@@ -261,12 +262,40 @@ def test_robust_crash(receiver: Any, what: str) -> None:
     assert f"while {__name__}.struck is sent with send_robust()" in found.message
 
 
+def robustly(**kwargs: Any) -> None:
+    """Where this module, and so the package of ``struck``, is seen to send it."""
+    struck.send_robust(None)
+
+
+def test_a_receiver_of_a_signal_that_is_only_sent_with_send_crashes_nothing() -> None:
+    plain.connect(partial(documented), weak=False)
+
+    try:
+        assert findings("robust-crash", about=f"{__name__}.plain") == []
+    finally:
+        plain.receivers = plain.receivers[:1]
+
+
+def test_a_nameless_receiver_of_a_model_crashes_nothing_for_django_sends_with_send() -> None:
+    receiver = partial(documented)
+    post_save.connect(receiver, weak=False)
+    try:
+        found = over_signal_map(read_map(), at_least="warning").shown
+    finally:
+        post_save.disconnect(receiver)
+
+    assert [each for each in found if each.slug == "robust-crash"] == []
+
+
 def test_what_has_a_qualname_does_not_crash_send_robust() -> None:
     named = update_wrapper(partial(documented), documented)
     for receiver in (documented, Callable_, Callable_().method, named, print):
         struck.connect(receiver, weak=False)
 
     assert findings("robust-crash", about=f"{__name__}.struck") == []
+
+
+plain.connect(documented)
 
 
 # Information

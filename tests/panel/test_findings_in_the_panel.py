@@ -296,3 +296,18 @@ def test_a_right_to_left_language_turns_the_page_and_not_the_names(stored):
     assert "<bdi><small>shop.receivers.</small><wbr>pack</bdi>" in html
     assert "\u206631.0 ms\u2069" in html
     assert "\u2066shop.receivers.pack\u2069" in html
+
+
+def test_the_most_own_time_is_that_of_a_receiver_in_all_its_calls(stored):
+    def call(receiver, own_time):
+        return ReceiverCall(receiver, own_time=own_time, duration=own_time)
+
+    dispatches = [
+        Dispatch("a.paid", receiver_calls=[call("a.once", 0.005)]),
+        Dispatch("a.paid", "a.A", receiver_calls=[call("a.often", 0.002)]),
+        Dispatch("a.paid", "a.B", receiver_calls=[call("a.often", 0.004)]),
+    ]
+    html = stored(trace_of(*dispatches)).content
+    head = said(html[: html.index("Take it away")])
+
+    assert "Most own time: a.often, 6.00 ms" in head

@@ -101,9 +101,9 @@ def test_the_sites_own_words_are_not_ours_to_translate():
 
 
 QUERIES = [
-    Query("UPDATE shop_order SET packed = 1", duration=0.00547, is_write=True),
-    Query("DELETE FROM shop_basket", duration=0.001, is_write=True),
-    Query("", duration=0.001, is_write=True),
+    Query("UPDATE shop_order SET packed = 1", "logs", duration=0.00547, is_write=True),
+    Query("DELETE FROM shop_basket", "logs", duration=0.001, is_write=True),
+    Query("", "logs", duration=0.001, is_write=True),
     Query("SELECT 1", duration=0.001),
 ]
 SKIPPED = [Skipped("signals.post_save", f"shop.{name}") for name in ("count", "index", "log")]
@@ -112,6 +112,7 @@ OF_NUMBERS = {
         Dispatch(
             "shop.signals.paid",
             method="send_robust",
+            kwargs={"using": "default"},
             receiver_calls=[
                 ReceiverCall("shop.pack", own_time=0.0152, queries=QUERIES),
                 ReceiverCall(
@@ -142,8 +143,8 @@ OF_NUMBERS = {
                 ),
                 "shop.load ran the same query 5 times in one call: SELECT 1; and 2 more like it →",
                 (
-                    "shop.pack wrote to the database: UPDATE shop_order, DELETE FROM shop_basket "
-                    "and an empty statement. →"
+                    "shop.pack ran for a row on default and wrote to logs: UPDATE shop_order, "
+                    "DELETE FROM shop_basket and an empty statement. →"
                 ),
                 (
                     "shop.Line.bulk_create() changed at least 1500 rows without sending post_save, "
@@ -166,8 +167,8 @@ OF_NUMBERS = {
                     "weitere dieser Art →"
                 ),
                 (
-                    "shop.pack schrieb in die Datenbank: UPDATE shop_order, DELETE FROM "
-                    "shop_basket und eine leere Anweisung. →"
+                    "shop.pack lief für eine Zeile auf default und schrieb auf logs: UPDATE "
+                    "shop_order, DELETE FROM shop_basket und eine leere Anweisung. →"
                 ),
                 (
                     "shop.Line.bulk_create() änderte mindestens 1500 Zeilen, ohne post_save zu "
@@ -187,8 +188,8 @@ OF_NUMBERS = {
                 ),
                 "SELECT 1؛ و 2 پرس‌وجوی دیگر مانند آن →",
                 (
-                    "shop.pack در پایگاه داده نوشت: UPDATE shop_order، DELETE FROM shop_basket و "
-                    "دستوری خالی. →"
+                    "shop.pack برای ردیفی در default اجرا شد و در logs نوشت: UPDATE shop_order، "
+                    "DELETE FROM shop_basket و دستوری خالی. →"
                 ),
                 (
                     "shop.Line.bulk_create() بدون فرستادن post_save به اندازهٔ دست‌کم 1500 ردیف "

@@ -32,7 +32,7 @@ from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, h
 from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.routes import ReceiverInfo, listeners
-from signal_tracer.describing.frames import find_sender_frame
+from signal_tracer.describing.frames import find_project_frame, find_sender_frame
 from signal_tracer.describing.names import (
     class_name,
     find_all_in_class,
@@ -76,6 +76,7 @@ class BypassRecord:
         "skipped",
         "started",
         "stopped",
+        "through",
     )
 
     def __init__(
@@ -89,6 +90,7 @@ class BypassRecord:
         started: int,
         stopped: int,
         skipped: list[tuple[str, ReceiverInfo]],
+        through: tuple[types.CodeType, int] | None = None,
     ) -> None:
         self.method = method
         self.model = model
@@ -99,6 +101,7 @@ class BypassRecord:
         self.started = started
         self.stopped = stopped
         self.skipped = skipped
+        self.through = through
 
 
 class Bypasses(list[BypassRecord]):
@@ -118,11 +121,17 @@ def _read(record: BypassRecord, reading: Reading) -> Bypass:
         rows=record.rows,
         options=record.options,
         sent_from=reading.location(record.sent_by, record.instruction),
+        through=None if record.through is None else reading.location(*record.through),
         started_at=reading.since_start(record.started),
         duration=reading.seconds(record.started, record.stopped),
         skipped=[
             Skipped(
-                signal, info.name, info.defined_at, reading.value(info.dispatch_uid), info.is_async
+                signal,
+                info.name,
+                info.defined_at,
+                reading.value(info.dispatch_uid),
+                info.is_async,
+                info.hears_any_sender,
             )
             for signal, info in record.skipped
         ],
@@ -200,18 +209,20 @@ def _end(
     wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
     if not wanting:
         return
+    lead = find_project_frame(site) or site
     if not recorders[-1].config.record_locations:
-        site = None
+        site = lead = None
     record = BypassRecord(
         method,
         class_name(model),
         rows,
         _options(args, kwargs) if method == "bulk_create" else (),
-        None if site is None else site.f_code,
-        0 if site is None else site.f_lasti,
+        None if lead is None else lead.f_code,
+        0 if lead is None else lead.f_lasti,
         started,
         stopped,
         skipped,
+        None if site is None or site is lead else (site.f_code, site.f_lasti),
     )
     for activity in nodes.activities_at(node):
         activity[Bypasses].append(record)

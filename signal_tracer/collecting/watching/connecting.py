@@ -24,10 +24,11 @@ from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.routes import (
     forget_connections,
     name_of_connected,
+    name_of_holder,
     note_near_misses,
 )
 from signal_tracer.describing.connections import name_of_uid
-from signal_tracer.describing.frames import find_sender_frame, is_machinery
+from signal_tracer.describing.frames import find_project_frame, find_sender_frame, is_machinery
 from signal_tracer.describing.names import name_of_signal
 from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import Change, ConnectionChange, Value
@@ -46,11 +47,13 @@ class ChangeRecord:
         "action",
         "called_by",
         "dispatch_uid",
+        "held_by",
         "instruction",
         "receiver",
         "sender",
         "signal",
         "started",
+        "through",
         "was_connected",
     )
 
@@ -64,6 +67,7 @@ class ChangeRecord:
         called_by: CodeType | None,
         instruction: int,
         started: int,
+        through: tuple[CodeType, int] | None = None,
     ) -> None:
         self.action = action
         self.signal = signal
@@ -73,7 +77,9 @@ class ChangeRecord:
         self.called_by = called_by
         self.instruction = instruction
         self.started = started
+        self.through = through
         self.was_connected: bool | None = None
+        self.held_by: str | None = None
 
 
 class Changes(list[ChangeRecord]):
@@ -86,7 +92,9 @@ class Changes(list[ChangeRecord]):
 
 
 def _read(record: ChangeRecord, reading: Reading) -> ConnectionChange:
-    called_by = record.called_by if reading.config.record_locations else None
+    is_located = reading.config.record_locations
+    called_by = record.called_by if is_located else None
+    through = record.through if is_located else None
     return ConnectionChange(
         action=record.action,
         signal=record.signal,
@@ -96,6 +104,8 @@ def _read(record: ChangeRecord, reading: Reading) -> ConnectionChange:
         called_from=reading.location(called_by, record.instruction),
         started_at=reading.since_start(record.started),
         was_connected=record.was_connected,
+        held_by=record.held_by,
+        through=None if through is None else reading.location(*through),
     )
 
 
@@ -145,21 +155,26 @@ def _begin_change(
     while frame is not None and frame.f_code.co_filename in _CONNECT_FOR_OTHERS:
         frame = frame.f_back
     site = find_sender_frame(frame)
-    if site is not frame or frame is None or is_machinery[frame.f_code.co_filename]:
+    if frame is None or site is None or is_machinery[frame.f_code.co_filename] is not False:
         return None
+    lead = find_project_frame(site) or site
     names = "receiver", "sender", *(("weak",) if action == "connect" else ()), "dispatch_uid"
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     receiver, uid = given.get("receiver"), given.get("dispatch_uid")
-    return ChangeRecord(
+    change = ChangeRecord(
         action,
         name_of_signal(signal, site),
         name_of_connected(signal, receiver, given.get("sender"), uid),
         name_of_sender(given.get("sender")),
         None if uid is None else name_of_uid(uid),
-        site.f_code,
-        site.f_lasti,
+        lead.f_code,
+        lead.f_lasti,
         clock.now(),
+        None if site is lead else (site.f_code, site.f_lasti),
     )
+    if action == "connect":
+        change.held_by = name_of_holder(signal, receiver, given.get("sender"), uid)
+    return change
 
 
 @fenced("to record a connection change")

@@ -10,6 +10,7 @@ under test they are not there.
 from __future__ import annotations
 
 import functools
+import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,8 @@ from signal_tracer.collecting import nodes, savepoints
 from signal_tracer.collecting.nodes import current, fenced
 from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
 from signal_tracer.collecting.savepoints import Here, Savepoint
+from signal_tracer.describing.frames import find_sender_frame
+from signal_tracer.describing.ownership import owner_of_file, project_packages
 
 hide_file(__file__)
 
@@ -55,6 +58,7 @@ class _Stack:
         """All since this savepoint began is undone; what comes next is in a new one like it."""
         undone = self.savepoints[first]
         undone.is_rolled_back = True
+        undone.is_trial = savepoints.thread.is_trial
         del self.savepoints[first:]
         self.push(undone.sid, undone.depth)
 
@@ -151,13 +155,28 @@ def _watch_exit(original: Any) -> Any:
         if not place.stacks:
             return original(self, *error)
         before, place.is_tests = place.is_tests, getattr(self, "_from_testcase", False)
+        place.is_trial = _is_trial(self, error, sys._getframe(1))
         try:
             return original(self, *error)
         finally:
             place.is_tests = before
             follow(_note_exit, self)
+            place.is_trial = False
 
     return hide_from_stacklevel(functools.wraps(original)(__exit__), "__exit__")
+
+
+@fenced("to see why a transaction is rolled back")
+def _is_trial(block: Any, error: Any, frame: Any) -> bool:
+    """Whether a package undoes on purpose what it did: no exception leaves its own block.
+
+    So does django-import-export, to show what an import would change.
+    """
+    if error[0] is not None or not transaction.get_connection(block.using).needs_rollback:
+        return False
+    site = find_sender_frame(frame)
+    owner = site and owner_of_file(site.f_code.co_filename, project_packages())
+    return owner is not None and owner.kind == "package" and owner.name != "Python"
 
 
 def _note_enter(block: Any) -> None:

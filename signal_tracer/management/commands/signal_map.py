@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import shutil
 import sys
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -22,6 +24,7 @@ from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.management.keywords import file_name, parsed
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
 from signal_tracer.mapping.reading import connected_now, read_map
+from signal_tracer.mapping.senders import model_names
 from signal_tracer.mapping.urls import load_urls
 from signal_tracer.records import goes_by
 from signal_tracer.showing.map_console import MapTable, render_findings
@@ -63,7 +66,10 @@ class Command(BaseCommand):
         )
         for name, what in (
             ("signal", "only this signal"),
-            ("sender", "only what is connected to this sender; 'any' for any sender"),
+            (
+                "sender",
+                "only what would run for this sender; 'any' for any sender",
+            ),
             ("receiver", "only this receiver"),
             ("app", "only receivers of this app, by its label"),
         ):
@@ -168,6 +174,7 @@ class Command(BaseCommand):
         return signal_map.select(
             signals=names["signal"],
             senders=names["sender"],
+            sent_by_models=_name_models(names["sender"]),
             receivers=names["receiver"],
             apps=names["app"],
             project_only=bool(filters.get("project_only")),
@@ -201,10 +208,19 @@ class Command(BaseCommand):
         """Below the table: what is wrong with what it shows."""
         if self.options["output"] or self.options["fail_on"]:
             return
-        found = over_signal_map(signal_map, _ignored(), at_least="warning").shown
-        if found:
+        found = over_signal_map(signal_map, _ignored()).of_project
+        serious = [finding for finding in found if finding.level != "info"]
+        if serious:
             self.stdout.write("")
-            self.emit(self.drawn(render_findings(found)))
+            self.emit(self.drawn(render_findings(serious)))
+        counted = Counter(finding.slug for finding in found if finding.level == "info")
+        if counted:
+            kinds = ", ".join(f"{slug} {count}" for slug, count in counted.most_common())
+            self.stdout.write("")
+            self.emit(
+                f"For information: {plural(counted.total(), 'finding')} ({kinds}). Each with what "
+                "to do: --project-only --fail-on info"
+            )
 
     def write_map(self, file: Path) -> None:
         saved = drift.save(self.chosen_map(), self.filters_given())
@@ -237,13 +253,19 @@ class Command(BaseCommand):
 
     def fail_on(self, level: Level) -> None:
         found = over_signal_map(self.chosen_map(), _ignored(), at_least=level)
-        self.report(found.shown)
+        self.report(found.of_project)
+        if found.of_packages:
+            packages = ", ".join(f"{name} {count}" for name, count in found.packages())
+            self.stderr.write(
+                f"{plural(len(found.of_packages), 'finding')} in installed packages, which do not "
+                f"count: {packages}."
+            )
         if found.hidden:
             count = plural(len(found.hidden), "finding")
             self.stderr.write(f"{count} not shown, because IGNORE_FINDINGS names them.")
-        if found.shown:
+        if found.of_project:
             raise CommandError(
-                f"The signal map has {plural(len(found.shown), 'finding')} of level {level}"
+                f"The signal map has {plural(len(found.of_project), 'finding')} of level {level}"
                 f"{'' if level == 'error' else ' or worse'}."
             )
 
@@ -262,7 +284,15 @@ class Command(BaseCommand):
             found = explain(signal, sender)
         except UnknownNameError as error:
             raise CommandError(f"{error}") from error
-        self.emit(explanation(found, ascii_only=not _is_unicode(self.stdout)))
+        is_narrow = self.stdout.isatty() or os.environ.get("COLUMNS")
+        self.emit(
+            explanation(
+                found,
+                hint="" if self.options["load_urls"] else NOT_YET,
+                width=shutil.get_terminal_size().columns if is_narrow else None,
+                ascii_only=not _is_unicode(self.stdout),
+            )
+        )
 
     def filters_given(self) -> dict[str, Any]:
         names = (*FILTERS, *SWITCHES)
@@ -340,12 +370,17 @@ def _names_of(filter_name: str, signal_map: SignalMap) -> set[str]:
         return {signal.name for signal in signal_map.signals}
     connections = [connection for _, connection in signal_map.walk()]
     if filter_name == "sender":
-        return {connection.sender or "any" for connection in connections}
+        return {connection.sender or "any" for connection in connections} | model_names()
     if filter_name == "receiver":
         return {connection.receiver for connection in connections}
     return {connection.app for connection in connections if connection.app} | {
         app.label for app in signal_map.apps
     }
+
+
+def _name_models(senders: Iterable[str]) -> bool:
+    names = model_names()
+    return any(goes_by(name, each) for name in names for each in senders)
 
 
 def _reject_unknown(what: str, wanted: Iterable[str], names: set[str]) -> None:

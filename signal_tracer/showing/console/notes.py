@@ -94,7 +94,7 @@ class Notes:
             label = " " * len(label)
             for miss in each.near_misses:
                 about = ABOUT[NearMiss]
-                words = list(about.marks(miss, self.trace.slow_after))
+                words = list(about.marks(miss, self.trace.slow_from))
                 marks = [Text(word, STYLES[mark_of(word).tone]) for word in words]
                 title = [Text(self.clean(str(about.title(miss)))), *marks]
                 alarm = alarm_of(words)
@@ -119,8 +119,7 @@ class Notes:
             times = Counter(
                 _who(each)
                 for each in self.trace.contents.connection_changes
-                # One that found nothing to disconnect changed nothing.
-                if each.action == action and each.was_connected is not False
+                if each.action == action and not each.did_nothing
             )
             for told in is_told:
                 del times[told]

@@ -27,7 +27,7 @@ def to_perfetto(trace: Recorded) -> dict[str, Any]:
     tracks = _Tracks()
     root = tracks.new()
     rows = rows_of(trace, is_folded=False)
-    _place([row for row in rows if row.above is None], root, tracks, trace.slow_after)
+    _place([row for row in rows if row.above is None], root, tracks, trace.slow_from)
     events = tracks.events
     names = [_metadata("process_name", trace.name or "signal_tracer", root)]
     names += [

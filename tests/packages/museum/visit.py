@@ -2,6 +2,7 @@
 
     python visit.py             the same each time: no receiver is slow, as the limit is an hour
     python visit.py --slow 10   those as well that took 10 ms or more this time
+    python visit.py --slow default   those that are slow where nobody has set a limit
 
 The same pages are asked for in the same order, and the database is new.
 """
@@ -416,11 +417,13 @@ def described(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--slow", type=float, metavar="MS", help="SLOW_RECEIVER_MS")
+    parser.add_argument("--slow", metavar="MS", help="SLOW_RECEIVER_MS, or 'default'")
     options = parser.parse_args()
     django.setup()
-    if options.slow is not None:
-        settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SLOW_RECEIVER_MS": options.slow}
+    if options.slow == "default":
+        del settings.SIGNAL_TRACER["SLOW_RECEIVER_MS"]
+    elif options.slow is not None:
+        settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SLOW_RECEIVER_MS": float(options.slow)}
     call_command("migrate", verbosity=0)
     prepare()
     requests = requests_of_a_visit()
