@@ -396,9 +396,9 @@ def test_a_traceback_of_forty_lines_is_whole_and_a_longer_one_says_what_is_missi
     def fall(steps: int) -> None:
         if steps:
             fall(steps - 1)
-        raise ValueError
+        raise RuntimeError("fallen")
 
-    with pytest.raises(ValueError, match="") as raised:
+    with pytest.raises(RuntimeError, match="fallen") as raised:
         fall(lines - 2)  # And this function's own line.
     captured = CapturedError(raised.value, Capture(200), lambda file: False)
 
