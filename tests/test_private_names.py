@@ -4,7 +4,6 @@ import ast
 import re
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import django
 import pytest
@@ -101,9 +100,13 @@ def where_said(module: str, names: list[str]) -> list[int]:
     return [number for number, line in enumerate(lines) if word.search(line)]
 
 
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 def asked_for(*rooms: str) -> dict[str, set[str]]:
     """What our modules ask others for, as an attribute or by a string: the names, and who does."""
-    found: dict[Any, set[str]] = defaultdict(set)
+    found: dict[str, set[str]] = defaultdict(set)
     for module, tree in TREES.items():
         if module.startswith(rooms or ""):
             texts = [each for each in ast.walk(tree) if isinstance(each, ast.JoinedStr)]
@@ -111,8 +114,8 @@ def asked_for(*rooms: str) -> dict[str, set[str]]:
             for node in ast.walk(tree):
                 if isinstance(node, ast.Attribute):
                     found[node.attr].add(module)
-                elif isinstance(node, ast.Constant) and id(node) not in parts:
-                    found[node.value].add(module)
+                elif is_text(node) and id(node) not in parts:
+                    found[node.value].add(module)  # type: ignore[attr-defined]  # a text has one
     return found
 
 

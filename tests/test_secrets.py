@@ -780,3 +780,14 @@ def test_a_failed_assertion_shows_no_secret_of_a_sender() -> None:
 
     assert SECRET not in str(failed.value)
     assert "[redacted]" in str(failed.value)
+
+
+def test_what_a_secret_key_holds_in_an_exceptions_argument_is_masked_elsewhere(
+    shown: Shown,
+) -> None:
+    def refuse(**named: object) -> None:
+        raise ValueError({"form": {"deep": {"password": "correct-horse"}}}, 1)
+
+    paid.connect(refuse, weak=False)
+
+    assert "correct-horse" not in shown(lambda: paid.send_robust(None, note="is correct-horse"))

@@ -14,6 +14,8 @@ from django.utils.functional import SimpleLazyObject
 
 from shop.models import Order, Product
 from signal_tracer import Dispatch, ReceiverCall, Trace, trace_signals
+from signal_tracer.describing.errors import CapturedError
+from signal_tracer.describing.values import Capture
 from signal_tracer.records import Contents, Error, Location, NearMiss, Summary, show_value
 from signal_tracer.trace import TraceFormatError
 
@@ -382,3 +384,22 @@ def test_deep_damage_is_refused(trace: Trace) -> None:
 
     with pytest.raises(TraceFormatError, match=WITHOUT_SUMMARY):
         Trace.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [(40, ["a line"] * 40), (41, [*["a line"] * 5, "… 1 more", *["a line"] * 35])],
+)
+def test_a_traceback_of_forty_lines_is_whole_and_a_longer_one_says_what_is_missing(
+    lines: int, shown: list[str]
+) -> None:
+    def fall(steps: int) -> None:
+        if steps:
+            fall(steps - 1)
+        raise RuntimeError("fallen")
+
+    with pytest.raises(RuntimeError, match="fallen") as raised:
+        fall(lines - 2)  # And this function's own line.
+    captured = CapturedError(raised.value, Capture(200), lambda file: False)
+
+    assert [each.code for each in captured.render(lambda *_: "a line").traceback] == shown

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from textwrap import wrap
 
+from signal_tracer.showing.facts import REASONS
 from signal_tracer.showing.map_rows import notes, summary, unheard
 from signal_tracer.signal_map import Connection, Explanation, Obstacle, SignalMap
 from signal_tracer.wording import location_of, plural, printable
@@ -33,22 +34,17 @@ def _words(connection: Connection) -> Iterator[str]:
     yield location_of(connection.defined_at)
 
 
-# Why a receiver would not run; %s is what it is connected to.
-OBSTACLES: dict[Obstacle, str] = {
+# Why a receiver would not run, besides the reasons that a trace has as well; %(sender)s is what it
+# is connected to.
+_OBSTACLES: dict[Obstacle, str] = {
     "not_run": "an earlier receiver raised",
     "refused": "it is async, and a sync send cannot run it in a running event loop",
     "muted": "it is muted",
     "dead": "it was collected as garbage: nothing but the connection referred to it",
-    "waiting": "it waits for a model %s, and no model goes by that name",
+    "waiting": "it waits for a model %(sender)s, and no model goes by that name",
     "sender_gone": "the sender that it was connected to is gone",
-    "connected_to_parent": "it is connected to %s, a parent: Django compares the class itself",
-    "connected_to_child": "it is connected to %s, a child of the sender",
-    "connected_to_proxy": "it is connected to %s, a proxy of the sender",
-    "connected_to_concrete": "it is connected to %s, and the sender is a proxy of that",
-    "connected_to_class": "it is connected to the class %s, and the sender is an instance",
-    "connected_to_instance": "it is connected to one instance, %s",
-    "connected_to_model": "it is connected to %s; m2m_changed is sent by a field's through",
-    "connected_to_other": "it is connected to %s",
+    "connected_to_other": "it is connected to %(sender)s",
+    **{reason: f"it is {phrase.words}" for reason, phrase in REASONS.items()},
 }
 # What a sender can be that Django never sends a signal of its models with.
 _NEVER: dict[str, str] = {
@@ -84,9 +80,7 @@ def explanation(
         lines += ["", f"{plural(len(rest), 'receiver')} would not:"]
     for each in rest:
         assert each.obstacle is not None
-        sentence = OBSTACLES[each.obstacle]
-        if "%s" in sentence:
-            sentence %= each.connection.heard
+        sentence = _OBSTACLES[each.obstacle] % {"sender": each.connection.heard}
         place = location_of(each.connection.defined_at)
         lines += [f"  -  {each.connection.receiver}  {place}", f"     {sentence}"]
     if hint:

@@ -409,3 +409,49 @@ def test_a_path_of_source_code_keeps_its_folders() -> None:
 
     assert secrets.mask_file("/srv/app2/shop/models.py") == "/srv/app2/shop/models.py"
     assert secrets.mask_file("<template a1b2c3d4e5>") == "<template [redacted]>"
+
+
+def test_the_folders_of_source_code_are_no_secret() -> None:
+    contents = Contents(
+        dispatches=[
+            records.Dispatch(
+                "shop.signals.paid",
+                "shop.Order",
+                "send",
+                {"note": "kept in warehouse"},
+                records.Location("/srv/warehouse/shop/views.py", 3, "pay"),
+            )
+        ]
+    )
+    secrets = Secrets()
+    secrets.add("warehouse")
+
+    veil(contents, secrets)
+
+    [dispatch] = contents.dispatches
+    assert dispatch.sent_from is not None
+    assert dispatch.sent_from.file == "/srv/warehouse/shop/views.py"
+    assert str(dispatch.kwargs["note"]) == "'kept in [redacted]'"
+
+
+def test_what_two_traces_have_redacted_both_mask_once_they_share() -> None:
+    one, other, third = Secrets(), Secrets(), Secrets()
+    one.add("first-secret")
+    other.add("second-secret")
+    other.add("third-secret")
+
+    one.share(other)
+    third.share(one)
+    third.add("fourth-secret")
+
+    for each in (one, other, third):
+        said = each.mask("first-secret second-secret third-secret fourth-secret")
+        assert said == "[redacted] [redacted] [redacted] [redacted]"
+
+
+def test_no_more_than_ten_thousand_secrets_are_remembered() -> None:
+    secrets = Secrets()
+    for number in range(10_001):
+        secrets.add(f"secret-{number:05}")
+
+    assert secrets.mask("secret-09999 secret-10000") == "[redacted] secret-10000"

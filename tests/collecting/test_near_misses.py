@@ -12,6 +12,7 @@ from django.dispatch import Signal
 from library import Author, Book, Dated, Loan, Novel, OldBook, Tag
 
 from signal_tracer import Trace, trace_signals
+from signal_tracer.describing.near_misses import family
 
 pytestmark = pytest.mark.usefixtures("books")
 
@@ -346,3 +347,11 @@ def test_a_receiver_of_two_instances_shows_the_uid_of_the_one_that_sends(
 
     uids = [call.dispatch_uid for call in trace.receiver_calls()]
     assert uids == ["of the second", None, "of the second"]
+
+
+def test_of_a_class_with_thousands_of_subclasses_not_all_are_looked_at() -> None:
+    top = type("Top", (), {})
+    below = [type(f"Below{number}", (top,), {}) for number in range(1_500)]
+
+    assert len(family(below[0], is_m2m=False)) == 3
+    assert len(family(top, is_m2m=False)) == 1_001

@@ -466,3 +466,21 @@ def test_a_tool_over_one_of_these_survives_and_ours_is_not_put_there_twice(
     uninstall()
 
     assert vars(cls)[name] is original
+
+
+def test_what_another_tool_has_put_where_ours_was_added_survives(
+    originals: dict[str, Any],
+) -> None:
+    seen: list[str] = []
+
+    def note(cls: type, **named: Any) -> None:
+        seen.append(cls.__name__)
+
+    with trace_signals():
+        Signal.__init_subclass__ = classmethod(note)  # type: ignore[assignment]  # as a tool does
+    uninstall()
+    type("Later", (Signal,), {})
+    assert seen == ["Later"]
+
+    del Signal.__init_subclass__
+    assert changed(originals) == []

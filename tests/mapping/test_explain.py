@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from django.apps import apps
@@ -16,7 +16,8 @@ from django.db.models.signals import m2m_changed, post_save
 from django.dispatch import Signal
 
 from shop.models import Order, Product
-from signal_tracer import trace_signals
+from signal_tracer import records, trace_signals
+from signal_tracer.showing import map_text
 
 chime = Signal()
 
@@ -113,9 +114,9 @@ def test_who_would_run_stands_in_calling_order_the_async_ones_last() -> None:
         (
             Bell,
             "test_explain.Doorbell",
-            "it is connected to Bell, a parent: Django compares the class itself",
+            "it is connected to Bell, a parent class of the sender",
         ),
-        (Doorbell, "Bell", "it is connected to Doorbell, a child of the sender"),
+        (Doorbell, "Bell", "it is connected to Doorbell, a child class of the sender"),
         (Product, "shop.Order", "it is connected to shop.Product"),
         (Product, "None", "it is connected to shop.Product"),
     ],
@@ -138,7 +139,7 @@ def test_a_proxy_and_its_concrete_model_are_told_apart() -> None:
         chime.connect(second, sender=EagerOrder)
 
         assert explained("chime", "shop.EagerOrder")[-1] == (
-            "     it is connected to shop.Order, and the sender is a proxy of that"
+            "     it is connected to shop.Order, which the sender is a proxy of"
         )
         assert explained("chime", "shop.Order")[-1] == (
             "     it is connected to shop.EagerOrder, a proxy of the sender"
@@ -152,7 +153,7 @@ def test_one_that_is_connected_to_a_model_of_m2m_changed_is_told() -> None:
     m2m_changed.connect(first, sender=User)
 
     assert explained("m2m_changed", "auth.User_groups")[-1] == (
-        "     it is connected to auth.User; m2m_changed is sent by a field's through"
+        "     it is connected to auth.User, a model, and not the table between two"
     )
     assert "  ! auth.User never sends it: the through of a field does." in explained(
         "m2m_changed", "auth.User"
@@ -299,3 +300,9 @@ def test_an_answer_is_broken_at_the_width_of_the_page_and_names_are_not(
         "that connects: --load-urls shows it too.",
     ]
     assert any(f"{__name__}.first" in line for line in lines)
+
+
+def test_every_reason_why_a_receiver_would_not_run_has_words() -> None:
+    wanted = {*get_args(records.Reason), "dead", "waiting", "sender_gone", "connected_to_other"}
+
+    assert set(map_text._OBSTACLES) == wanted

@@ -705,3 +705,21 @@ def test_a_receiver_that_waits_for_a_sender_close_to_this_one_is_named(
         "near misses:\n"
         "  test_assertions.never of test_assertions.refunded: connected to class (auth.User)"
     )
+
+
+def test_what_another_thread_sends_in_its_own_block_is_not_seen_in_this_one() -> None:
+    sent_there = []
+
+    def elsewhere() -> None:
+        with SignalTrace("there") as there:
+            settled.send("elsewhere")
+            there.assert_sent(settled, times=1)
+            sent_there.append(there)
+
+    with SignalTrace("here") as here:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+
+    assert len(sent_there) == 1
+    here.assert_not_sent(settled)

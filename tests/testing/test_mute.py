@@ -15,6 +15,7 @@ from django.dispatch import Signal
 
 from search.models import SearchEntry
 from signal_tracer import trace_signals
+from signal_tracer.collecting import muting, nodes
 from signal_tracer.testing import mute
 from signal_tracer.testing.lookup import UnknownNameError
 
@@ -589,3 +590,21 @@ def test_a_dispatch_of_muted_receivers_beyond_the_limit_is_counted_once(settings
             pay()
     assert len(trace.dispatches) == 1
     assert trace.omitted + sum(each.count for each in trace.unheard) == 2
+
+
+def test_a_context_that_outlasts_the_block_is_not_muted_because_another_block_is() -> None:
+    with mute(paid):
+        inside = copy_context()
+    with mute(placed):
+        inside.run(paid.send, "later")
+
+    assert ran == ["book", "notify", "ship"]
+
+
+def test_a_mute_that_is_over_leaves_nothing_behind() -> None:
+    before = set(nodes.special)
+    with mute(paid), mute(placed):
+        assert len(muting.in_force.get()) == 2
+
+    assert muting.in_force.get() == ()
+    assert nodes.special == before  # A dispatch is handed over as quickly as before.
