@@ -262,8 +262,8 @@ def test_the_report_of_a_failed_test_has_counts_findings_and_what_is_missing() -
             " · 4 queries outside of receivers"
         ),
         "shop.paid.send_robust  sender=None",
-        "  shop.r0",
-        "  shop.r1",
+        "  shop.r0  ASYNC",
+        "  shop.r1  ASYNC",
         "... and 2 more",
         "findings:",
         "  error swallowed-exception: shop.mail raised E: no, and send_robust() swallowed it.",
