@@ -33,6 +33,7 @@ Reason = Literal[
 ]
 CallbackOutcome = Literal["waiting", "ran", "raised", "discarded"]
 Change = Literal["connect", "disconnect"]
+Owning = Literal["project", "package", "django"]
 
 # Dispatches nested deeper are not kept: Python and JSON both stop near 1,000 levels of anything.
 DEEPEST = 100
@@ -88,7 +89,7 @@ def goes_by(name: str, wanted: str) -> bool:
 class Owner:
     """Whose code something is."""
 
-    kind: Literal["project", "package", "django"]
+    kind: Owning
     name: str = ""
     """Of the package, as it is imported: ``easy_thumbnails``. Empty for the project."""
 

@@ -824,7 +824,8 @@ PYTHON = (
         "<lambda>",
         "who sent, and who asks for the receivers: collecting/signals.py, collecting/receivers.py, "
         "collecting/dispatches.py, collecting/counting.py, collecting/watching/connecting.py, "
-        "collecting/watching/bulk.py, collecting/watching/exceptions.py",
+        "collecting/watching/bulk.py, collecting/watching/exceptions.py, "
+        "collecting/watching/transactions.py",
     ),
     Detail(
         "data",

@@ -192,7 +192,8 @@ def test_every_reason_why_a_receiver_was_not_called_is_a_mark_and_a_sentence(
     [mark] = about.marks(miss, 0.01)
 
     assert mark in MARKS
-    start = {"not_run": "Not run: ", "muted": "Muted: "}.get(reason, "Near miss: ")
+    starts = {"not_run": "Not run: ", "refused": "Not run: ", "muted": "Muted: "}
+    start = starts.get(reason, "Near miss: ")
     assert str(about.sentence(miss)).startswith(start)
     assert ("shop.Base" in str(about.why(miss))) is (mark == "NEAR MISS")
 
@@ -244,7 +245,7 @@ def test_an_outline_is_the_same_however_long_things_took() -> None:
 
 def test_the_report_of_a_failed_test_has_counts_findings_and_what_is_missing() -> None:
     calls = [
-        ReceiverCall(f"shop.r{number}", queries=[Query("UPDATE a", is_write=True)])
+        ReceiverCall(f"shop.r{number}", is_async=True, queries=[Query("UPDATE a", is_write=True)])
         for number in range(3)
     ]
     lost = ReceiverCall("shop.mail", outcome="swallowed", error=Error("a.E", "no"))
@@ -261,8 +262,8 @@ def test_the_report_of_a_failed_test_has_counts_findings_and_what_is_missing() -
             " · 4 queries outside of receivers"
         ),
         "shop.paid.send_robust  sender=None",
-        "  shop.r0",
-        "  shop.r1",
+        "  shop.r0  ASYNC",
+        "  shop.r1  ASYNC",
         "... and 2 more",
         "findings:",
         "  error swallowed-exception: shop.mail raised E: no, and send_robust() swallowed it.",

@@ -124,7 +124,8 @@ RECORDS = [
     each
     for module in (records, signal_map)
     for each in vars(module).values()
-    if dataclasses.is_dataclass(each)
+    if isinstance(each, type)
+    and dataclasses.is_dataclass(each)
     and each.__module__ == module.__name__
     and each not in (Explanation, Prospect)  # of which explanation() makes the text
 ]

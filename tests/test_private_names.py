@@ -36,7 +36,7 @@ PROMISED_IMPORTS = {
     "django.core.management.base": {"BaseCommand", "CommandError"},
     "django.db": {"connections", "transaction"},
     "django.db.models": {"Model", "QuerySet", "signals"},
-    "django.db.models.signals": {"m2m_changed"},
+    "django.db.models.signals": {"m2m_changed", "post_delete", "pre_delete"},
     "django.dispatch": {"Signal"},
     "django.http": {"HttpRequest", "HttpResponse", "JsonResponse"},
     "django.template.loader": {"render_to_string"},
@@ -57,6 +57,7 @@ PROMISED_NAMES = {
     # Of models, querysets, connections, requests and apps.
     *("bulk_create", "bulk_update", "pre_save", "pk", "using", "savepoint", "rollback", "close"),
     *(
+        "create",
         "delete",
         "on_commit",
         "abstract",

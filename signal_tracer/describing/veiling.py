@@ -102,6 +102,9 @@ class _Veil:
     def named_values(self, values: dict[str, Value]) -> dict[str, Value]:
         return {self.name(name): self.value(value) for name, value in values.items()}
 
+    def of_files(self, records: dict[str, Any]) -> dict[str, Any]:
+        return {self.path(file): self.record(each) for file, each in records.items()}
+
     def record(self, record: Any) -> Any:
         if type(record) is Location:
             found = self._locations.get(record)
@@ -148,7 +151,7 @@ def _way(name: str, hint: Any) -> _Way | None:
     if dataclasses.is_dataclass(hint):
         return _Veil.record
     if origin is dict:
-        return _Veil.named_values
+        return _Veil.of_files if dataclasses.is_dataclass(parts[1]) else _Veil.named_values
     if Summary in parts:
         return _Veil.value
     if origin in (list, tuple):

@@ -79,6 +79,7 @@ transactions._Stack.push
 transactions._Stack.undo
 transactions._first_savepoint
 transactions._follow
+transactions._is_trial
 transactions._note_enter
 transactions._note_exit
 transactions._note_release
