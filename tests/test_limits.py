@@ -251,6 +251,21 @@ def test_excluded_dispatches_are_counted_and_what_they_send_is_recorded(settings
     assert trace.omitted == 0
 
 
+def test_the_senders_of_an_excluded_signal_take_no_room_from_those_of_others(
+    settings: Any,
+) -> None:
+    settings.SIGNAL_TRACER = {"EXCLUDE_SIGNALS": ["*.second"], "MAX_DISPATCHES": 3}
+    with trace_signals() as trace:
+        for number in range(10):
+            second.send(f"sender {number}")
+        first.send("the only one")
+
+    assert trace.excluded == 10
+    assert [(each.signal, each.sender, each.count) for each in trace.unheard] == [
+        ("test_limits.first", "'the only one'", 1)
+    ]
+
+
 def test_what_an_excluded_dispatch_sends_belongs_to_the_receiver_around(settings: Any) -> None:
     settings.SIGNAL_TRACER = {"EXCLUDE_SIGNALS": ["*.second"]}
 
