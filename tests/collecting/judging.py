@@ -238,19 +238,22 @@ class _Judge:
         by_reason = Counter(
             (each.receiver, each.reason)
             for each in dispatch.near_misses
-            if each.reason in ("not_run", "muted")
+            if each.reason in ("not_run", "refused", "muted")
         )
         if not sent.is_odd and sent.is_watched and self.has_ended(sent.ended):
-            not_run = Counter(each.name for each in sent.heard)
-            not_run -= Counter(each.made.name for each in sent.calls)
-            expected = Counter({(name, "not_run"): count for name, count in not_run.items()})
+            why = "refused" if was_refused(sent) else "not_run"
+            expected = Counter((each.name, "not_run") for each in sent.would_call[0])
+            expected += Counter((each.name, why) for each in sent.would_call[1])
+            expected -= Counter(
+                (each.made.name, why if each.made.is_async else "not_run") for each in sent.calls
+            )
             expected += Counter((each.name, "muted") for each in sent.muted)
             if by_reason != expected:
                 yield f"did not run: {dict(by_reason)}, not {dict(expected)}"
         seen = [
             (each.receiver, each.reason, each.connected_to)
             for each in dispatch.near_misses
-            if each.reason not in ("not_run", "muted")
+            if each.reason not in ("not_run", "refused", "muted")
         ]
         could, must = near_of([sent])
         for each in seen:
@@ -274,6 +277,13 @@ class _Judge:
             for miss in each.near_misses:
                 if (miss.receiver, miss.reason, miss.connected_to) not in could:
                     yield f"unheard and never so near: {miss}"
+
+
+def was_refused(sent: Sent) -> bool:
+    """Whether it is Django that raised, because a loop runs in which a sync send cannot wait."""
+    error = sent.error if isinstance(sent.error, type) else type(sent.error)
+    raised = any(call.error is not None for call in sent.calls)
+    return sent.method in ("send", "send_robust") and error is RuntimeError and not raised
 
 
 def is_counted_in(unheard: Unheard, sent: Sent) -> bool:
