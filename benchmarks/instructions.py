@@ -360,7 +360,7 @@ class Result:
         return {"installed": self.operation.installed, "traced": self.operation.traced}
 
 
-def measure(operations: list[Operation], rounds: int) -> list[Result]:
+def measure(operations: list[Operation], rounds: int, first_seed: int = 0) -> list[Result]:
     """The median of some rounds, each with its own seed for the hashes of strings.
 
     With one seed a count is the same every time, but names that fall into one slot of a
@@ -369,7 +369,7 @@ def measure(operations: list[Operation], rounds: int) -> list[Result]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counted = [
             {mode: pool.submit(instructions_of, mode, operations, seed) for mode in MODES}
-            for seed in range(rounds)
+            for seed in range(first_seed, first_seed + rounds)
         ]
 
     def counts(mode: str, name: str) -> list[float]:
@@ -439,6 +439,22 @@ def differences(results: list[Result], checked_in: dict[str, dict[str, float]]) 
                 )
 
 
+def measured_again(results: list[Result], file: Path, rounds: int) -> list[Result]:
+    """The results, of which each that is not as checked in was measured once more, by itself.
+
+    Two of three processes can have an unlucky layout of memory, which also depends on the path of
+    the checkout. What costs more costs more with other seeds as well.
+    """
+    checked_in = json.loads(file.read_text()) if file.exists() else {}
+    ratios = checked_in.get(combination(), {}).get("ratios", {})
+    return [
+        measure([each.operation], rounds, first_seed=rounds)[0]
+        if ratios and any(differences([each], ratios))
+        else each
+        for each in results
+    ]
+
+
 def check(results: list[Result], file: Path) -> bool:
     checked_in = json.loads(file.read_text()) if file.exists() else {}
     if combination() not in checked_in:
@@ -493,6 +509,8 @@ def main() -> None:
             f"{'; '.join(each.name for each in OPERATIONS)}"
         )
     results = measure(operations, options.rounds)
+    if options.check:
+        results = measured_again(results, options.check, options.rounds)
     if options.json:
         rows = [
             {"operation": each.operation.name, "untraced": each.untraced, **each.ratios}
