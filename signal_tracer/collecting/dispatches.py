@@ -269,6 +269,8 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
             record.signal_id = 0
             record.infos = NO_INFOS
             record.parent = None
+            if record._rare is not None:
+                record.let_go()
         else:
             count_unheard(record, record.route, signal, sender)
             record.forget()
@@ -296,9 +298,6 @@ def fail_dispatch(record: Any, error: BaseException) -> None:
         asynchronous = len(record.calls) - synchronous
         rare.not_run = [*infos[0][synchronous:], *infos[1][asynchronous:]]
         rare.near_misses = infos[2]
-        for each in rare.stand_ins or ():
-            each.close()
-        rare.stand_ins = None
         record.close()
     except RecursionError:
         _abandon(record)
@@ -311,6 +310,8 @@ def _abandon(record: Any) -> None:
     if type(record) is DispatchRecord:
         record.signal_id = 0
         record.parent = None
+        if record._rare is not None:
+            record._rare.stand_ins = None
 
 
 def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:
@@ -335,7 +336,6 @@ def note_responses(record: DispatchRecord, responses: Any, first: int) -> None:
     """Keep what the calls from ``first`` on returned, and take our callables out of the list."""
     if record.infos[1]:
         _unwatch(responses)
-        record.rarely().stand_ins = None
     try:
         calls = record.calls[first:] if first else record.calls
         if record.infos[1]:

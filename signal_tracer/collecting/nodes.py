@@ -204,6 +204,14 @@ class DispatchRecord:
         self.signal_id = 0
         self.infos = NO_INFOS
         self.parent = None
+        if self._rare is not None:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Of what stood for its receivers, which a record must not keep alive."""
+        stand_ins, self.rarely().stand_ins = self.rare.stand_ins, None
+        for each in stand_ins or ():
+            each.close()
 
 
 class _OfSome(Recorders):

@@ -12,6 +12,7 @@ import inspect
 import operator
 import sys
 import types
+import weakref
 from collections.abc import Coroutine, Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any
@@ -451,14 +452,16 @@ def _run_like(receiver: Any) -> Any:
 class WatchedReceiver:
     """Stands for one asynchronous receiver in the list that Django's loop takes."""
 
-    __slots__ = ("call", "coroutine", "info", "receiver", "record")
+    __slots__ = ("call", "coroutine", "info", "receiver", "record", "running")
 
     def __init__(self, receiver: Any, info: ReceiverInfo, record: DispatchRecord) -> None:
         self.receiver = receiver
         self.info = info
         self.record = record
         self.call: CallRecord | None = None
+        # The receiver's own; and ours that runs it, weakly: who drops that hears of it at once.
         self.coroutine: Any = None
+        self.running: Any = None
 
     def __call__(self, /, **named: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
@@ -478,7 +481,9 @@ class WatchedReceiver:
             call.started = clock.now()
             _fail(call, error)
             raise
-        return run(coroutine, call)
+        running = run(coroutine, call)
+        self.running = weakref.ref(running)
+        return running
 
     def _call(self, call: CallRecord, named: dict[str, Any]) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
@@ -497,9 +502,10 @@ class WatchedReceiver:
             return awaitable
         self.coroutine = awaitable
         call.started = 0
-        coroutine = _run(awaitable, call)
-        name_like(coroutine, awaitable)
-        return coroutine
+        running = _run(awaitable, call)
+        name_like(running, awaitable)
+        self.running = weakref.ref(running)
+        return running
 
     def close(self) -> None:
         """Of a receiver that was never begun, say not that nobody awaited it.
@@ -507,8 +513,11 @@ class WatchedReceiver:
         Django may cancel a task before its first step. Then our coroutine ends without having
         touched the receiver's, which without us would have been the one that was cancelled.
         """
-        if self.coroutine is not None and self.call is not None and not self.call.started:
-            self.coroutine.close()
+        if self.running is not None and self.call is not None and not self.call.started:
+            running = self.running()
+            is_over = running is None or running.cr_frame is None
+            if is_over:  # Otherwise it may begin yet: its task outlives the dispatch.
+                self.coroutine.close()
 
 
 hide_from_stacklevel(WatchedReceiver.__call__, "receiver")

@@ -592,3 +592,25 @@ def test_a_thread_is_traced_when_all_threads_are() -> None:
 
     assert [each.sender for each in narrow.dispatches] == ["'here'"]
     assert [each.sender for each in wide.dispatches] == ["'thread'", "'here'"]
+
+
+async def test_a_receiver_whose_dispatch_was_closed_before_it_began_still_runs() -> None:
+    async def run() -> list[str]:
+        signal, ran = Signal(), []
+
+        async def receiver(**named: Any) -> None:
+            ran.append("ran")
+
+        signal.connect(receiver)
+        dispatch = signal.asend(None)
+        dispatch.send(None)
+        dispatch.close()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return ran
+
+    untraced = await run()
+    with trace_signals():
+        traced = await run()
+
+    assert traced == untraced

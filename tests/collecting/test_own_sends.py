@@ -1,7 +1,9 @@
 """Subclasses of Signal with send methods of their own: watched, or said not to be."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -423,3 +425,31 @@ def test_uninstalling_gives_subclasses_their_own_methods_back() -> None:
 
     for kind, original in zip(KINDS, originals, strict=True):
         assert [name for name in original if vars(kind)[name] is not original[name]] == []
+
+
+def test_a_send_that_survives_djangos_keeps_no_async_receiver_alive() -> None:
+    class Forgiving(Signal):
+        async def asend(self, sender: Any, **named: Any) -> Any:
+            try:
+                return await super().asend(sender, **named)
+            except ValueError:
+                return []
+
+    async def send() -> bool:
+        signal = Forgiving()
+
+        async def failing(**named: Any) -> None:
+            raise ValueError
+
+        signal.connect(failing)
+        reference = weakref.ref(failing)
+        await signal.asend(None)
+        del failing
+        await asyncio.sleep(0)
+        gc.collect()
+        return reference() is None
+
+    assert asyncio.run(send())
+    with trace_signals() as trace:
+        assert asyncio.run(send())
+    assert [call.outcome for call in trace.receiver_calls()] == ["raised"]
