@@ -98,6 +98,11 @@ PROJECT = Owner("project")
 DJANGO = Owner("django", "django")
 
 
+def is_djangos(receiver: str) -> bool:
+    """Whether it is one of Django's own, which nobody who reads a trace could change."""
+    return receiver.startswith("django.")
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A line of source."""
@@ -432,6 +437,15 @@ class Contents:
     """How often the tracer itself failed to record something."""
     owners: dict[str, Owner] = field(default_factory=dict)
     """Whose each file is that a location names; one that is not in it is the project's."""
+
+    def owner_of(self, location: Location | None, name: str = "") -> Owner | None:
+        """Whose a line is; without one, whose the code of this name. ``None`` if unknown."""
+        if is_djangos(name):
+            return DJANGO
+        if location is not None:
+            return self.owners.get(location.file, PROJECT)
+        package = name.partition(".")[0]
+        return next((each for each in self.owners.values() if each.name == package), None)
 
 
 @dataclass(frozen=True, slots=True)

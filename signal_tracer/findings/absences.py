@@ -22,7 +22,7 @@ from signal_tracer.findings.catalogue import (
     UID_TAKEN,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Step, Walk, grouped, is_djangos, last_name, whose
+from signal_tracer.findings.walk import Step, Walk, grouped, last_name, whose
 from signal_tracer.phrases import At, Count, Names, Phrase
 from signal_tracer.records import (
     DJANGO,
@@ -36,6 +36,7 @@ from signal_tracer.records import (
     Skipped,
     Summary,
     Value,
+    is_djangos,
     show_value,
 )
 from signal_tracer.wording import arguments_of, short_path, sum_of_rows

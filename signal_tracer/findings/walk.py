@@ -70,12 +70,7 @@ class Walk:
 
     def owner_of(self, location: Location | None, name: str = "") -> Owner | None:
         """Whose a line is; without one, whose the code of this name. ``None`` if unknown."""
-        if is_djangos(name):
-            return DJANGO
-        if location is not None:
-            return self.contents.owners.get(location.file, PROJECT)
-        package = name.partition(".")[0]
-        return next((each for each in self.contents.owners.values() if each.name == package), None)
+        return self.contents.owner_of(location, name)
 
     def owner_of_call(self, call: ReceiverCall) -> Owner | None:
         return self.owner_of(call.defined_at, call.receiver)
@@ -135,11 +130,6 @@ def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return list(groups.values())
-
-
-def is_djangos(receiver: str) -> bool:
-    """Whether it is one of Django's own, which nobody who reads a finding could change."""
-    return receiver.startswith("django.")
 
 
 def last_name(dotted: str) -> str:

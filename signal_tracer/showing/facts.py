@@ -41,10 +41,20 @@ from signal_tracer.records import (
 from signal_tracer.wording import arguments_of, format_duration, location_of, plural, sum_of_rows
 
 Kind = Literal[
-    "dispatch", "call", "near_miss", "unwatched", "bypass", "skipped", "on_commit", "query"
+    "dispatch",
+    "call",
+    "near_miss",
+    "unwatched",
+    "bypass",
+    "skipped",
+    "on_commit",
+    "query",
+    "package",
 ]
 # A string is the name of a receiver that was called where nobody could watch.
-Record: TypeAlias = "Dispatch | ReceiverCall | NearMiss | Bypass | Skipped | OnCommit | Query | str"
+Record: TypeAlias = (
+    "Dispatch | ReceiverCall | NearMiss | Bypass | Skipped | OnCommit | Query | InPackage | str"
+)
 R = TypeVar("R")
 
 
@@ -202,6 +212,29 @@ class Fact:
     def __str__(self) -> str:
         label = self.label[:1].lower() + self.label[1:]
         return (self.line or f"{label} %(value)s") % {"value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class InPackage:
+    """What happened in one package, put together where only the project's code is asked for."""
+
+    package: str
+    """As it is imported: ``easy_thumbnails``."""
+    calls: tuple[ReceiverCall, ...]
+    """Of its receivers."""
+    dispatches: int
+    """In how many of them."""
+    bypasses: tuple[Bypass, ...]
+    """Its bulk operations, which skipped receivers of packages only."""
+
+    @property
+    def started_at(self) -> float:
+        return min(each.started_at for each in (*self.calls, *self.bypasses))
+
+    @property
+    def duration(self) -> float:
+        """Seconds in its own receivers, without what these set off."""
+        return sum(call.own_time for call in self.calls)
 
 
 class About(Generic[R]):
@@ -543,6 +576,51 @@ class OfQuery(About[Query]):
             yield Fact("Parameters", sets)
 
 
+class OfPackage(About[InPackage]):
+    kind = "package"
+    is_timed = True
+
+    def title(self, record: InPackage) -> Title:
+        return Title(record.package, before="in ")
+
+    def marks(self, record: InPackage, slow_after: float) -> Iterator[str]:
+        marks = {
+            mark for call in record.calls for mark in ABOUT[ReceiverCall].marks(call, slow_after)
+        }
+        yield from (mark for mark in ("HANDLED", "SLOW") if mark in marks)
+
+    def facts(self, records: Sequence[InPackage], dispatch: Dispatch | None) -> Iterator[Fact]:
+        [package] = records
+        yield Fact("Package", package.package, where="nowhere")
+        if package.calls:
+            told: dict[str, Words] = {
+                "calls": Count(
+                    len(package.calls), "%(number)s receiver call", "%(number)s receiver calls"
+                ),
+                "dispatches": Count(
+                    package.dispatches, "%(number)s dispatch", "%(number)s dispatches"
+                ),
+            }
+            happened = Sentence("%(calls)s in %(dispatches)s", told)
+            yield Fact("Receiver calls", happened, "%(value)s", "beside")
+        if package.bypasses:
+            number = len(package.bypasses)
+            operations = Count(number, "%(number)s bulk operation", "%(number)s bulk operations")
+            yield Fact("Bulk operations", operations, "%(value)s", "beside")
+        receivers = Names.of(call.receiver for call in package.calls)
+        yield Fact("Receivers", receivers if receivers.names else None, where="nowhere")
+        queries = tuple(query for call in package.calls for query in call.queries)
+        omitted = sum(call.omitted_queries for call in package.calls)
+        if queries or omitted:
+            yield Fact("Queries", Queries(queries, omitted), "%(value)s", "column")
+
+    def sentence(self, record: InPackage) -> Words | None:
+        return Phrase(
+            "Only receivers of this package ran there, and nothing went wrong: put together, "
+            "because only the project's own code is shown."
+        )
+
+
 ABOUT: dict[type, About[Any]] = {
     Dispatch: OfDispatch(),
     ReceiverCall: OfReceiverCall(),
@@ -552,6 +630,7 @@ ABOUT: dict[type, About[Any]] = {
     Skipped: OfSkipped(),
     OnCommit: OfOnCommit(),
     Query: OfQuery(),
+    InPackage: OfPackage(),
 }
 
 NOT_WATCHED = Phrase(

@@ -14,7 +14,7 @@ from typing import TypeAlias, cast
 
 from signal_tracer.phrases import Words
 from signal_tracer.records import Bypass, Dispatch, OnCommit, ReceiverCall, Recorded
-from signal_tracer.showing.facts import ABOUT, Fact, Kind, Record, Title, every_dispatch
+from signal_tracer.showing.facts import ABOUT, Fact, InPackage, Kind, Record, Title, every_dispatch
 
 # What code does on its own, at the root or in a receiver call; all else belongs to one of these.
 Action: TypeAlias = "Dispatch | Bypass | OnCommit"
@@ -72,11 +72,11 @@ class Row:
             above=above,
         )
         for record in records:
-            if isinstance(record, ReceiverCall):
-                row.own_time += record.own_time
-                row.query_count += record.query_count
-                row.omitted_queries += record.omitted_queries
-                row.query_time += record.query_time
+            for call in _calls_of(record):
+                row.own_time += call.own_time
+                row.query_count += call.query_count
+                row.omitted_queries += call.omitted_queries
+                row.query_time += call.query_time
         row.query_count_with_nested = row.query_count
         row.query_time_with_nested = row.query_time
         return row
@@ -180,6 +180,13 @@ def seconds_in_receivers(dispatches: Iterable[Dispatch]) -> float:
         total += max(0.0, end - max(until, call.started_at))
         until = max(until, end)
     return total
+
+
+def _calls_of(record: Record) -> Sequence[ReceiverCall]:
+    """The receiver calls that it stands for itself."""
+    if isinstance(record, InPackage):
+        return record.calls
+    return (record,) if isinstance(record, ReceiverCall) else ()
 
 
 def _nested(
