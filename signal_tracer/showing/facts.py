@@ -229,7 +229,8 @@ class InPackage:
 
     @property
     def started_at(self) -> float:
-        return min(each.started_at for each in (*self.calls, *self.bypasses))
+        starts = [call.started_at for call in self.calls]
+        return min(starts + [bypass.started_at for bypass in self.bypasses])
 
     @property
     def duration(self) -> float:
