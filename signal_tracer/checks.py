@@ -137,6 +137,7 @@ IDS = {
     "never-called": "signal_tracer.E103",
     "duplicate-receiver": "signal_tracer.W104",
     "robust-crash": "signal_tracer.W105",
+    "missing-receiver": "signal_tracer.E121",
 }
 _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
     "error": checks.Error,
@@ -145,11 +146,13 @@ _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
 
 
 def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
-    """E101 to W105: the errors and warnings over the map of the project's own receivers."""
+    """E101 to E121: the errors and warnings over the map of the project's own receivers."""
     signal_map = map_for_check().select(project_only=True)
     ignored = conf.read_config().ignore_findings
     found = over_signal_map(signal_map, ignored, at_least="warning").of_project
     return [
-        _MESSAGES[each.level](printable(each.message), hint=each.advice, id=IDS[each.slug])
+        _MESSAGES[each.level](
+            printable(each.message), hint=f"{each.kind.why} {each.advice}", id=IDS[each.slug]
+        )
         for each in found
     ]

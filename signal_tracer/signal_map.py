@@ -173,18 +173,49 @@ class MappedApp:
     is_project: bool = False
 
 
+# How sure it is that a connection should be there and is not: a person could prove it from the
+# source; nothing in the source speaks for another reason; or it may be meant so.
+Certainty = Literal["sure", "likely", "possible"]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A connection that stands in the project's source, and is not among those of the process.
+
+    ``because`` says why, and ``mend`` what to change, both in whole clauses. ``module`` is that
+    of the source, whether or not it was imported; ``app`` the label of the app it belongs to.
+    """
+
+    receiver: str
+    signal: str
+    sender: str | None
+    written_at: Location
+    certainty: Certainty
+    because: str
+    mend: str
+    module: str
+    app: str | None = None
+
+    @property
+    def heard(self) -> str:
+        """The sender as a person would read it."""
+        return ANY if self.sender is None else self.sender
+
+
 @dataclass(frozen=True, slots=True)
 class SignalMap:
     """Every signal of a process, by name, and the installed apps.
 
     ``is_complete`` is false when signals that no module holds were not looked for; ``omitted``
-    counts connections that were left out because there were too many.
+    counts connections that were left out because there were too many. ``missing`` is what the
+    project's source connects and the process does not have.
     """
 
     signals: tuple[MappedSignal, ...] = ()
     apps: tuple[MappedApp, ...] = ()
     is_complete: bool = True
     omitted: Count = 0
+    missing: tuple[Missing, ...] = ()
 
     def walk(self) -> Iterator[tuple[MappedSignal, Connection]]:
         """Every connection with its signal."""
@@ -252,7 +283,15 @@ class SignalMap:
                 )
                 if connections:
                     chosen.append(replace(signal, connections=connections))
-        return replace(self, signals=tuple(chosen))
+        missing = tuple(
+            each
+            for each in self.missing
+            if (not signals or any(goes_by(each.signal, wanted) for wanted in signals))
+            and (not senders or is_sent_by(each.sender))
+            and (not receivers or any(goes_by(each.receiver, wanted) for wanted in receivers))
+            and (not apps or any(goes_by(each.app or "", wanted) for wanted in apps))
+        )
+        return replace(self, signals=tuple(chosen), missing=() if unheard else missing)
 
     def to_dict(self) -> JSON:
         """What ``from_dict()`` reads, holding only what JSON holds."""
@@ -292,12 +331,16 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What would happen if ``sender`` sent ``signal`` now, by Django's own ``send()``."""
+    """What would happen if ``sender`` sent ``signal`` now, by Django's own ``send()``.
+
+    ``missing``: what would run as well, if all were connected that the project's source connects.
+    """
 
     signal: MappedSignal
     sender: str
     sender_kind: SenderKind
     prospects: tuple[Prospect, ...]
+    missing: tuple[Missing, ...] = ()
 
     def running(self) -> list[Connection]:
         """Who would run, in calling order: the async receivers after all others, together."""

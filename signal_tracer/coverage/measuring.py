@@ -73,7 +73,7 @@ def _connected() -> dict[Ran, tuple[MappedSignal, Connection]]:
 
 
 def _walk() -> Iterator[tuple[Ran, tuple[MappedSignal, Connection]]]:
-    for signal, connection in read_map().walk():
+    for signal, connection in read_map(with_source=False).walk():
         if connection.state != "dead":
             key = Ran(
                 signal.name,

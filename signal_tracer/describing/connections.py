@@ -6,6 +6,9 @@ import types
 import weakref
 from typing import Any, NamedTuple
 
+from django.dispatch import Signal
+
+from signal_tracer.describing.names import is_a
 from signal_tracer.describing.values import Capture, render
 from signal_tracer.records import Value
 
@@ -25,6 +28,15 @@ class Entry(NamedTuple):
     dispatch_uid: Value = None
     is_async: bool | None = None
     is_known_shape: bool = False
+
+
+_signal_dict: Any = Signal.__dict__["__dict__"].__get__
+
+
+def entries_of(signal: Any) -> list[Any]:
+    """``signal.receivers``, past any attribute of a subclass's own."""
+    receivers = _signal_dict(signal).get("receivers")
+    return list.copy(receivers) if is_a(receivers, list) else []
 
 
 def read_entry(entry: Any) -> Entry:

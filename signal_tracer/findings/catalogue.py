@@ -319,6 +319,22 @@ ASYNC_BRIDGE = Kind(
 
 # Over the signal map
 
+MISSING_RECEIVER = Kind(
+    "missing-receiver",
+    "error",
+    "A receiver in the source is not connected",
+    "%(receiver)s (%(place)s) is not connected to %(signal)s for %(heard)s, as the source has it: "
+    "%(because)s.",
+    "A connection is made by code that runs. Where it did not run, or was undone without a word, "
+    "the signal is sent and nothing happens.",
+    "%(mend)s.",
+)
+PERHAPS_MISSING_RECEIVER = replace(
+    MISSING_RECEIVER,
+    level="info",
+    title="A receiver in the source may never be connected",
+)
+UNCALLED_CONNECT = replace(MISSING_RECEIVER, level="warning")
 FRAGILE_RECEIVER = Kind(
     "fragile-receiver",
     "error",

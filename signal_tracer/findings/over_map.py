@@ -9,7 +9,7 @@ from signal_tracer.findings import catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import grouped
-from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
+from signal_tracer.signal_map import Certainty, Connection, MappedSignal, SignalMap
 from signal_tracer.wording import location_of
 
 _MODELS = "django.db.models.signals."
@@ -43,6 +43,33 @@ def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values:
         location=connection.defined_at,
         owner=connection.owner,
     )
+
+
+_MISSING: dict[Certainty, Kind] = {
+    "sure": catalogue.MISSING_RECEIVER,
+    "likely": catalogue.UNCALLED_CONNECT,
+    "possible": catalogue.PERHAPS_MISSING_RECEIVER,
+}
+
+
+def missing_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    """What the project's source connects and the process does not have, the sure ones first."""
+    for certainty, kind in _MISSING.items():
+        for each in signal_map.missing:
+            if each.certainty == certainty:
+                yield Finding(
+                    kind,
+                    {
+                        "receiver": each.receiver,
+                        "signal": each.signal,
+                        "heard": each.heard,
+                        "because": each.because,
+                        "mend": each.mend,
+                        "place": location_of(each.written_at),
+                    },
+                    names=tuple(name for name in (each.receiver, each.signal, each.sender) if name),
+                    location=each.written_at,
+                )
 
 
 def fragile_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
@@ -221,6 +248,7 @@ def _first_of_each(
 
 # In the order in which findings of one level are shown.
 RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ...] = (
+    ("error", missing_receivers),
     ("error", fragile_receivers),
     ("error", dead_receivers),
     ("error", never_called),

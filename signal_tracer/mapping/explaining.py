@@ -10,10 +10,10 @@ from django.apps import apps
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 
-from signal_tracer.describing.connections import Entry, identity, read_entry
+from signal_tracer.describing.connections import Entry, entries_of, identity, read_entry
 from signal_tracer.describing.names import class_name, is_a, namespace_of, signal_name
 from signal_tracer.describing.near_misses import reason_to_expect
-from signal_tracer.mapping.reading import entries_of, read_map
+from signal_tracer.mapping.reading import read_map
 from signal_tracer.mapping.searching import find_signals
 from signal_tracer.mapping.senders import Senders, classes_by_id, through_models
 from signal_tracer.signal_map import Connection, Explanation, Obstacle, Prospect
@@ -35,7 +35,8 @@ def explain(signal_wanted: str, sender_wanted: str) -> Explanation:
     senders = Senders(thorough=True)
     sender = _find_sender(sender_wanted, signal, senders)
     name, kind = (None, "any") if sender is None else senders.describe_live(sender)
-    mapped = next(each for each in read_map().signals if each.name == signal_name(signal))
+    found = read_map()
+    mapped = next(each for each in found.signals if each.name == signal_name(signal))
     entries = entries_of(signal)
     return Explanation(
         mapped,
@@ -44,6 +45,11 @@ def explain(signal_wanted: str, sender_wanted: str) -> Explanation:
         tuple(
             Prospect(connection, _obstacle(connection, entries, signal, sender, senders))
             for connection in mapped.connections
+        ),
+        tuple(
+            each
+            for each in found.missing
+            if each.signal == mapped.name and each.sender in (None, name)
         ),
     )
 

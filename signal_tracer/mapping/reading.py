@@ -7,11 +7,12 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from signal_tracer.describing.connections import Entry, identity, read_entry
+from signal_tracer.describing.connections import Entry, entries_of, identity, read_entry
 from signal_tracer.describing.names import class_name, find_in_class, is_a, signal_name
 from signal_tracer.describing.values import Capture, render
 from signal_tracer.mapping.connectors import Connectors
 from signal_tracer.mapping.lazy import Waiting
+from signal_tracer.mapping.missing import missing_connections
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.receivers import (
     describe_dead,
@@ -27,16 +28,16 @@ from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 # The methods that decide which receivers are called. _live_receivers() is private, and the same
 # in Django 5.2, 6.0 and 6.1.
 _DECIDING = ("send", "send_robust", "asend", "asend_robust", "_live_receivers")
-_signal_dict: Any = Signal.__dict__["__dict__"].__get__
 _uids = Capture(200)
 
 
-def read_map(*, before: Collection[int] = ()) -> SignalMap:
+def read_map(*, before: Collection[int] = (), with_source: bool = True) -> SignalMap:
     """Every signal and connection of this process.
 
     ``before``: what ``connected_now()`` returned; connections since then are marked.
+    ``with_source``: compare them with what the project's source connects.
     """
-    return _Reader(thorough=True, before=before).read(limit=None)
+    return _Reader(thorough=True, before=before).read(limit=None, with_source=with_source)
 
 
 def map_for_request(*, limit: int = 2000) -> SignalMap:
@@ -49,19 +50,13 @@ def map_for_request(*, limit: int = 2000) -> SignalMap:
 
 def map_for_check() -> SignalMap:
     """The signals that modules hold, and all their connections: what every command can afford."""
-    return _Reader(thorough=False, before=()).read(limit=None)
+    return _Reader(thorough=False, before=()).read(limit=None, with_source=True)
 
 
 def connected_now() -> list[Any]:
     """Every connection, as it stands in Django's lists; for ``read_map()``, and not for long."""
     signals, _ = find_signals(thorough=True)
     return [entry for signal in signals for entry in entries_of(signal)]
-
-
-def entries_of(signal: Any) -> list[Any]:
-    """``signal.receivers``, past any attribute of a subclass's own."""
-    receivers = _signal_dict(signal).get("receivers")
-    return list.copy(receivers) if is_a(receivers, list) else []
 
 
 class _Reader:
@@ -75,7 +70,7 @@ class _Reader:
         self.fragile: set[int] = set()
         self.connectors = Connectors(self.ownership.apps) if thorough else None
 
-    def read(self, limit: int | None) -> SignalMap:
+    def read(self, limit: int | None, *, with_source: bool = False) -> SignalMap:
         signals, waiting = find_signals(thorough=self.thorough)
         named = sorted(
             ((signal_name(signal), signal) for signal in signals), key=lambda each: each[0]
@@ -90,7 +85,11 @@ class _Reader:
             omitted += len(entries) - len(kept)
             mapped.append(self._signal(name, signal, kept, waiting))
         return SignalMap(
-            tuple(mapped), tuple(self.ownership.apps), is_complete=self.thorough, omitted=omitted
+            tuple(mapped),
+            tuple(self.ownership.apps),
+            is_complete=self.thorough,
+            omitted=omitted,
+            missing=missing_connections(signals, waiting, self.ownership) if with_source else (),
         )
 
     def _signal(

@@ -61,7 +61,7 @@ class MapTable:
 
 
 def render_findings(findings: Sequence[Finding]) -> RenderableType:
-    """The findings, the worst first, each with its place and what to do."""
+    """The findings, the worst first, each with its place, why it matters and what to do."""
     return _Findings(tuple(findings))
 
 
@@ -82,7 +82,7 @@ class _Findings:
             title = Text(f"{sign} {finding.level} {finding.slug}", LEVEL_STYLES[finding.level])
             yield Text("")
             yield title
-            for text in (finding.message, finding.advice):
+            for text in (finding.message, finding.kind.why, finding.advice):
                 yield Padding(Text(page.clean(text)), (0, 0, 0, 4))
 
 

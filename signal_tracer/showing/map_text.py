@@ -83,6 +83,15 @@ def explanation(
         sentence = _OBSTACLES[each.obstacle] % {"sender": each.connection.heard}
         place = location_of(each.connection.defined_at)
         lines += [f"  -  {each.connection.receiver}  {place}", f"     {sentence}"]
+    if found.missing:
+        count = plural(len(found.missing), "receiver")
+        lines += ["", f"{count} in the source, not connected:"]
+    for missing in found.missing:
+        lines += [
+            f"  !  {missing.receiver}  {location_of(missing.written_at)}",
+            f"     {missing.because}",
+            f"     {missing.mend}.",
+        ]
     if hint:
         lines += ["", hint]
     shown = (printable(line, ascii_only=ascii_only) for line in lines)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from signal_tracer.describing.connections import identity, read_entry
+from signal_tracer.describing.connections import entries_of, identity, read_entry
 from signal_tracer.describing.names import describe_receiver
-from signal_tracer.mapping.reading import entries_of
 from signal_tracer.mapping.senders import Senders
 from signal_tracer.signal_map import ANY
 

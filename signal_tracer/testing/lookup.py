@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.dispatch import Signal
 
 from signal_tracer.describing.arguments import kind_of
-from signal_tracer.describing.connections import read_entry
+from signal_tracer.describing.connections import entries_of, read_entry
 from signal_tracer.describing.names import (
     class_name,
     describe_receiver,
@@ -20,7 +20,6 @@ from signal_tracer.describing.names import (
     name_of_signal,
     signals_in_modules,
 )
-from signal_tracer.mapping.reading import entries_of
 from signal_tracer.records import goes_by
 from signal_tracer.wording import printable
 

@@ -43,6 +43,7 @@ NOT_YET = (
 # What has a form and a choice of its own. A filter that nobody looks at would be a lie.
 NOT_WITH = (
     ("explain", ("write", "check", "format", *FILTERS, "project_only", "unheard")),
+    ("missing", ("explain", "write", "check", "format", "unheard", "fail_on")),
     ("write", ("check", "format", "output")),
     ("check", ("format", "output")),
 )
@@ -103,6 +104,11 @@ class Command(BaseCommand):
             help="what would happen if SENDER sent SIGNAL now: who would run, who would not, why",
         )
         asked.add_argument(
+            "--missing",
+            action="store_true",
+            help="what the project's source connects and this process does not have, and why",
+        )
+        asked.add_argument(
             "--write", metavar="FILE", type=file_name, help="keep the map in FILE, for --check"
         )
         asked.add_argument(
@@ -148,6 +154,8 @@ class Command(BaseCommand):
                 raise CommandError(f"Give either {both[0]} or {both[1]}, not both.")
         if options["explain"]:
             self.explain(*options["explain"])
+        elif options["missing"]:
+            self.show_missing()
         elif options["write"]:
             self.write_map(options["write"])
         elif options["check"]:
@@ -221,6 +229,14 @@ class Command(BaseCommand):
                 f"For information: {plural(counted.total(), 'finding')} ({kinds}). Each with what "
                 "to do: --project-only --fail-on info"
             )
+
+    def show_missing(self) -> None:
+        found = over_signal_map(self.chosen_map(), _ignored()).of_project
+        missing = [each for each in found if each.slug == "missing-receiver"]
+        if missing:
+            self.emit(self.drawn(render_findings(missing)))
+        else:
+            self.emit("All that the project's source is seen to connect is connected.")
 
     def write_map(self, file: Path) -> None:
         saved = drift.save(self.chosen_map(), self.filters_given())
