@@ -138,6 +138,8 @@ IDS = {
     "duplicate-receiver": "signal_tracer.W104",
     "robust-crash": "signal_tracer.W105",
     "missing-receiver": "signal_tracer.E121",
+    "uncalled-connect": "signal_tracer.W122",
+    "uncallable-receiver": "signal_tracer.E123",
 }
 _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
     "error": checks.Error,
@@ -146,7 +148,7 @@ _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
 
 
 def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
-    """E101 to E121: the errors and warnings over the map of the project's own receivers."""
+    """E101 to E123: the errors and warnings over the map of the project's own receivers."""
     signal_map = map_for_check().select(project_only=True)
     ignored = conf.read_config().ignore_findings
     found = over_signal_map(signal_map, ignored, at_least="warning").of_project

@@ -88,7 +88,8 @@ class Connection:
 
     For the rules: ``is_fragile`` says that nothing but a cache of Django's keeps the receiver
     alive, ``has_qualname`` that Django can name it in its log, and ``twin`` is the position of
-    an earlier connection of the same code that hears the same sender.
+    an earlier connection of the same code that hears the same sender. ``cannot`` says why the
+    receiver cannot take what the signal sends, where that is certain.
     """
 
     receiver: str
@@ -110,6 +111,7 @@ class Connection:
     is_fragile: bool = False
     has_qualname: bool = True
     twin: Ordinal | None = None
+    cannot: str | None = None
 
     @property
     def heard(self) -> str:
@@ -136,6 +138,8 @@ class Connection:
             yield f"SENDER {self.sender_kind.upper()}"
         if self.is_fragile:
             yield "FRAGILE"
+        if self.cannot is not None:
+            yield "CANNOT BE CALLED"
         if self.is_async:
             yield "ASYNC"
         if self.is_weak is False:

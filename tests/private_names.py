@@ -335,7 +335,7 @@ SIGNALS = (
         "a django.dispatch.Signal",
         lambda: type(vars(Signal()).get("receivers")),
         list,
-        "mapping/reading.py reads `receivers` there, past what a subclass has of that name",
+        "describing/connections.py reads `receivers` there, past what a subclass has of that name",
     ),
     Detail(
         "sender_receivers_cache",
@@ -728,7 +728,8 @@ MODELS = (
         "django.apps.apps",
         lambda: apps.all_models["auth"]["user"],
         User,
-        "mapping/senders.py finds every model there, those of apps that are replaced as well",
+        "mapping/senders.py finds every model there, those of apps that are replaced as well, and "
+        "mapping/missing.py the one of a label",
     ),
     Detail(
         "url_patterns",

@@ -37,7 +37,7 @@ PROMISED_IMPORTS = {
     "django.db": {"connections", "transaction"},
     "django.db.models": {"Model", "QuerySet", "signals"},
     "django.db.models.signals": {"m2m_changed", "post_delete", "pre_delete"},
-    "django.dispatch": {"Signal"},
+    "django.dispatch": {"Signal", "receiver"},
     "django.http": {"HttpRequest", "HttpResponse", "JsonResponse"},
     "django.template.loader": {"render_to_string"},
     "django.templatetags.static": {"static"},
@@ -69,8 +69,8 @@ PROMISED_NAMES = {
     ),
     *("_meta", "model", "method", "__dict__", "hidden_settings", "login_not_required"),
     *("URLPattern", "HttpResponseBase", "ENVIRONMENT_VARIABLE", "get_format"),
-    # Of others that are called alike: argparse, logging, JSON.
-    *("choices", "default", "logger", "null"),
+    # Of others that are called alike: argparse, logging, JSON, modules, what signals send.
+    *("choices", "default", "logger", "null", "models", "raw", "app_config"),
 }
 
 

@@ -329,12 +329,31 @@ MISSING_RECEIVER = Kind(
     "the signal is sent and nothing happens.",
     "%(mend)s.",
 )
-PERHAPS_MISSING_RECEIVER = replace(
+UNCALLED_CONNECT = replace(
     MISSING_RECEIVER,
-    level="info",
-    title="A receiver in the source may never be connected",
+    slug="uncalled-connect",
+    level="warning",
+    title="A receiver would be connected by a function that nobody calls",
 )
-UNCALLED_CONNECT = replace(MISSING_RECEIVER, level="warning")
+PERHAPS_MISSING = replace(
+    MISSING_RECEIVER,
+    slug="perhaps-missing",
+    level="info",
+    title="A receiver in the source is not connected so far",
+    why="The source says when it would be: under a condition, or when a module is imported that "
+    "some processes never import. That may be meant.",
+)
+UNCALLABLE_RECEIVER = Kind(
+    "uncallable-receiver",
+    "error",
+    "A receiver cannot take what its signal sends",
+    "%(receiver)s cannot be called by %(signal)s: %(because)s.",
+    "Django calls a receiver by keyword arguments alone: signal, sender and all that was sent. One "
+    "that does not take them raises TypeError each time; with DEBUG = True alone, connect() asks "
+    "whether it takes **kwargs.",
+    "Let it take what it uses and **kwargs (%(place)s): def %(name)s(sender, **kwargs). Give a "
+    "default to what is not always sent.",
+)
 FRAGILE_RECEIVER = Kind(
     "fragile-receiver",
     "error",

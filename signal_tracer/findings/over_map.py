@@ -8,7 +8,7 @@ from dataclasses import replace
 from signal_tracer.findings import catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
-from signal_tracer.findings.walk import grouped
+from signal_tracer.findings.walk import grouped, last_name
 from signal_tracer.signal_map import Certainty, Connection, MappedSignal, SignalMap
 from signal_tracer.wording import location_of
 
@@ -45,31 +45,48 @@ def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values:
     )
 
 
-_MISSING: dict[Certainty, Kind] = {
-    "sure": catalogue.MISSING_RECEIVER,
-    "likely": catalogue.UNCALLED_CONNECT,
-    "possible": catalogue.PERHAPS_MISSING_RECEIVER,
-}
-
-
 def missing_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
-    """What the project's source connects and the process does not have, the sure ones first."""
-    for certainty, kind in _MISSING.items():
-        for each in signal_map.missing:
-            if each.certainty == certainty:
-                yield Finding(
-                    kind,
-                    {
-                        "receiver": each.receiver,
-                        "signal": each.signal,
-                        "heard": each.heard,
-                        "because": each.because,
-                        "mend": each.mend,
-                        "place": location_of(each.written_at),
-                    },
-                    names=tuple(name for name in (each.receiver, each.signal, each.sender) if name),
-                    location=each.written_at,
-                )
+    """What the source certainly connects, and is not connected."""
+    return _missing(signal_map, "sure", catalogue.MISSING_RECEIVER)
+
+
+def uncalled_connects(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    return _missing(signal_map, "likely", catalogue.UNCALLED_CONNECT)
+
+
+def perhaps_missing(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    return _missing(signal_map, "possible", catalogue.PERHAPS_MISSING)
+
+
+def _missing(signal_map: SignalMap, certainty: Certainty, kind: Kind) -> Iterator[Finding]:
+    for each in signal_map.missing:
+        if each.certainty == certainty:
+            yield Finding(
+                kind,
+                {
+                    "receiver": each.receiver,
+                    "signal": each.signal,
+                    "heard": each.heard,
+                    "because": each.because,
+                    "mend": each.mend,
+                    "place": location_of(each.written_at),
+                },
+                names=tuple(name for name in (each.receiver, each.signal, each.sender) if name),
+                location=each.written_at,
+            )
+
+
+def uncallable_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    for signal, connection in signal_map.walk():
+        if connection.cannot is not None and connection.state == "alive":
+            name = last_name(connection.receiver.removesuffix("()").removesuffix(")"))
+            yield _finding(
+                catalogue.UNCALLABLE_RECEIVER,
+                signal,
+                connection,
+                because=connection.cannot,
+                name=name if name.isidentifier() else "receiver",
+            )
 
 
 def fragile_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
@@ -249,11 +266,14 @@ def _first_of_each(
 # In the order in which findings of one level are shown.
 RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ...] = (
     ("error", missing_receivers),
+    ("error", uncallable_receivers),
     ("error", fragile_receivers),
     ("error", dead_receivers),
     ("error", never_called),
+    ("warning", uncalled_connects),
     ("warning", duplicate_receivers),
     ("warning", robust_crashes),
+    ("info", perhaps_missing),
     ("info", receivers_in_models),
     ("info", connected_outside_ready),
     ("info", ignoring_raw),

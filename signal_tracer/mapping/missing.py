@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from django.apps import apps
-from django.db.models.signals import ModelSignal
+from django.db.models import signals as model_signals
 from django.dispatch import Signal, receiver
 
 from signal_tracer.describing.connections import identity
@@ -22,7 +22,6 @@ from signal_tracer.describing.names import (
 )
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.looking import NOTHING, functions_of, look_up
-from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project, Why
 from signal_tracer.mapping.surroundings import (
     condition_of,
@@ -62,7 +61,7 @@ _DJANGOS_RECEIVER = frozenset(("django.dispatch.receiver", "django.dispatch.disp
 
 
 class _Sender(NamedTuple):
-    """A sender as it is written: its name, and ``_make_id()`` of it where that is known."""
+    """A sender as it is written: its name, and Django's key of it where that is known."""
 
     name: str | None
     is_known: bool
@@ -79,7 +78,7 @@ class _Scope(NamedTuple):
 
 
 def missing_connections(
-    signals: Iterable[Signal], waiting: list[Waiting], ownership: Ownership
+    signals: Iterable[Signal], waiting: list[Waiting], project: Project
 ) -> tuple[Missing, ...]:
     """What the source of the project's apps connects and is not connected now.
 
@@ -87,7 +86,7 @@ def missing_connections(
     """
     if not apps.ready:
         return ()
-    comparison = _Comparison(list(signals), waiting, Project(ownership))
+    comparison = _Comparison(list(signals), waiting, project)
     return tuple(comparison.missing())
 
 
@@ -148,7 +147,7 @@ class _Comparison:
         if node is None or (isinstance(node, ast.Constant) and node.value is None):
             return _Sender(None, True, _ANY_SENDER)
         live: Any = node.value if isinstance(node, ast.Constant) else look_up(source.dotted(node))
-        if type(live) is str and (signal is None or is_a(signal, ModelSignal)):
+        if type(live) is str and (signal is None or is_a(signal, type(model_signals.post_save))):
             model = _model_of(live)
             return _Sender(live, False) if model is None else _known(model)
         if is_a(live, type):
@@ -298,6 +297,10 @@ class _Comparison:
             return None  # A command is imported to be run.
         app = self._project.app_of(source)
         mend = self._project.import_in_ready(source.module, app)
+        is_imported_by_name = bool(_IMPORTED_BY_NAME & {*source.module.split(".")[1:]})
+        if is_imported_by_name and app is not None:
+            instead = self._project.import_in_ready(f"{app.name}.receivers", app)
+            mend = f"Move it into receivers.py of its app. {instead}"
         if app is None and not self._project.is_plain(source):
             return Why(
                 "possible",
@@ -320,12 +323,12 @@ class _Comparison:
             return min(reasons, key=lambda each: ("possible", "likely", "sure").index(each[0]))
         if named:
             return Why("possible", f"{never} so far; {named} names it", mend)
-        if _IMPORTED_BY_NAME & {*source.module.split(".")[1:]}:
+        if is_imported_by_name:
             return Why(
                 "possible",
                 f"{never} so far: a module of that name is imported when something needs it, and "
                 "by some processes never",
-                f"Move the receiver into receivers.py of its app. {mend}",
+                mend,
             )
         wrong = self._project.misspelt_import(source.module, app)
         if wrong is not None:

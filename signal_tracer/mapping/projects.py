@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.dispatch import Signal
 
 from signal_tracer.describing.names import class_bases, find_in_class, is_a
 from signal_tracer.describing.ownership import project_packages
 from signal_tracer.mapping.looking import files_of_modules, look_up
 from signal_tracer.mapping.ownership import Ownership, file_of_module
+from signal_tracer.mapping.signatures import Sending
 from signal_tracer.mapping.written import (
     NOT_FOR_SERVERS,
     Around,
@@ -141,6 +143,9 @@ class Project:
             where, found = folder, None
             while found is None and os.path.dirname(where) != where:
                 found = self._by_folder.get(where)
+                # An app inside another app's folder, which is not installed.
+                if found is None and os.path.isfile(os.path.join(where, "apps.py")):
+                    break
                 where = os.path.dirname(where)
             self._app_of[folder] = found
         return self._app_of[folder]
@@ -217,6 +222,22 @@ class Project:
             if ".disconnect" in source.text and (found := call.search(source.text)):
                 return self.place(source, source.text.count("\n", 0, found.start()) + 1)
         return None
+
+    @cached_property
+    def sendings(self) -> dict[int, list[Sending] | None]:
+        """Every ``send()`` of the source by its signal's id; ``None`` where one is not known."""
+        found: dict[int, list[Sending] | None] = {}
+        for source in self.sources:
+            for node, names, line in source.sends():
+                signal = look_up(source.dotted(node))
+                if not is_a(signal, Signal):
+                    continue
+                known = found.setdefault(id(signal), [])
+                if known is None or names is None:
+                    found[id(signal)] = None
+                else:
+                    known.append(Sending(names - {"sender"}, self.place(source, line)))
+        return found
 
     def importers_of(self, wanted: Source) -> Iterator[tuple[Source, ast.stmt, Around]]:
         """Every import of the module in the project's source, and what it stands in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.dispatch import Signal
@@ -14,6 +14,7 @@ from signal_tracer.mapping.connectors import Connectors
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.missing import missing_connections
 from signal_tracer.mapping.ownership import Ownership
+from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.receivers import (
     describe_dead,
     inspected_receivers,
@@ -22,6 +23,7 @@ from signal_tracer.mapping.receivers import (
 )
 from signal_tracer.mapping.searching import find_signals, locate_signal
 from signal_tracer.mapping.senders import Senders
+from signal_tracer.mapping.signatures import Sending, why_not_callable
 from signal_tracer.records import Location
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 
@@ -68,9 +70,12 @@ class _Reader:
         self.ownership = Ownership()
         self.senders = Senders(thorough=thorough)
         self.fragile: set[int] = set()
+        self.with_source = False
+        self.project = Project(self.ownership)
         self.connectors = Connectors(self.ownership.apps) if thorough else None
 
     def read(self, limit: int | None, *, with_source: bool = False) -> SignalMap:
+        self.with_source = with_source
         signals, waiting = find_signals(thorough=self.thorough)
         named = sorted(
             ((signal_name(signal), signal) for signal in signals), key=lambda each: each[0]
@@ -89,7 +94,7 @@ class _Reader:
             tuple(self.ownership.apps),
             is_complete=self.thorough,
             omitted=omitted,
-            missing=missing_connections(signals, waiting, self.ownership) if with_source else (),
+            missing=missing_connections(signals, waiting, self.project) if with_source else (),
         )
 
     def _signal(
@@ -97,7 +102,7 @@ class _Reader:
     ) -> MappedSignal:
         twins = _Twins()
         connections = [
-            self._connection(signal, entry, position, twins)
+            self._connection(name, signal, entry, position, twins)
             for position, entry in enumerate(entries, 1)
         ]
         connections += [
@@ -118,7 +123,9 @@ class _Reader:
             connections=tuple(connections),
         )
 
-    def _connection(self, signal: Any, live: Any, position: int, twins: _Twins) -> Connection:
+    def _connection(
+        self, name: str, signal: Any, live: Any, position: int, twins: _Twins
+    ) -> Connection:
         entry = read_entry(live)
         sender, sender_kind = self.senders.describe(entry)
         known: dict[str, Any] = {
@@ -133,7 +140,14 @@ class _Reader:
         }
         if entry.receiver is None:
             return self._dead(signal, entry, known)
+        known["cannot"] = why_not_callable(entry.receiver, name, self._sendings(signal, name))
         return self._described(entry.receiver, known, twin=twins.of(entry, position))
+
+    def _sendings(self, signal: Any, name: str) -> Iterable[Sending]:
+        """Every ``send()`` of a signal of the project's own, if the source is to be read."""
+        if not self.with_source or not self.ownership.of(_module_of_signal(name))[1]:
+            return ()
+        return self.project.sendings.get(id(signal)) or ()
 
     def _dead(self, signal: Any, entry: Entry, known: dict[str, Any]) -> Connection:
         if not entry.is_known_shape:

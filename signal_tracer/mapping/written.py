@@ -16,6 +16,8 @@ Around: TypeAlias = "tuple[tuple[ast.AST, str], ...]"
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
 _MAY_CONNECT = re.compile(r"receiver|\.\s*connect\b")
+_MAY_SEND = re.compile(r"\.\s*a?send(_robust)?\s*\(")
+_SENDING = frozenset(("send", "send_robust", "asend", "asend_robust"))
 _MOST_FILES = 5_000
 # What is not there to be imported by a server: tests connect what they need themselves, and
 # migrations are run by name.
@@ -93,8 +95,19 @@ class Source:
         if self._written is None:
             may = _MAY_CONNECT.search(self.text) is not None
             tree = self.tree if may else None
-            self._written = [] if tree is None else list(_connections(tree, ()))
+            self._written = [] if tree is None else list(_connections_in(tree, ()))
         return self._written
+
+    def sends(self) -> Iterator[tuple[ast.expr, frozenset[str] | None, int]]:
+        """Each ``send()``: the signal, the keyword arguments by name, if all have one, the line."""
+        if _MAY_SEND.search(self.text) is None or self.tree is None:
+            return
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.Call(func=ast.Attribute(value=signal, attr=method)) if method in _SENDING:
+                    names = {each.arg for each in node.keywords}
+                    known = frozenset(name for name in names if name is not None)
+                    yield signal, None if None in names else known, node.lineno
 
     def dotted(self, node: ast.AST | None) -> str | None:
         """``shop.signals.paid`` for ``signals.paid``, where ``signals`` was imported so."""
@@ -180,7 +193,7 @@ def _statements(node: ast.AST, around: Around) -> Iterator[tuple[ast.stmt, Aroun
                 yield from _statements(each, (*around, (node, part)))
 
 
-def _connections(tree: ast.Module, around: Around) -> Iterator[Written]:
+def _connections_in(tree: ast.Module, around: Around) -> Iterator[Written]:
     for node, where in _statements(tree, around):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for decorator in reversed(node.decorator_list):

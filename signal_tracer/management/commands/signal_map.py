@@ -47,6 +47,8 @@ NOT_WITH = (
     ("write", ("check", "format", "output")),
     ("check", ("format", "output")),
 )
+# Over what is in the source and not among the connections.
+MISSING = ("missing-receiver", "uncalled-connect", "perhaps-missing")
 # What a pipe or a file gets is not broken into lines, so that a search finds whole names.
 UNBROKEN = 1000
 
@@ -232,7 +234,7 @@ class Command(BaseCommand):
 
     def show_missing(self) -> None:
         found = over_signal_map(self.chosen_map(), _ignored()).of_project
-        missing = [each for each in found if each.slug == "missing-receiver"]
+        missing = [each for each in found if each.slug in MISSING]
         if missing:
             self.emit(self.drawn(render_findings(missing)))
         else:
