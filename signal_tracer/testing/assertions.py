@@ -23,6 +23,7 @@ from signal_tracer.testing.lookup import (
     want_signal,
 )
 from signal_tracer.testing.matching import ANYTHING, Wanted
+from signal_tracer.testing.patched import stands_for
 from signal_tracer.trace import Trace
 from signal_tracer.tracer import trace_signals
 from signal_tracer.wording import listed, plural
@@ -42,6 +43,9 @@ class SignalTrace:
 
     Signals and receivers are given as objects, by dotted name or its last parts; a name that
     nothing goes by is an error, also where something is asserted *not* to have happened.
+
+    A mock that a patch has put in a receiver's place is an error as well: it is not what is
+    connected.
 
     It keeps the senders and keyword arguments alive that it saw, until it is forgotten itself.
     ``trace`` is the trace, as ``trace_signals()`` would have made it. ``all_threads``: watch the
@@ -254,7 +258,10 @@ class SignalTrace:
     def _receiver(self, receiver: Any) -> str:
         __tracebackhide__ = True
         if not is_a(receiver, str):
-            return describe_receiver(want_receiver(receiver)).name
+            original = stands_for(want_receiver(receiver), self._called())
+            if original is not None:
+                raise AssertionError(messages.patched(original))
+            return describe_receiver(receiver).name
         called = {name for name in self._called() if goes_by(name, receiver)}
         if called:
             return called.pop() if len(called) == 1 else str(receiver)

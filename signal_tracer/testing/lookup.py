@@ -21,6 +21,7 @@ from signal_tracer.describing.names import (
     signals_in_modules,
 )
 from signal_tracer.records import goes_by
+from signal_tracer.testing.patched import stands_for
 from signal_tracer.wording import printable
 
 _MISSING = object()
@@ -85,7 +86,7 @@ def find_receiver_name(name: str) -> str:
     found, full_name = find(name)
     if is_a(found, Signal):
         raise TypeError(f"{name!r} is a signal, and a receiver is wanted here.")
-    return full_name if found is None else describe_receiver(found).name
+    return full_name if found is None else stands_for(found) or describe_receiver(found).name
 
 
 def is_receiver(wanted: Any, name: str) -> bool:

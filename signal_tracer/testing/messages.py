@@ -209,6 +209,23 @@ def not_connected(signal: str, receiver: str, sender: Any, connections: list[Con
     )
 
 
+def patched(original: str) -> str:
+    """Of a mock that stands where the receiver ``original`` stood."""
+    return _text(
+        f"This is not connected: a patch has put it in the place of {original}, and what is "
+        f"connected is the function from before the patch. connect() was given the function, not "
+        f"its name.",
+        (
+            "instead",
+            [
+                f'whether it ran: assert_received("{original}")',
+                f'keep it from running: with mute("{original}"):',
+                "patch what it calls, and ask that mock",
+            ],
+        ),
+    )
+
+
 def swallowed(trace: Trace, allowed: Callable[[str], bool] = lambda _: False) -> str:
     """Names the exceptions that were swallowed, save those of receivers that are allowed to."""
     entries: list[Entry] = [
