@@ -207,12 +207,28 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkCall:
+    """A bulk operation as it stands in the project's source, and what it would skip.
+
+    ``receivers`` are those that wait for the model; ``own_method`` is the model's own ``save()``
+    or ``delete()``, which the operation does not call.
+    """
+
+    method: str
+    model: str
+    receivers: tuple[str, ...]
+    own_method: str | None
+    written_at: Location
+
+
+@dataclass(frozen=True, slots=True)
 class SignalMap:
     """Every signal of a process, by name, and the installed apps.
 
     ``is_complete`` is false when signals that no module holds were not looked for; ``omitted``
     counts connections that were left out because there were too many. ``missing`` is what the
-    project's source connects and the process does not have.
+    project's source connects and the process does not have. ``bulk_calls`` are those of its bulk
+    operations that skip something; ``unknown_bulk_calls`` counts those whose model cannot be told.
     """
 
     signals: tuple[MappedSignal, ...] = ()
@@ -220,6 +236,8 @@ class SignalMap:
     is_complete: bool = True
     omitted: Count = 0
     missing: tuple[Missing, ...] = ()
+    bulk_calls: tuple[BulkCall, ...] = ()
+    unknown_bulk_calls: Count = 0
 
     def walk(self) -> Iterator[tuple[MappedSignal, Connection]]:
         """Every connection with its signal."""
@@ -295,7 +313,13 @@ class SignalMap:
             and (not receivers or any(goes_by(each.receiver, wanted) for wanted in receivers))
             and (not apps or any(goes_by(each.app or "", wanted) for wanted in apps))
         )
-        return replace(self, signals=tuple(chosen), missing=() if unheard else missing)
+        is_part = any((signals, senders, receivers, apps, unheard))
+        return replace(
+            self,
+            signals=tuple(chosen),
+            missing=() if unheard else missing,
+            bulk_calls=() if is_part else self.bulk_calls,
+        )
 
     def to_dict(self) -> JSON:
         """What ``from_dict()`` reads, holding only what JSON holds."""

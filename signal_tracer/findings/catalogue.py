@@ -436,6 +436,16 @@ CONNECTED_AMONG_VIEWS = replace(
     advice="Move %(receiver)s (%(place)s) out of %(module)s into receivers.py or signals.py of its "
     "app, and import that in the ready() of its AppConfig.",
 )
+BULK_CALL = Kind(
+    "bulk-call",
+    "info",
+    "A bulk operation in the source skips receivers",
+    "%(operation)s at %(place)s skips %(skipped)s.",
+    "Django sends no save signals for bulk operations, and calls no save() or delete() of the "
+    "model. What those keep in step (an index, a cache, a total) lacks these rows.",
+    "Nothing, if %(skipped)s need not know. Otherwise do there once for all rows what they would "
+    "have done for each, or save each object.",
+)
 IGNORES_RAW = Kind(
     "ignores-raw",
     "info",

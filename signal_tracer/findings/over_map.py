@@ -9,6 +9,7 @@ from signal_tracer.findings import catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import grouped, last_name
+from signal_tracer.phrases import Names
 from signal_tracer.signal_map import Certainty, Connection, MappedSignal, SignalMap
 from signal_tracer.wording import location_of
 
@@ -210,6 +211,22 @@ def ignoring_raw(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
             yield _finding(catalogue.IGNORES_RAW, signal, connection)
 
 
+def bulk_calls(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    """Those in the source, for lines that no trace has seen yet."""
+    for each in signal_map.bulk_calls:
+        skipped = [*each.receivers, *([each.own_method] if each.own_method else [])]
+        yield Finding(
+            catalogue.BULK_CALL,
+            {
+                "operation": f"{each.method}() of {each.model}",
+                "skipped": Names.of(skipped),
+                "place": location_of(each.written_at),
+            },
+            names=(*skipped, each.model),
+            location=each.written_at,
+        )
+
+
 def catch_all_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
     for signal, connection in signal_map.walk():
         if signal.name in MODEL_SIGNALS and connection.sender_kind == "any":
@@ -276,6 +293,7 @@ RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ..
     ("info", perhaps_missing),
     ("info", receivers_in_models),
     ("info", connected_outside_ready),
+    ("info", bulk_calls),
     ("info", ignoring_raw),
     ("info", catch_all_receivers),
     ("info", hot_signals),

@@ -10,6 +10,7 @@ from django.dispatch import Signal
 from signal_tracer.describing.connections import Entry, entries_of, identity, read_entry
 from signal_tracer.describing.names import class_name, find_in_class, is_a, signal_name
 from signal_tracer.describing.values import Capture, render
+from signal_tracer.mapping.bulk_calls import bulk_calls
 from signal_tracer.mapping.connectors import Connectors
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.missing import missing_connections
@@ -89,12 +90,19 @@ class _Reader:
             count += len(kept)
             omitted += len(entries) - len(kept)
             mapped.append(self._signal(name, signal, kept, waiting))
+        calls, unknown = (
+            bulk_calls(self.project, self.ownership, mapped)
+            if with_source and self.thorough
+            else ((), 0)
+        )
         return SignalMap(
             tuple(mapped),
             tuple(self.ownership.apps),
             is_complete=self.thorough,
             omitted=omitted,
             missing=missing_connections(signals, waiting, self.project) if with_source else (),
+            bulk_calls=calls,
+            unknown_bulk_calls=unknown,
         )
 
     def _signal(

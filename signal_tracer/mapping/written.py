@@ -98,6 +98,13 @@ class Source:
             self._written = [] if tree is None else list(_connections_in(tree, ()))
         return self._written
 
+    def calls(self) -> Iterator[tuple[ast.Call, Around]]:
+        """Every call with the statements around it."""
+        if self.tree is not None:
+            for statement, around in _statements(self.tree, ()):
+                for call in _calls_of(statement):
+                    yield call, around
+
     def sends(self) -> Iterator[tuple[ast.expr, frozenset[str] | None, int]]:
         """Each ``send()``: the signal, the keyword arguments by name, if all have one, the line."""
         if _MAY_SEND.search(self.text) is None or self.tree is None:
