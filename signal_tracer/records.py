@@ -23,6 +23,7 @@ Reason = Literal[
     "not_run",
     "refused",
     "muted",
+    "not_connected",
     "connected_to_parent",
     "connected_to_child",
     "connected_to_proxy",
@@ -160,10 +161,11 @@ class NearMiss:
     reason: Reason
     """``not_run`` when an earlier receiver raised and ended the dispatch, ``refused`` when it is
     async and Django refused to run it under a sync send in a running event loop, ``muted`` when it
-    was muted. Otherwise it is connected to another sender than the one that sent, and a person
-    might expect it to run all the same: a parent or child class, a proxy or its concrete model,
-    the class of an instance or an instance of the class, and for ``m2m_changed`` a model in place
-    of its ``through``."""
+    was muted, ``not_connected`` when the project's source connects it and the process does not have
+    the connection (known only after a system check or signal_map has compared them). Otherwise it
+    is connected to another sender than the one that sent, and a person might expect it to run all
+    the same: a parent or child class, a proxy or its concrete model, the class of an instance or an
+    instance of the class, and for ``m2m_changed`` a model in place of its ``through``."""
     defined_at: Location | None = None
     dispatch_uid: Value = None
     is_async: bool = False

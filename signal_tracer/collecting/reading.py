@@ -14,6 +14,7 @@ from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_of_unheard
 from signal_tracer.collecting.savepoints import Savepoint
+from signal_tracer.describing.absent import absent_for
 from signal_tracer.describing.errors import CapturedError
 from signal_tracer.describing.frames import locate
 from signal_tracer.describing.ownership import owners_of
@@ -52,7 +53,10 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
                 signal,
                 sender,
                 times,
-                tuple(reading.near_misses(near_misses.get((signal, sender), []))),
+                (
+                    *reading.near_misses(near_misses.get((signal, sender), [])),
+                    *absent_for(signal, sender),
+                ),
             )
             for signal, sender, times in sorted(
                 recorder.unheard(), key=lambda each: (-each[2], each[0], each[1])

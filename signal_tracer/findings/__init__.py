@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from signal_tracer.findings import absences, costs, failures, over_map, repeats
+from signal_tracer.findings import absences, costs, failures, missing, over_map, repeats
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
@@ -36,6 +36,7 @@ RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     failures.handled_exceptions,
     failures.refused_sends,
     failures.lost_on_rollback,
+    missing.missing_receivers,
     absences.bulk_bypasses,
     absences.near_misses,
     repeats.called_twice,

@@ -22,6 +22,14 @@ SWALLOWED_EXCEPTION = Kind(
     "(Celery, Django's tasks). Or let the sender look through what %(method)s() returns.",
     is_loss=True,
 )
+SWALLOWED_REFUSAL = replace(
+    SWALLOWED_EXCEPTION,
+    title="A receiver cannot take what was sent",
+    message="%(receiver)s could not be called (%(error)s), and %(method)s() swallowed that.",
+    why="Django calls a receiver by keyword arguments alone: signal, sender and all that was sent.",
+    advice="Let it take what it uses and **kwargs: def %(name)s(sender, **kwargs). Give a default "
+    "to what is not always sent (%(place)s).",
+)
 HANDLED_EXCEPTION = replace(
     SWALLOWED_EXCEPTION,
     is_loss=False,
@@ -328,6 +336,13 @@ MISSING_RECEIVER = Kind(
     "A connection is made by code that runs. Where it did not run, or was undone without a word, "
     "the signal is sent and nothing happens.",
     "%(mend)s.",
+)
+MISSING_IN_TRACE = replace(
+    MISSING_RECEIVER,
+    title="A signal went unheard by a receiver in the source",
+    message="%(signal)s from %(sender)s was sent, and %(receiver)s (%(place)s) did not run: the "
+    "source connects it, and this process does not have the connection.",
+    advice="manage.py signal_map --missing says why, and which line would mend it.",
 )
 UNCALLED_CONNECT = replace(
     MISSING_RECEIVER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator
 
 from signal_tracer.findings.catalogue import (
@@ -9,9 +10,10 @@ from signal_tracer.findings.catalogue import (
     LOST_ON_ROLLBACK,
     SEND_REFUSED,
     SWALLOWED_EXCEPTION,
+    SWALLOWED_REFUSAL,
 )
 from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.walk import Step, Walk, grouped, whose
+from signal_tracer.findings.walk import Step, Walk, grouped, last_name, whose
 from signal_tracer.phrases import At, Names, Phrase
 from signal_tracer.records import PROJECT, Dispatch, Error, Location, Owner, ReceiverCall
 from signal_tracer.wording import innermost_of_project
@@ -35,12 +37,13 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
         call, step, error = same[0]
         place = _raised_at(call, error)
         yield Finding(
-            SWALLOWED_EXCEPTION,
+            SWALLOWED_REFUSAL if cannot_take(call, error) else SWALLOWED_EXCEPTION,
             {
                 "receiver": call.receiver,
                 "error": str(error) if call.error else Phrase("an exception"),
                 "method": step.dispatch.method,
                 "place": At(place),
+                "name": last_name(call.receiver),
             },
             names=(call.receiver, step.dispatch.signal, error.type),
             location=place,
@@ -48,6 +51,15 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
             count=len(same),
             owner=_whose_fault(walk, call, place),
         )
+
+
+_REFUSAL = re.compile(r"([\w.<>]+)\(\) (got an unexpected keyword argument|missing \d+ required)")
+
+
+def cannot_take(call: ReceiverCall, error: Error) -> bool:
+    """Whether the receiver did not even begin: it cannot take what was sent."""
+    found = _REFUSAL.match(error.message) if error.type == "TypeError" else None
+    return found is not None and f".{call.receiver}".endswith(f".{found[1]}")
 
 
 def _whose_fault(walk: Walk, call: ReceiverCall, place: Location | None) -> Owner:

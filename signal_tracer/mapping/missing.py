@@ -14,6 +14,7 @@ from django.apps import apps
 from django.db.models import signals as model_signals
 from django.dispatch import Signal, receiver
 
+from signal_tracer.describing.absent import note_absent
 from signal_tracer.describing.connections import identity
 from signal_tracer.describing.names import (
     class_name,
@@ -87,7 +88,13 @@ def missing_connections(
     if not apps.ready:
         return ()
     comparison = _Comparison(list(signals), waiting, project)
-    return tuple(comparison.missing())
+    found = tuple(comparison.missing())
+    note_absent(
+        (each.signal, each.sender, each.receiver, each.written_at)
+        for each in found
+        if each.certainty == "sure"
+    )
+    return found
 
 
 class _Comparison:

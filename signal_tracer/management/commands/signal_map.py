@@ -231,6 +231,10 @@ class Command(BaseCommand):
                 f"For information: {plural(counted.total(), 'finding')} ({kinds}). Each with what "
                 "to do: --project-only --fail-on info"
             )
+        if signal_map.unknown_bulk_calls:
+            calls = plural(signal_map.unknown_bulk_calls, "bulk call")
+            self.stdout.write("")
+            self.emit(f"Not looked at: {calls} in the source, of which it does not tell the model.")
 
     def show_missing(self) -> None:
         found = over_signal_map(self.chosen_map(), _ignored()).of_project
