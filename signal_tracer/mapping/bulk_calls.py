@@ -38,6 +38,10 @@ _METHODS = {
     "_raw_delete": _Skips(_DELETED, "delete"),
 }
 _MAY_CALL = re.compile(r"\.\s*(a?bulk_create|a?bulk_update|a?update|a?delete|_raw_delete)\s*\(")
+# A file without any of these has dictionaries and files to update and delete.
+_HAS_QUERYSETS = re.compile(r"\bobjects\b|_set\b|manager\b|bulk_|_raw_|\.\s*(filter|exclude)\s*\(")
+# A variable that may hold a queryset; most that have an update() are dictionaries.
+_SET_TO_ATTRIBUTE = re.compile(r"\b(\w+)\s*(?::[^=\n]+)?=\s*[\w.]+\.\w+")
 # What returns a queryset of the same model.
 _SAME_MODEL = frozenset(
     (
@@ -58,10 +62,14 @@ def bulk_calls(
     found: list[BulkCall] = []
     unknown = 0
     for source in project.sources:
-        if _MAY_CALL.search(source.text) is None:
+        if _HAS_QUERYSETS.search(source.text) is None:
             continue
-        for call, around in source.calls():
+        likely = {each[1] for each in _SET_TO_ATTRIBUTE.finditer(source.text)}
+        for call, around in source.calls(_MAY_CALL):
             if not isinstance(call.func, ast.Attribute) or call.func.attr not in _METHODS:
+                continue
+            if isinstance(call.func.value, ast.Name) and call.func.value.id not in likely:
+                unknown += _is_queryset(call.func)
                 continue
             model = _model_of(call.func.value, source, around)
             if model is None:
@@ -91,6 +99,7 @@ def bulk_calls(
                         ),
                     )
                 )
+        source.let_go()
     return tuple(found), unknown
 
 

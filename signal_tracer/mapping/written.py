@@ -7,7 +7,8 @@ import os
 import re
 import tokenize
 import warnings
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -78,6 +79,11 @@ class Source:
                 self._tree = None
         return self._tree
 
+    def let_go(self) -> None:
+        """Forget the tree, which takes a hundred times the room of the text, if none is needed."""
+        if not self._written:
+            self._tree, self._is_parsed = None, False
+
     @property
     def is_package(self) -> bool:
         return os.path.basename(self.file) == "__init__.py"
@@ -98,10 +104,11 @@ class Source:
             self._written = [] if tree is None else list(_connections_in(tree, ()))
         return self._written
 
-    def calls(self) -> Iterator[tuple[ast.Call, Around]]:
-        """Every call with the statements around it."""
-        if self.tree is not None:
-            for statement, around in _statements(self.tree, ()):
+    def calls(self, named: re.Pattern[str]) -> Iterator[tuple[ast.Call, Around]]:
+        """The calls on lines that the pattern is found on, with the statements around them."""
+        lines = [self.text.count("\n", 0, found.start()) + 1 for found in named.finditer(self.text)]
+        if lines and self.tree is not None:
+            for statement, around in _statements(self.tree, (), lines):
                 for call in _calls_of(statement):
                     yield call, around
 
@@ -188,16 +195,28 @@ def sources_in(folder: str, module: str, *, leave_out: Iterable[str] = ()) -> It
 # What a tree says
 
 
-def _statements(node: ast.AST, around: Around) -> Iterator[tuple[ast.stmt, Around]]:
-    """Every statement with what is around it, in the order of the source."""
+def _statements(
+    node: ast.AST, around: Around, lines: Sequence[int] | None = None
+) -> Iterator[tuple[ast.stmt, Around]]:
+    """Every statement with what is around it, in the order of the source.
+
+    ``lines``: only those that one of these lines, which are sorted, is part of.
+    """
     for part, value in ast.iter_fields(node):
         for each in value if isinstance(value, list) else ():
             if isinstance(each, ast.stmt):
+                if lines is not None and not _has_any(each, lines):
+                    continue
                 here = (*around, (node, part))
                 yield each, here
-                yield from _statements(each, here)
+                yield from _statements(each, here, lines)
             elif isinstance(each, ast.ExceptHandler | ast.match_case):
-                yield from _statements(each, (*around, (node, part)))
+                yield from _statements(each, (*around, (node, part)), lines)
+
+
+def _has_any(statement: ast.stmt, lines: Sequence[int]) -> bool:
+    next_line = bisect_left(lines, statement.lineno)
+    return next_line < len(lines) and lines[next_line] <= (statement.end_lineno or statement.lineno)
 
 
 def _connections_in(tree: ast.Module, around: Around) -> Iterator[Written]:
