@@ -158,9 +158,13 @@ def _is_queryset(func: ast.Attribute) -> bool:
     """Whether it is certainly called on a queryset or a manager, whichever model's."""
     if "bulk" in func.attr or func.attr == "_raw_delete":
         return True
+    node = func.value
+    if "delete" in func.attr and isinstance(node, ast.Call):
+        # An instance has one too: create().delete(), get().delete().
+        return isinstance(node.func, ast.Attribute) and node.func.attr in _SAME_MODEL
     return any(
         isinstance(each, ast.Attribute) and each.attr in (*_TELLING, "objects")
-        for each in ast.walk(func.value)
+        for each in ast.walk(node)
     )
 
 

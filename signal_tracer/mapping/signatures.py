@@ -27,13 +27,13 @@ DJANGO_SENDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     f"{_MODELS}post_delete": (_DELETED, ()),
     f"{_MODELS}m2m_changed": (
         ("action", "instance", "reverse", "model", "pk_set", "using"),
-        (),
+        ("raw",),  # from 6.1
     ),
     f"{_MODELS}pre_migrate": (_MIGRATED, _OF_MIGRATE),
     f"{_MODELS}post_migrate": (_MIGRATED, _OF_MIGRATE),
     "django.core.signals.request_started": ((), ("environ", "scope")),
     "django.core.signals.request_finished": ((), ()),
-    "django.core.signals.got_request_exception": (("request",), ()),
+    "django.core.signals.got_request_exception": (("request",), ("response",)),
     "django.core.signals.setting_changed": (("setting", "value", "enter"), ()),
     "django.db.backends.signals.connection_created": (("connection",), ()),
     "django.contrib.auth.signals.user_logged_in": (("request", "user"), ()),

@@ -69,6 +69,73 @@ DEFAULT = config("chosen", "import chosen.receivers") + config(
     'name = "chosen"', 'name = "chosen"\n    default = True'
 )
 
+BULK_MODELS = """
+from django.db import models
+from django.db.models import signals
+from django.dispatch import receiver
+
+class Order(models.Model):
+    name = models.CharField(max_length=9)
+
+class Line(models.Model):
+    def save(self, **kwargs):
+        Line.objects.update()
+        super().save(**kwargs)
+
+    def delete(self, **kwargs):
+        Line.objects.all().delete()
+        return super().delete(**kwargs)
+
+class Quiet(models.Model):
+    pass
+
+@receiver(signals.post_save, sender=Order)
+def index(sender, instance, **kwargs):
+    Order.objects.filter(pk=instance.pk).update(name="")
+
+@receiver(signals.post_delete, sender=Order)
+def forget(sender, instance, **kwargs): ...
+"""
+BULK = """
+from bulk import models
+from bulk.models import Line, Order, Quiet
+
+def write(rows, unknown):
+    Order.objects.bulk_create(rows)
+    models.Order.objects.filter(pk=1).exclude(pk=2).update(name="x")
+    (
+        Order.objects
+        .using("default")
+        ._raw_delete("default")
+    )
+    orders = Order._default_manager.all()
+    orders.update(name="y")
+    Line.objects.all()[:3].delete()
+    Line.objects.bulk_update(rows, ["order"])
+
+async def write_later(rows):
+    await Order.objects.abulk_create(rows)
+
+def harmless(rows, unknown):
+    Quiet.objects.bulk_create(rows)
+    Order.objects.all().delete()
+    Order.objects.create().delete()
+    Order.objects.update_or_create(pk=1)
+    {}.update(name="z")
+    rows = {}
+    rows.update(name="z")
+
+def of_unknown_models(rows, unknown, order):
+    unknown.objects.bulk_create(rows)
+    unknown.filter(pk=1).update(name="z")
+    order.lines.filter(pk=1).delete()
+    if rows:
+        either = Order.objects.all()
+    else:
+        either = Line.objects.all()
+    either.exclude(pk=1).update(name="z")
+"""
+
 # The files of each app. One without receivers of its own has those above, which nobody imports.
 APPS: dict[str, dict[str, str]] = {
     # Never imported
@@ -222,6 +289,7 @@ def on_save(**kwargs): ...
         "post_save.disconnect(on_save_disconnected, sender=Order)\n"
     ),
     # All is well
+    "bulk": {"models.py": BULK_MODELS, "work.py": BULK},
     "fine": {"receivers.py": RECEIVERS, "apps.py": config("fine", "from . import receivers")},
     "fine_everything": in_ready(
         "fine_everything",
@@ -245,6 +313,8 @@ import sqlite3
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
+mine = "fine_everything.Order"
+
 def plain(function):
     def inner(*args, **kwargs):
         return function(*args, **kwargs)
@@ -257,15 +327,15 @@ class Handlers:
     @staticmethod
     def on_save(**kwargs): ...
 
-    @receiver(post_save)
+    @receiver(post_save, sender=mine)
     def decorated(sender, **kwargs): ...
 
 class Kept:
     def on_other(self, **kwargs): ...
 
 kept = Kept()
-held = functools.partial(on_save, 1)
-post_save.connect(held)
+held = functools.partial(on_save, flag=1)
+post_save.connect(held, mine)
 
 @receiver(post_save, sender="fine_everything.Order")
 @plain
@@ -274,18 +344,18 @@ def wrapped(**kwargs): ...
 try:
     import json
 except ImportError:
-    @receiver(post_save)
+    @receiver(post_save, sender=mine)
     def never(**kwargs): ...
 else:
-    @receiver(post_save)
+    @receiver(post_save, sender=mine)
     def in_else(**kwargs): ...
 
 def make():
     def made(**kwargs): ...
     return made
 
-post_save.connect(make(), weak=False)
-post_save.connect(lambda **kwargs: None, weak=False)
+post_save.connect(make(), mine, weak=False)
+post_save.connect(lambda **kwargs: None, mine, False)
 sqlite3.connect(":memory:").close()
 """
     },
@@ -327,10 +397,35 @@ read_map()  # loads what it needs itself
 before = set(sys.modules)
 found = read_map()
 assert set(sys.modules) == before, set(sys.modules) - before
-findings = over_signal_map(found, at_least="info").of_project
+findings = [
+    each for each in over_signal_map(found).of_project
+    if each.slug in ("missing-receiver", "uncalled-connect", "perhaps-missing")
+]
+import io
+from django.apps import apps
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.db.models.signals import post_save
+from signal_tracer import trace_signals
+with trace_signals() as trace:
+    for label in ("plain", "under_if"):
+        post_save.send(apps.get_model(label, "Order"))
+explained, listed = io.StringIO(), io.StringIO()
+call_command("signal_map", explain=("post_save", "plain.Order"), stdout=explained)
+call_command("signal_map", missing=True, app=["plain"], stdout=listed)
 print(json.dumps({
     "missing": [dataclasses.asdict(each) for each in found.missing],
-    "levels": [(each.names[0], each.level) for each in findings if each.slug == "missing-receiver"],
+    "findings": [(each.slug, each.names[0], each.level) for each in findings],
+    "bulk": [
+        (each.method, each.model, each.receivers, each.own_method, each.written_at.line)
+        for each in found.bulk_calls
+    ],
+    "unknown_bulk": found.unknown_bulk_calls,
+    "bulk_found": [str(each) for each in over_signal_map(found).shown if each.slug == "bulk-call"],
+    "over_trace": [str(each) for each in trace.findings() if each.slug == "missing-receiver"],
+    "explained": explained.getvalue(),
+    "listed": listed.getvalue(),
+    "checks": [(each.id, each.msg) for each in run_checks(tags=["signals"])],
 }))
 """
 
@@ -356,13 +451,403 @@ def answer(tmp_path_factory: Any) -> Any:
     return json.loads(ran.stdout)
 
 
-@pytest.fixture
-def said(answer: Any) -> Any:
-    def of(app: str) -> list[tuple[str, str]]:
-        return [
-            (each["certainty"], f"{each['because']}. {each['mend']}.")
-            for each in answer["missing"]
-            if each["module"].split(".")[0] == app
-        ]
+# Of each app: how sure it is, why the first of what is missing is missing, and what to do.
+SAID = {
+    "plain": (
+        "sure",
+        "plain.receivers was never imported: no line of the project imports it",
+        (
+            "Give the app an AppConfig in plain/apps.py, with a ready() that has `import "
+            "plain.receivers`"
+        ),
+    ),
+    "without_ready": (
+        "sure",
+        "without_ready.receivers was never imported: no line of the project imports it",
+        (
+            "Give ShopConfig (without_ready/apps.py:4) a ready() with `import "
+            "without_ready.receivers`"
+        ),
+    ),
+    "idle_ready": (
+        "sure",
+        "idle_ready.receivers was never imported: no line of the project imports it",
+        "Add `import idle_ready.receivers` to ShopConfig.ready() (idle_ready/apps.py:7)",
+    ),
+    "typing_only": (
+        "sure",
+        (
+            "typing_only.receivers was never imported: no line of the project imports it "
+            "(typing_only/apps.py:3 imports it for type checkers only)"
+        ),
+        "Add `import typing_only.receivers` to ShopConfig.ready() (typing_only/apps.py:10)",
+    ),
+    "aliased": (
+        "sure",
+        "aliased.receivers was never imported: no line of the project imports it",
+        (
+            "Give the app an AppConfig in aliased/apps.py, with a ready() that has `import "
+            "aliased.receivers`"
+        ),
+    ),
+    "own_signal": (
+        "sure",
+        "own_signal.handlers was never imported: no line of the project imports it",
+        (
+            "Give the app an AppConfig in own_signal/apps.py, with a ready() that has `import "
+            "own_signal.handlers`"
+        ),
+    ),
+    "as_method": (
+        "sure",
+        "as_method.handlers was never imported: no line of the project imports it",
+        (
+            "Give the app an AppConfig in as_method/apps.py, with a ready() that has `import "
+            "as_method.handlers`"
+        ),
+    ),
+    "package": (
+        "sure",
+        "package.receivers was never imported: no line of the project imports it",
+        (
+            "Give the app an AppConfig in package/apps.py, with a ready() that has `import "
+            "package.receivers`"
+        ),
+    ),
+    "two": (
+        "sure",
+        (
+            "ShopConfig.ready() (two/apps.py:4) would do it, and Django took no AppConfig of its "
+            "own for the app 'two': apps.py has more than one, and not this one says default = "
+            "True"
+        ),
+        (
+            "Write 'two.apps.ShopConfig' in INSTALLED_APPS in place of 'two', or give ShopConfig "
+            "default = True"
+        ),
+    ),
+    "chosen": (
+        "sure",
+        (
+            "ShopConfig.ready() (chosen/apps.py:4) would do it, and Django took OtherConfig for "
+            "the app 'chosen': apps.py has more than one, and not this one says default = True"
+        ),
+        (
+            "Write 'chosen.apps.ShopConfig' in INSTALLED_APPS in place of 'chosen', or give "
+            "ShopConfig default = True"
+        ),
+    ),
+    "in_init": (
+        "sure",
+        (
+            "ShopConfig.ready() (in_init/__init__.py:4) would do it, and Django took no AppConfig"
+            " of its own for the app 'in_init': with 'in_init' in INSTALLED_APPS it looks for one"
+            " in apps.py only"
+        ),
+        (
+            "Write 'in_init.ShopConfig' in INSTALLED_APPS in place of 'in_init', or move the "
+            "class there"
+        ),
+    ),
+    "named": (
+        "sure",
+        (
+            "ShopConfig.ready() (named/apps.py:4) would do it, and Django took OldConfig for the "
+            "app 'named': INSTALLED_APPS names 'named.apps.OldConfig'"
+        ),
+        "Write 'named.apps.ShopConfig' in INSTALLED_APPS in place of 'named.apps.OldConfig'",
+    ),
+    "misspelt": (
+        "sure",
+        "ShopConfig.raedy() (misspelt/apps.py:7) would do it, and Django calls ready()",
+        "Call the method ready (misspelt/apps.py:7)",
+    ),
+    "overwritten": (
+        "sure",
+        (
+            "ShopConfig has two ready() methods, and the one at overwritten/apps.py:10 takes the "
+            "place of this one"
+        ),
+        "Make one of the two",
+    ),
+    "wrong_module": (
+        "sure",
+        (
+            "wrong_module.receivers was never imported: ShopConfig.ready() "
+            "(wrong_module/apps.py:9) imports wrong_module.reciever, which does not exist"
+        ),
+        "Add `import wrong_module.receivers` to ShopConfig.ready() (wrong_module/apps.py:7)",
+    ),
+    "failed": (
+        "possible",
+        (
+            "failed.receivers was never imported: failed/apps.py:9 imports it inside a try (line "
+            "8), and the import failed there, or was not reached"
+        ),
+        "Nothing, if that is meant. Otherwise import failed.receivers unconditionally",
+    ),
+    "under_if": (
+        "possible",
+        (
+            "under_if.receivers was never imported: under_if/apps.py:10 imports it inside `if "
+            "settings.SEND_MAIL:` (line 9), and that was false"
+        ),
+        "Nothing, if that is meant. Otherwise import under_if.receivers unconditionally",
+    ),
+    "early_return": (
+        "possible",
+        (
+            "it stands inside what `if not settings.SEND_MAIL:` (line 11) may return before, and "
+            "was not connected there"
+        ),
+        "Nothing, if that is meant. Otherwise connect it where nothing stands before it",
+    ),
+    "uid": (
+        "sure",
+        (
+            "its dispatch_uid 'uid.on_order' is taken by uid.models.index, and connect() does "
+            "nothing where a uid is taken"
+        ),
+        "Give each receiver a dispatch_uid of its own, such as its dotted name",
+    ),
+    "same_name": (
+        "sure",
+        (
+            "a later function of the same name (line 14) took its name, and as nothing else "
+            "referred to it, it was collected as garbage"
+        ),
+        "Give each of the two a name of its own",
+    ),
+    "deleted_name": (
+        "sure",
+        (
+            "a later del of the same name (line 12) took its name, and as nothing else referred "
+            "to it, it was collected as garbage"
+        ),
+        "Give each of the two a name of its own",
+    ),
+    "by_connect": (
+        "sure",
+        (
+            "connect() returned None as a decorator, and None took the place of the function, "
+            "which was then collected as garbage"
+        ),
+        "Write @receiver(post_save, ...) of django.dispatch at by_connect/models.py:9",
+    ),
+    "lambdas": (
+        "sure",
+        (
+            "the lambda was collected as garbage: connect() holds it weakly, and nothing else "
+            "refers to it"
+        ),
+        (
+            "Keep a reference to it, as a name of its module does; or connect it with weak=False "
+            "(lambdas/models.py:9)"
+        ),
+    ),
+    "partials": (
+        "sure",
+        (
+            "the partial was collected as garbage: connect() holds it weakly, and nothing else "
+            "refers to it"
+        ),
+        (
+            "Keep a reference to it, as a name of its module does; or connect it with weak=False "
+            "(partials/models.py:13)"
+        ),
+    ),
+    "methods": (
+        "sure",
+        (
+            "the Handler that the method belongs to was collected as garbage: connect() holds it "
+            "weakly, and nothing else refers to it"
+        ),
+        (
+            "Keep a reference to it, as a name of its module does; or connect it with weak=False "
+            "(methods/models.py:12)"
+        ),
+    ),
+    "local_object": (
+        "sure",
+        (
+            "handler, a local variable, was collected as garbage: connect() holds it weakly, and "
+            "nothing else refers to it"
+        ),
+        (
+            "Keep a reference to it, as a name of its module does; or connect it with weak=False "
+            "(local_object/apps.py:13)"
+        ),
+    ),
+    "local_function": (
+        "sure",
+        (
+            "on_save(), which is made in a function, was collected as garbage: connect() holds it"
+            " weakly, and nothing else refers to it"
+        ),
+        (
+            "Keep a reference to it, as a name of its module does; or connect it with weak=False "
+            "(local_function/apps.py:12)"
+        ),
+    ),
+    "made": (
+        "sure",
+        (
+            "what make() returned was collected as garbage: connect() holds it weakly, and "
+            "nothing else refers to it"
+        ),
+        (
+            "Keep a reference to it, as a name of its module does; or connect it with weak=False "
+            "(made/models.py:13)"
+        ),
+    ),
+    "condition": (
+        "possible",
+        "it stands inside `if settings.SEND_MAIL:` (line 11), and was not connected there",
+        "Nothing, if that is meant. Otherwise connect it where nothing stands before it",
+    ),
+    "uncalled": (
+        "likely",
+        "it is connected in hook_up_uncalled(), and no line of the project calls that",
+        (
+            "Call hook_up_uncalled() in AppConfig.ready(); or, better, decorate the receiver with"
+            " @receiver and import its module there"
+        ),
+    ),
+    "disconnected": (
+        "possible",
+        "something disconnected it, perhaps disconnected/models.py:12",
+        "Nothing, if that is meant. Otherwise connect it again there, in a finally",
+    ),
+    "lazily": (
+        "possible",
+        "lazily.receivers was never imported so far: lazily/models.py:9 does, in use()",
+        (
+            "Give the app an AppConfig in lazily/apps.py, with a ready() that has `import "
+            "lazily.receivers`"
+        ),
+    ),
+    "by_string": (
+        "possible",
+        "by_string.receivers was never imported so far; by_string/models.py:7 names it",
+        (
+            "Give the app an AppConfig in by_string/apps.py, with a ready() that has `import "
+            "by_string.receivers`"
+        ),
+    ),
+    "through_urls": (
+        "possible",
+        (
+            "through_urls.receivers was never imported so far: through_urls.views imports it, and"
+            " was not imported itself"
+        ),
+        (
+            "Give the app an AppConfig in through_urls/apps.py, with a ready() that has `import "
+            "through_urls.receivers`"
+        ),
+    ),
+    "not_installed": (
+        "possible",
+        "not_installed.receivers was not imported, and is in no app of INSTALLED_APPS",
+        (
+            "Add its app to INSTALLED_APPS, and import not_installed.receivers in the ready() of "
+            "its AppConfig"
+        ),
+    ),
+}
 
-    return of
+
+@pytest.mark.parametrize("app", SAID)
+def test_what_is_missing_is_said_with_the_reason_and_what_would_mend_it(
+    app: str, answer: Any
+) -> None:
+    found = [each for each in answer["missing"] if each["module"].split(".")[0] == app]
+
+    assert (found[0]["certainty"], found[0]["because"], found[0]["mend"]) == SAID[app]
+
+
+def test_nothing_else_is_missing(answer: Any) -> None:
+    silent = {"bulk", "fine", "fine_everything", "fine_tests"}
+
+    assert {each["module"].split(".")[0] for each in answer["missing"]} == SAID.keys()
+    assert SAID.keys() == (APPS.keys() | NOT_INSTALLED.keys()) - silent
+
+
+def test_each_signal_of_a_list_is_one_connection_by_its_own_name(answer: Any) -> None:
+    found = [each for each in answer["missing"] if each["app"] == "aliased"]
+
+    assert [(each["receiver"], each["signal"], each["sender"]) for each in found] == [
+        ("aliased.receivers.send_receipt", f"django.db.models.signals.{name}", "aliased.Order")
+        for name in ("post_save", "post_delete")
+    ]
+
+
+def test_a_signal_that_was_never_imported_itself_goes_by_where_it_is_assigned(answer: Any) -> None:
+    [found] = [each for each in answer["missing"] if each["app"] == "own_signal"]
+
+    assert found["signal"] == "own_signal.signals.paid"
+    assert found["written_at"]["line"] == 5
+
+
+def test_only_what_is_sure_is_an_error_and_only_what_is_likely_a_warning(answer: Any) -> None:
+    assert {(slug, level) for slug, _, level in answer["findings"]} == {
+        ("missing-receiver", "error"),
+        ("uncalled-connect", "warning"),
+        ("perhaps-missing", "info"),
+    }
+    sure = {name for slug, name, _ in answer["findings"] if slug == "missing-receiver"}
+
+    assert "plain.receivers.send_receipt" in sure
+    assert "under_if.receivers.send_receipt" not in sure
+
+
+def test_a_trace_tells_who_would_have_heard_what_went_unheard(answer: Any) -> None:
+    assert [each for each in answer["over_trace"] if "plain.receivers" in each] == [
+        (
+            "error missing-receiver: django.db.models.signals.post_save from plain.Order was sent, "
+            "and plain.receivers.send_receipt (plain/receivers.py:6) did not run: the source "
+            "connects it, and this process does not have the connection."
+        )
+    ]
+    assert not [each for each in answer["over_trace"] if "under_if.receivers" in each]
+
+
+def test_an_explanation_names_what_is_missing(answer: Any) -> None:
+    assert answer["explained"].splitlines()[-5:-2] == [
+        "  !  plain.receivers.send_receipt  plain/receivers.py:6",
+        "     plain.receivers was never imported: no line of the project imports it",
+        (
+            "     Give the app an AppConfig in plain/apps.py, with a ready() that has "
+            "`import plain.receivers`."
+        ),
+    ]
+
+
+def test_the_command_lists_what_is_missing(answer: Any) -> None:
+    assert answer["listed"].startswith("1 finding: 1 error\n\n! error missing-receiver\n")
+    assert "A connection is made by code that runs." in answer["listed"]
+
+
+def test_the_checks_have_the_errors_and_warnings(answer: Any) -> None:
+    ids = {number for number, _ in answer["checks"]}
+
+    assert {"signal_tracer.E121", "signal_tracer.W122"} <= ids
+    assert any("plain.receivers.send_receipt" in text for _, text in answer["checks"])
+
+
+def test_bulk_calls_are_named_with_what_they_skip(answer: Any) -> None:
+    assert answer["bulk"] == [
+        ["bulk_create", "bulk.Order", ["bulk.models.index"], None, 6],
+        ["update", "bulk.Order", ["bulk.models.index"], None, 7],
+        ["_raw_delete", "bulk.Order", ["bulk.models.forget"], None, 11],
+        ["update", "bulk.Order", ["bulk.models.index"], None, 14],
+        ["delete", "bulk.Line", [], "bulk.Line.delete()", 15],
+        ["bulk_update", "bulk.Line", [], "bulk.Line.save()", 16],
+        ["abulk_create", "bulk.Order", ["bulk.models.index"], None, 19],
+    ]
+    assert answer["bulk_found"][0] == (
+        "info bulk-call: bulk_create() of bulk.Order at bulk/work.py:6 skips bulk.models.index."
+    )
+
+
+def test_bulk_calls_of_a_model_that_cannot_be_told_are_counted(answer: Any) -> None:
+    assert answer["unknown_bulk"] == 4
