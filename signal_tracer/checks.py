@@ -132,14 +132,14 @@ def _check_slugs() -> Iterator[CheckMessage]:
 # For SILENCED_SYSTEM_CHECKS: a number that was given away is not given again. I106 to I112 were
 # kinds of level "info", which every command that checks would have printed.
 IDS = {
+    "missing-receiver": "signal_tracer.E121",
+    "uncalled-connect": "signal_tracer.W122",
+    "uncallable-receiver": "signal_tracer.E123",
     "fragile-receiver": "signal_tracer.E101",
     "dead-receiver": "signal_tracer.E102",
     "never-called": "signal_tracer.E103",
     "duplicate-receiver": "signal_tracer.W104",
     "robust-crash": "signal_tracer.W105",
-    "missing-receiver": "signal_tracer.E121",
-    "uncalled-connect": "signal_tracer.W122",
-    "uncallable-receiver": "signal_tracer.E123",
 }
 _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
     "error": checks.Error,

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
+from unittest import mock
 
 import django
 import pytest_django.plugin
@@ -472,7 +473,8 @@ DATABASES = (
             deletion.Collector.delete.__code__.co_filename == deletion.__file__,
         ),
         ("(self, using)", ["_raw_delete"], True),
-        "collecting/watching/bulk.py; findings/absences.py knows the method by its name",
+        "collecting/watching/bulk.py; findings/absences.py and mapping/bulk_calls.py know it by "
+        "its name",
     ),
     Detail(
         "bulk_create",
@@ -818,6 +820,13 @@ class Color(enum.Enum):
 
 
 PYTHON = (
+    Detail(
+        "_mock_name",
+        "unittest.mock.NonCallableMock",
+        lambda: vars(mock.Mock(name="send"))["_mock_name"],
+        "send",
+        "testing/patched.py knows by it whose place a mock has taken",
+    ),
     Detail(
         "_getframe",
         "sys",

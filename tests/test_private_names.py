@@ -69,6 +69,9 @@ PROMISED_NAMES = {
     ),
     *("_meta", "model", "method", "__dict__", "hidden_settings", "login_not_required"),
     *("URLPattern", "HttpResponseBase", "ENVIRONMENT_VARIABLE", "get_format"),
+    *("abulk_create", "abulk_update", "aupdate", "adelete", "filter", "exclude", "order_by"),
+    *("select_related", "prefetch_related", "select_for_update", "defer", "distinct", "annotate"),
+    *("complex_filter", "extra", "none"),
     # Of others that are called alike: argparse, logging, JSON, modules, what signals send.
     *("choices", "default", "logger", "null", "models", "raw", "app_config"),
 }

@@ -344,11 +344,15 @@ MISSING_IN_TRACE = replace(
     "source connects it, and this process does not have the connection.",
     advice="manage.py signal_map --missing says why, and which line would mend it.",
 )
-UNCALLED_CONNECT = replace(
-    MISSING_RECEIVER,
-    slug="uncalled-connect",
-    level="warning",
-    title="A receiver would be connected by a function that nobody calls",
+UNCALLED_CONNECT = Kind(
+    "uncalled-connect",
+    "warning",
+    "A receiver would be connected by a function that nobody calls",
+    "%(receiver)s (%(place)s) is not connected to %(signal)s for %(heard)s, as the source has it: "
+    "%(because)s.",
+    "A connection is made by code that runs. Where it did not run, the signal is sent and nothing "
+    "happens.",
+    "%(mend)s.",
 )
 PERHAPS_MISSING = replace(
     MISSING_RECEIVER,

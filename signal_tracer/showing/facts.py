@@ -408,7 +408,10 @@ class OfNearMiss(About[NearMiss]):
         if record.reason == "refused":
             return Phrase("a sync send cannot run it in a running event loop: await asend()")
         if record.reason == "not_connected":
-            return Phrase("not connected, though the source has it")
+            return Sentence(
+                "not connected to %(sender)s, though the source has it",
+                {"sender": record.connected_to or Phrase("any sender")},
+            )
         sender = record.connected_to or Phrase("another sender")
         return Sentence(REASONS[record.reason].words, {"sender": sender})
 
@@ -424,8 +427,8 @@ class OfNearMiss(About[NearMiss]):
             return Phrase("Muted: it would have been called, but was muted for the time being.")
         if record.reason == "not_connected":
             return Phrase(
-                "Not connected: the source says that it hears this, and the process does not have "
-                "the connection. manage.py signal_map --missing says why."
+                "Near miss: the source connects this receiver, and the process does not have the "
+                "connection. manage.py signal_map --missing says why."
             )
         return Sentence(
             "Near miss: the signal was sent and this receiver waits for it, but it is %(why)s. "

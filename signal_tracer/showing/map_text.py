@@ -40,6 +40,7 @@ _OBSTACLES: dict[Obstacle, str] = {
     "not_run": "an earlier receiver raised",
     "refused": "it is async, and a sync send cannot run it in a running event loop",
     "muted": "it is muted",
+    "not_connected": "it is not connected, though the source has it",
     "dead": "it was collected as garbage: nothing but the connection referred to it",
     "waiting": "it waits for a model %(sender)s, and no model goes by that name",
     "sender_gone": "the sender that it was connected to is gone",
