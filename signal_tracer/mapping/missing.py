@@ -25,14 +25,18 @@ from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.looking import NOTHING, functions_of, look_up
 from signal_tracer.mapping.projects import Project, Why
 from signal_tracer.mapping.surroundings import (
+    class_around,
+    condition_around,
     condition_of,
     function_of,
     is_for_failures,
+    is_last,
     kind_of,
     last_name,
     later_of_same_name,
     line_of,
     name_of,
+    receives_self,
     returns_before,
     text_of,
 )
@@ -162,7 +166,8 @@ class _Comparison:
         name = source.dotted(node)
         if name is not None and live is NOTHING:
             # A model of an app goes by its label, also where its module is not loaded.
-            name = self._project.label_of(name) or name
+            is_local = isinstance(node, ast.Name) and node.id not in source.bound
+            name = self._project.label_of(name) or (None if is_local else name)
         return _Sender(name or text_of(node), False)
 
     # Why it is not there
@@ -195,7 +200,7 @@ class _Comparison:
         if is_for_failures(written.around):
             return None
         if scope.function is not None and not scope.is_run:
-            return self._why_not_called(source, written, scope.function, target, connected)
+            return self._why_not_called(source, written, scope.function, target)
         if scope.condition is not None:
             return _under(scope.condition, None)
         return self._why_gone(source, written, target)
@@ -243,13 +248,32 @@ class _Comparison:
         written: Written,
         function: Function,
         target: Target,
-        connected: list[Live],
     ) -> Why | None:
-        """For a ``connect()`` in a function: only where no line of the project calls that."""
-        is_method = any(isinstance(node, ast.ClassDef) for node, _ in written.around)
-        if is_method or function.decorator_list or function.name.startswith("__"):
+        """For a ``connect()`` in a function: what it connects is not kept, or nobody calls it."""
+        place = self._project.place(source, written.line)
+        cls = class_around(written.around)
+        if cls is not None and function.name == "__init__" and written.is_weak:
+            dropped = self._project.made_and_dropped(cls.name)
+            if dropped is None or condition_around(written.around) or not receives_self(written):
+                return None
+            return Why(
+                "sure",
+                f"the {cls.name} made at {dropped} was collected as garbage: connect() holds it "
+                "weakly, and nothing else refers to it",
+                f"Keep a reference to it at {dropped}, as a name of its module does; or connect it "
+                f"with weak=False ({place})",
+            )
+        if target.is_temporary and written.is_weak and is_last(function, written):
+            return Why(
+                "sure",
+                f"{target.what} is collected as garbage when {function.name}() returns: connect() "
+                "holds it weakly, and nothing else refers to it",
+                "Define it at the level of the module, keep a reference to it, or connect it with "
+                f"weak=False ({place})",
+            )
+        if cls is not None or function.decorator_list or function.name.startswith("__"):
             return None
-        if self._project.mentions(function.name, but=(source.file, function.lineno)):
+        if self._project.mentions(function.name):
             return None
         return Why(
             "likely",
@@ -286,7 +310,9 @@ class _Comparison:
                     condition = condition or condition_of_ready
                     condition = condition or returns_before(node, written.line)
                     continue
-                wrong = self._project.misspelt_ready(source, written.around[:number], node)
+                around = written.around[:number]
+                wrong = self._project.misspelt_ready(source, around, node)
+                wrong = wrong or self._project.why_not_taken(source, around)
                 return _Scope(False, function=node, config=wrong)
             condition = condition or condition_of(node, part)
         return _Scope(condition is None, condition, function if condition is None else None)
@@ -360,6 +386,7 @@ class _Comparison:
                 return config[0]
             if config is None:
                 wrong = self._project.misspelt_ready(importer, around[:number], outer)
+                wrong = wrong or self._project.why_not_taken(importer, around[:number])
                 return wrong or Why(
                     "possible", f"{never} so far: {place} does, in {outer.name}()", mend
                 )

@@ -47,6 +47,7 @@ class Project:
 
     def __init__(self, ownership: Ownership) -> None:
         self.apps = [each for each in ownership.apps if each.is_project]
+        self._installed = {each.name.partition(".")[0] for each in ownership.apps}
         self._loaded = files_of_modules()
         self._app_of: dict[str, MappedApp | None] = {}
         self._by_folder = {each.folder: each for each in self.apps if each.folder}
@@ -121,7 +122,9 @@ class Project:
                 ):
                     if name not in names or not os.path.isdir(folder):
                         continue
-                elif name not in names and (name in NOT_FOR_SERVERS or not _is_app(folder)):
+                elif name not in names and (
+                    name in NOT_FOR_SERVERS | self._installed or not _may_be_app(folder)
+                ):
                     continue
                 found[folder] = name
         for name in project_packages():
@@ -193,15 +196,19 @@ class Project:
 
     # What its text says
 
-    def mentions(self, name: str, *, but: tuple[str, int]) -> bool:
-        """Whether any line has the name, other than the ``def`` at a file and line."""
+    def mentions(self, name: str) -> bool:
+        """Whether any code has the name, beside its own ``def``, or a string ends with it."""
         word = re.compile(rf"\b{re.escape(name)}\b")
-        file, line = but
         for source in self.sources:
-            for found in word.finditer(source.text):
-                at = source.text.count("\n", 0, found.start()) + 1
-                if (source.file, at) != (file, line):
-                    return True
+            if word.search(source.text) is None or source.tree is None:
+                continue
+            for node in ast.walk(source.tree):
+                match node:
+                    case ast.Name(id=found) | ast.Attribute(attr=found) | ast.alias(name=found):
+                        if found == name:
+                            return True
+                    case ast.Constant(value=str() as text) if text.endswith(f".{name}"):
+                        return True
         return False
 
     def names_in_text(self, module: str) -> str | None:
@@ -327,6 +334,30 @@ class Project:
                 return None, f"the ready() of {cls.name}, which {type(config).__name__} overrides"
         return self._why_not_taken(source, cls), None
 
+    def why_not_taken(self, source: Source, around: Around) -> Why | None:
+        """For a method of an ``AppConfig`` that is none of those that Django took."""
+        cls = around[-1][0] if around else None
+        if not isinstance(cls, ast.ClassDef):
+            return None
+        live = look_up(f"{source.module}.{cls.name}")
+        if not self._is_config(cls, live):
+            return None
+        configs = list(apps.app_configs.values())
+        if any(each is live for config in configs for each in class_bases(type(config))):
+            return None
+        return self._why_not_taken(source, cls)
+
+    def made_and_dropped(self, name: str) -> str | None:
+        """Where an object of a class is made as a statement of its own, and so kept by nobody."""
+        bare = re.compile(
+            rf"^[ \t]*(?:\w+\.)*{re.escape(name)}\([^\n]*\)[ \t]*(#.*)?$", re.MULTILINE
+        )
+        for source in self.sources:
+            if self.is_loaded(source) and (found := bare.search(source.text)):
+                start = found.start() + len(found[0]) - len(found[0].lstrip())
+                return self.place(source, source.text.count("\n", 0, start) + 1)
+        return None
+
     def misspelt_ready(self, source: Source, around: Around, function: Function) -> Why | None:
         """For a method of an ``AppConfig`` that would be its ``ready()``, but for its name."""
         cls = around[-1][0] if around else None
@@ -336,7 +367,7 @@ class Project:
             return None
         if not get_close_matches(function.name.lower().strip("_"), ["ready"], cutoff=0.6):
             return None
-        if self.mentions(function.name, but=(source.file, function.lineno)):
+        if self.mentions(function.name):
             return None
         place = self.place(source, function.lineno)
         return Why(
@@ -396,6 +427,12 @@ class Project:
 def _is_app(folder: str) -> bool:
     return any(
         os.path.exists(os.path.join(folder, name)) for name in ("apps.py", "models.py", "models")
+    )
+
+
+def _may_be_app(folder: str) -> bool:
+    return _is_app(folder) or any(
+        os.path.exists(os.path.join(folder, name)) for name in ("receivers.py", "signals.py")
     )
 
 

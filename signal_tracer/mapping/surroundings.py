@@ -45,6 +45,35 @@ def returns_before(function: Function, line: int) -> str | None:
     return None
 
 
+def condition_around(around: Around) -> str | None:
+    """The outermost condition that it stands under, if any."""
+    return next((text for each in around if (text := condition_of(*each)) is not None), None)
+
+
+def receives_self(written: Written) -> bool:
+    """Whether a method of the very object is connected."""
+    match written.receiver:
+        case ast.Attribute(value=ast.Name(id="self")):
+            return True
+    return False
+
+
+def is_last(function: Function, written: Written) -> bool:
+    """Whether the function only goes on connecting after it, and then returns nothing."""
+    for statement in function.body:
+        if statement.lineno <= written.line or isinstance(
+            statement, ast.FunctionDef | ast.AsyncFunctionDef
+        ):
+            continue
+        match statement:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="connect"))) | ast.Pass():
+                continue
+            case ast.Return(value=None):
+                continue
+        return False
+    return not any(isinstance(each, ast.Yield | ast.YieldFrom) for each in ast.walk(function))
+
+
 def is_local(around: Around) -> bool:
     return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node, _ in around)
 

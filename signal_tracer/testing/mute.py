@@ -12,6 +12,7 @@ from signal_tracer.collecting.muting import ANY_SENDER, Block, Chosen, Selection
 from signal_tracer.describing.arguments import kind_of
 from signal_tracer.describing.names import class_name, is_a
 from signal_tracer.testing.lookup import find, find_sender, is_model
+from signal_tracer.testing.patched import stands_for
 from signal_tracer.wording import printable
 
 
@@ -81,6 +82,12 @@ def _look_up(wanted: Any) -> tuple[Any, str | None]:
     if not callable(wanted):
         raise TypeError(
             f"mute() wants signals, receivers or dotted names, not {printable(kind_of(wanted))}."
+        )
+    original = stands_for(wanted)
+    if original is not None:
+        raise TypeError(
+            f"This was put by a patch in the place of {printable(original)}, which is what is "
+            f'connected. Mute that: mute("{printable(original)}").'
         )
     return wanted, None
 

@@ -14,7 +14,7 @@ from signal_tracer.describing.names import (
     module_namespace,
     signals_in_modules,
 )
-from signal_tracer.mapping.looking import look_up
+from signal_tracer.mapping.looking import functions_of, look_up
 from signal_tracer.records import goes_by
 
 
@@ -29,10 +29,10 @@ def stands_for(live: Any, called: Collection[str] = ()) -> str | None:
     likely: list[str] = []
     for signal in signals_in_modules(again=mock_name is not None):
         for entry in map(read_entry, entries_of(signal)):
-            if entry.receiver is live:
-                return None
             if entry.receiver is None:
                 continue
+            if id(live) in functions_of(entry.receiver) or entry.receiver is live:
+                return None
             name = describe_receiver(entry.receiver).name
             if look_up(name) is live:
                 likely.insert(0, name)

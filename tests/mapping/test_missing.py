@@ -276,6 +276,21 @@ def on_save(**kwargs): ...
         "def make():\n    def on_save(**kwargs): ...\n    return on_save\n\n"
         "post_save.connect(make(), sender=Order)\n"
     ),
+    "local_elsewhere": in_models(
+        "def hook_up():\n    @receiver(post_save, sender=Order)\n"
+        "    def on_save(**kwargs): ...\n\nhook_up()\n"
+    ),
+    "dropped": in_models(
+        "class Notifier:\n    def __init__(self):\n"
+        "        post_save.connect(self.on_save, sender=Order)\n\n"
+        "    def on_save(self, **kwargs): ...\n\nNotifier()\n"
+    ),
+    "helper": {
+        "receivers.py": RECEIVERS,
+        "apps.py": config("helper", "self.hook_up()")
+        + "\n    def hook_up(self):\n        from helper import receivers\n"
+        + "\n\nclass OldConfig(AppConfig):\n    name = 'helper'\n",
+    },
     "condition": in_models(
         "from django.conf import settings\n\nif settings.SEND_MAIL:\n"
         "    @receiver(post_save, sender=Order)\n    def on_save(**kwargs): ...\n"
@@ -355,6 +370,21 @@ def make():
     return made
 
 post_save.connect(make(), mine, weak=False)
+
+def for_a_while(work):
+    def meanwhile(**kwargs): ...
+    post_save.connect(meanwhile, sender=mine)
+    work()
+
+for_a_while(lambda: None)
+
+class Recorder:
+    def __init__(self):
+        post_save.connect(self.note, sender=mine)
+
+    def note(self, **kwargs): ...
+
+recorder = Recorder()
 post_save.connect(lambda **kwargs: None, mine, False)
 sqlite3.connect(":memory:").close()
 """
@@ -698,6 +728,40 @@ SAID = {
         (
             "Keep a reference to it, as a name of its module does; or connect it with weak=False "
             "(made/models.py:13)"
+        ),
+    ),
+    "local_elsewhere": (
+        "sure",
+        (
+            "on_save(), which is made in a function, is collected as garbage when hook_up() "
+            "returns: connect() holds it weakly, and nothing else refers to it"
+        ),
+        (
+            "Define it at the level of the module, keep a reference to it, or connect it with "
+            "weak=False (local_elsewhere/models.py:10)"
+        ),
+    ),
+    "dropped": (
+        "sure",
+        (
+            "the Notifier made at dropped/models.py:15 was collected as garbage: connect() holds "
+            "it weakly, and nothing else refers to it"
+        ),
+        (
+            "Keep a reference to it at dropped/models.py:15, as a name of its module does; or "
+            "connect it with weak=False (dropped/models.py:11)"
+        ),
+    ),
+    "helper": (
+        "sure",
+        (
+            "ShopConfig.ready() (helper/apps.py:4) would do it, and Django took no AppConfig of "
+            "its own for the app 'helper': apps.py has more than one, and not this one says "
+            "default = True"
+        ),
+        (
+            "Write 'helper.apps.ShopConfig' in INSTALLED_APPS in place of 'helper', or give "
+            "ShopConfig default = True"
         ),
     ),
     "condition": (

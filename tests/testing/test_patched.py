@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 from django.dispatch import Signal
 
-from signal_tracer.testing import SignalTrace
+from signal_tracer.testing import SignalTrace, mute
 
 paid = Signal()
 
@@ -107,3 +107,10 @@ def test_the_receiver_itself_is_asked_for_after_the_patch_is_over() -> None:
         paid.send(None)
 
     signals.assert_received(send_receipt)
+
+
+def test_to_mute_the_mock_would_mute_nothing_and_is_refused() -> None:
+    with mock.patch(NAME) as patched, pytest.raises(TypeError, match="in the place of") as raised:
+        mute(patched)
+
+    assert f'mute("{NAME}")' in str(raised.value)
