@@ -111,7 +111,8 @@ VALUE = 'text, a number, true, false, null or an object {"summary": text}'
 METHOD = "one of 'send', 'send_robust', 'asend', 'asend_robust'"
 OUTCOME = "one of 'returned', 'raised', 'swallowed', 'cancelled', 'running'"
 REASON = (
-    "one of 'not_run', 'refused', 'muted', 'connected_to_parent', 'connected_to_child', "
+    "one of 'not_run', 'refused', 'muted', 'not_connected', "
+    "'connected_to_parent', 'connected_to_child', "
     "'connected_to_proxy', 'connected_to_concrete', 'connected_to_class', "
     "'connected_to_instance', 'connected_to_model'"
 )
