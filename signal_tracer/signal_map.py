@@ -88,7 +88,8 @@ class Connection:
 
     For the rules: ``is_fragile`` says that nothing but a cache of Django's keeps the receiver
     alive, ``has_qualname`` that Django can name it in its log, and ``twin`` is the position of
-    an earlier connection of the same code that hears the same sender.
+    an earlier connection of the same code that hears the same sender. ``preset_key`` is the
+    primary key of a model that has a value before its row is written, as most UUIDs do.
     """
 
     receiver: str
@@ -110,6 +111,7 @@ class Connection:
     is_fragile: bool = False
     has_qualname: bool = True
     twin: Ordinal | None = None
+    preset_key: str | None = None
 
     @property
     def heard(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
+from django.db.models import NOT_PROVIDED
 from django.db.models.options import Options
 
 from signal_tracer.describing.connections import Entry, identity
@@ -67,6 +68,16 @@ class Senders:
             return name, "through"
         # Not documented, and the same in Django 5.2, 6.0 and 6.1: swapped.
         return name, "swapped" if meta.swapped else "model"
+
+    def preset_key(self, entry: Entry) -> str | None:
+        """The name of a model's primary key, if that has a default and so is never ``None``."""
+        _, model = self.find(entry)
+        meta = namespace_of(model).get("_meta") if is_a(model, type) else None
+        # Not documented, and the same in Django 5.2, 6.0 and 6.1: pk, default, db_default.
+        key = _attributes(meta.pk) if type(meta) is Options and meta.pk is not None else {}
+        given = (key.get("default", NOT_PROVIDED), key.get("db_default", NOT_PROVIDED))
+        is_preset = any(each is not NOT_PROVIDED for each in given)
+        return key.get("name") if is_preset else None
 
     def find(self, entry: Entry) -> tuple[bool, Any]:
         """Whether the sender was found, and the sender."""
