@@ -151,6 +151,8 @@ def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
     ignored = conf.read_config().ignore_findings
     found = over_signal_map(signal_map, ignored, at_least="warning").of_project
     return [
-        _MESSAGES[each.level](printable(each.message), hint=each.advice, id=IDS[each.slug])
+        _MESSAGES[each.level](
+            printable(each.message), hint=f"{each.why} {each.advice}", id=IDS[each.slug]
+        )
         for each in found
     ]

@@ -39,7 +39,7 @@ def remember(named: dict[str, Any]) -> Before | None:
     if not all(type(each) is str for each in frozenset.__iter__(written)):
         return None
     names = {}
-    # Public, and of the class: a field's own attributes are plain strings.
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: concrete_fields, primary_key.
     for each in meta.concrete_fields:  # type: ignore[attr-defined]  # Django's Options
         name, attribute = each.name, each.attname
         if not each.primary_key and name not in written and attribute not in written:

@@ -310,7 +310,7 @@ def late_connections(walk: Walk) -> Iterator[Finding]:
                 told[-1] = NOT_DISCONNECTED_SO, change
         elif change.held_by is not None and change.held_by != change.receiver:
             told.append((UID_TAKEN, change))
-        elif change.held_by is not None:
+        elif change.held_by is not None and _is_in_vain(walk, change):
             told.append((CONNECTED_AGAIN, change))
     growing = [_who_connects(change) for kind, change in told if kind is RECEIVERS_GROW]
     told = [
@@ -372,6 +372,20 @@ def _is_by_import(change: ConnectionChange) -> bool:
     return change.called_from is not None and change.called_from.function == "<module>"
 
 
+def _is_in_vain(walk: Walk, change: ConnectionChange) -> bool:
+    """Whether it was connected before the trace, and has no ``dispatch_uid`` to guard it."""
+    return change.dispatch_uid is None and not any(
+        _who_is_connected(each) == _who_is_connected(change)
+        and each.action == "connect"
+        and not each.did_nothing
+        for each in walk.contents.connection_changes
+    )
+
+
+def _who_is_connected(change: ConnectionChange) -> Hashable:
+    return change.signal, change.receiver, change.sender
+
+
 def _who_connects(change: ConnectionChange) -> Hashable:
     return change.signal, change.receiver, change.sender, change.called_from
 
@@ -382,6 +396,7 @@ def disconnected_meanwhile(walk: Walk) -> Iterator[Finding]:
     for same in grouped(walk.contents.connection_changes, _which_connection):
         added = 0  # What the trace saw connected before is its own to disconnect.
         gone: list[ConnectionChange] = []
+        again: list[tuple[ConnectionChange, ConnectionChange]] = []
         for change in same:
             if change.did_nothing:
                 continue
@@ -389,18 +404,20 @@ def disconnected_meanwhile(walk: Walk) -> Iterator[Finding]:
                 gone += [] if added else [change]
                 added = max(added - 1, 0)
             elif gone:
-                pairs.append((gone.pop(), change))
+                again.append((gone.pop(), change))
             else:
                 added += 1
+        if not gone:  # Otherwise it is told that it stays so.
+            pairs += again
     for alike in grouped(pairs, lambda each: tuple(map(_who_connects, each))):
-        change, again = alike[0]
+        change, back = alike[0]
         yield Finding(
             DISCONNECTED_IN_REQUEST if walk.is_request else DISCONNECTED_MEANWHILE,
             {
                 "receiver": change.receiver,
                 "signal": change.signal,
                 "place": At(change.called_from),
-                "again": At(again.called_from),
+                "again": At(back.called_from),
             },
             names=(change.receiver, change.signal),
             location=change.called_from,

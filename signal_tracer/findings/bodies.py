@@ -32,7 +32,7 @@ def keys_that_are_never_none(signal_map: SignalMap, sources: Sources) -> Iterato
         ),
     )
     for signal, connection, function in _receivers_of(preset, sources, "pre_save"):
-        if connection.preset_key is None or _mentions(function, "_state", "adding"):
+        if connection.preset_key is None or _mentions(function, "adding"):
             continue
         own = names_of(function, "instance")
         keys = {"pk", connection.preset_key}
@@ -104,14 +104,17 @@ def _looks_at_the_class(function: Function, own: set[str]) -> bool:
 
 
 def _may_leave_clear_out(function: Function) -> bool:
-    """Whether it asks for an action by name, and not for that of ``clear()``."""
-    actions = {
+    """Whether it asks for actions by name, or in a way that cannot be read."""
+    if function.ignores("action"):
+        return False
+    words = [
         each.value
         for each in ast.walk(function.node)
         if isinstance(each, ast.Constant) and isinstance(each.value, str)
-    }
-    mentioned = {each for each in actions if re.search(r"add|remove|clear", each)}
-    return not function.ignores("action") and not any("clear" in each for each in mentioned)
+    ]
+    return not _mentions(function, "startswith") or any(
+        re.search(r"add|remove|clear", each) for each in words
+    )
 
 
 def _needs_keys(function: Function) -> bool:

@@ -42,7 +42,7 @@ LOST_ON_ROLLBACK = Kind(
     "transaction: it was sent at %(place)s.",
 )
 RAISED_HALF_WAY = Kind(
-    "receiver-raised",
+    "left-half-done",
     "error",
     "A receiver raised, and left the work half done",
     "%(receiver)s raised, and ended %(signal)s from %(sender)s (%(error)s): what receivers did "
@@ -64,6 +64,7 @@ RAISED_AFTER_SAVE = replace(
 )
 RAISED_INTO_DJANGO = replace(
     RAISED_HALF_WAY,
+    slug="receiver-raised",
     level="warning",
     title="A receiver raised, and what had sent the signal died of it",
     message="%(receiver)s raised while %(signal)s was sent from %(sender)s (%(error)s): the "
@@ -73,10 +74,11 @@ RAISED_INTO_DJANGO = replace(
 )
 RAISED_AND_UNDONE = replace(
     RAISED_HALF_WAY,
+    slug="raised-and-undone",
     level="info",
     title="A receiver raised, and its transaction was rolled back",
-    message="%(receiver)s raised while %(signal)s was sent from %(sender)s (%(error)s): all that was "
-    "written in that transaction on %(aliases)s was rolled back with it.%(not_run)s",
+    message="%(receiver)s raised while %(signal)s was sent from %(sender)s (%(error)s): all that "
+    "was written in that transaction on %(aliases)s was rolled back with it.%(not_run)s",
     why="The row that the signal was about is undone as well. What was done elsewhere (mail, "
     "cache, another service) is not.",
     advice="If the row should stay all the same, handle in %(receiver)s what can fail at "
@@ -92,19 +94,18 @@ RAISED_AND_OPEN = replace(
 RAISED_BEFORE = replace(
     RAISED_AND_UNDONE,
     title="A receiver raised before the row was touched",
-    message="%(receiver)s raised during %(signal)s from %(sender)s (%(error)s): nothing of that row "
-    "was written or deleted.%(not_run)s",
+    message="%(receiver)s raised during %(signal)s from %(sender)s (%(error)s): nothing of that "
+    "row was written or deleted.%(not_run)s",
     why="The signal is sent before Django goes to the database. What receivers before it did "
     "stays.",
     advice="If it is there to refuse, that works, and clean() or a constraint says it better. If "
     "not, handle in %(receiver)s what can fail at %(place)s.",
 )
 RAISED_IN_REVERSE = replace(
-    RAISED_AND_UNDONE,
-    level="warning",
+    RAISED_INTO_DJANGO,
     title="A receiver of m2m_changed raised when the other side was changed",
-    message="%(receiver)s raised when the relation was changed from its other side (%(error)s): with "
-    "reverse=True the instance is %(instance)s, and pk_set has keys of %(model)s.",
+    message="%(receiver)s raised when the relation was changed from its other side (%(error)s): "
+    "with reverse=True the instance is %(instance)s, and pk_set has keys of %(model)s.",
     why="m2m_changed is sent for both sides of a relation. instance is whatever object add(), "
     "remove(), set() or clear() was called on.",
     advice="Let %(receiver)s look at reverse before it uses instance (%(place)s): if it is true, "
@@ -123,16 +124,15 @@ BEFORE_COMMIT = Kind(
     "before-commit",
     "warning",
     "A receiver handed work over before the commit",
-    "%(receiver)s %(did)s at %(place)s during %(signal)s from %(sender)s, inside atomic() on "
+    "%(receiver)s %(did)s at %(place)s during %(signal)s from %(senders)s, inside atomic() on "
     "%(in_atomic)s: before the commit.",
     "Who gets the work may begin before the commit, and not find the row or find the old one. And "
     "a rollback takes nothing of it back.",
     "In %(receiver)s, hand it over with %(on_commit)s.",
 )
-BEFORE_COMMIT_OF_DELETION = replace(BEFORE_COMMIT, level="info")
+BEFORE_COMMIT_OF_DELETION = replace(BEFORE_COMMIT, slug="work-in-transaction", level="info")
 MAY_BE_BEFORE_COMMIT = replace(
-    BEFORE_COMMIT,
-    level="info",
+    BEFORE_COMMIT_OF_DELETION,
     title="A receiver may hand work over before the commit",
     message="%(receiver)s hears %(signal)s and calls %(called)s without on_commit().",
     advice="In %(receiver)s (%(place)s), call %(called)s in transaction.on_commit(..., "
@@ -427,7 +427,7 @@ LEFT_DISCONNECTED = Kind(
     "thread or task alone, let it look at a context variable; in a test, use mute().",
 )
 DISCONNECTED_MEANWHILE = Kind(
-    "disconnected-meanwhile",
+    "disconnected-for-a-while",
     "info",
     "A receiver was disconnected for a while",
     "%(receiver)s was disconnected from %(signal)s at %(place)s, and connected again at "
@@ -439,6 +439,7 @@ DISCONNECTED_MEANWHILE = Kind(
 )
 DISCONNECTED_IN_REQUEST = replace(
     DISCONNECTED_MEANWHILE,
+    slug="disconnected-in-request",
     level="warning",
     title="A request disconnected a receiver for all others",
 )

@@ -45,7 +45,7 @@ def work_before_the_commit(walk: Walk) -> Iterator[Finding]:
     for same in grouped(
         early,
         lambda each: (
-            *(each[0].receiver, each[1].dispatch.signal, each[1].dispatch.sender),
+            *(each[0].receiver, each[1].dispatch.signal),
             *(each[2].kind, each[2].target, each[2].sent_from),
         ),
     ):
@@ -59,12 +59,12 @@ def work_before_the_commit(walk: Walk) -> Iterator[Finding]:
                 "receiver": call.receiver,
                 "did": _did(errand),
                 "signal": dispatch.signal,
-                "sender": dispatch.sender,
+                "senders": Names.of(each.dispatch.sender for _, each, _ in same),
                 "in_atomic": Names.of(dispatch.in_atomic),
                 "on_commit": on_commit(dispatch.in_atomic),
                 "place": At(errand.sent_from or call.defined_at),
             },
-            names=(call.receiver, dispatch.signal, dispatch.sender),
+            names=(call.receiver, dispatch.signal),
             location=errand.sent_from or call.defined_at,
             record=call,
             count=len(same),
