@@ -264,6 +264,7 @@ def _test_case() -> Any:
     return module_namespace(sys.modules.get("django.test.testcases")).get("TestCase")
 
 
+@fenced("to know of callbacks that a test collects")
 def _watch_capture() -> None:
     global _capture
     theirs = vars(_test_case()).get(_CAPTURE) if _test_case() is not None else None
