@@ -162,21 +162,24 @@ def work_before_the_commit(signal_map: SignalMap, sources: Sources) -> Iterator[
     for signal, connection, function in _receivers_of(signal_map, sources, *names):
         if _mentions(function, "on_commit", "delay_on_commit", "apply_async_on_commit"):
             continue
-        handed = next(filter(None, map(_handed_over, ast.walk(function.node))), None)
+        own = names_of(function, "instance")
+        called = (_handed_over(each, own) for each in ast.walk(function.node))
+        handed = next(filter(None, called), None)
         if handed is not None:
             yield _finding(catalogue.MAY_BE_BEFORE_COMMIT, signal, connection, called=handed)
 
 
-def _handed_over(node: ast.AST) -> str | None:
+def _handed_over(node: ast.AST, own: set[str]) -> str | None:
     """``queue.put()``, if it is a call that hands work over; it may be one that is not made."""
     match node:
         case ast.Call(func=ast.Name(id="Thread")) | ast.Call(func=ast.Attribute(attr="Thread")):
             return "Thread()"
         case ast.Call(func=ast.Name(id=name)) if name in _HANDS_OVER:
             return f"{name}()"
-        case ast.Call(func=ast.Attribute(attr=name, value=value)):
+        case ast.Call(func=ast.Attribute(attr=name, value=value), args=given):
             on = value.id if isinstance(value, ast.Name) else getattr(value, "attr", "")
-            is_queue = name in _PUTS and bool(_QUEUES.search(on))
+            is_of_row = any(is_one_of(part, own) for each in given for part in ast.walk(each))
+            is_queue = name in _PUTS and bool(_QUEUES.search(on)) and is_of_row
             is_request = on in _REQUESTS and name in _VERBS
             if name in _HANDS_OVER or is_queue or is_request:
                 return f"{on}.{name}()" if on else f"{name}()"
