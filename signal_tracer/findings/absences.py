@@ -341,7 +341,9 @@ def late_connections(walk: Walk) -> Iterator[Finding]:
                 "holder": change.held_by or "",
                 "connected_as": change.connected_as or "",
                 "twins": Count(
-                    max(each.twins for _, each in alike), "%(number)s was", "%(number)s were"
+                    max(each.twins for _, each in alike),
+                    "%(number)s receiver of the same code was connected already",
+                    "%(number)s receivers of the same code were connected already",
                 ),
                 "file": short_path(change.called_from.file) if change.called_from else "",
                 "place": At(change.called_from),

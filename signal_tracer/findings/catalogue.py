@@ -408,8 +408,8 @@ RECEIVERS_GROW = Kind(
     "connected-late",
     "warning",
     "A receiver is connected anew each time",
-    "%(receiver)s was connected to %(signal)s at %(place)s, where %(twins)s of the same code "
-    "connected already: there are more with every call, and each of them runs.",
+    "%(receiver)s was connected to %(signal)s at %(place)s, and %(twins)s: there are more with "
+    "every call, and each of them runs.",
     "A function that is made inside another one, or a method of a new object, is another receiver "
     "each time: connect() cannot know it again.",
     "Connect at start-up, in a module that AppConfig.ready() imports, a function of a module; or "
