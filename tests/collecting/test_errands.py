@@ -301,3 +301,24 @@ def test_nothing_is_imported_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     started_by(work)
 
     assert "celery" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["_starter", "_queries_of", "find_sender_frame", "ErrandRecord", "_is_queued_in_database"],
+)
+def test_whatever_of_ours_fails_the_thread_is_started(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    def fail(*args: Any) -> Any:
+        raise LookupError("ours")
+
+    monkeypatch.setattr(errands, broken, fail)
+    started = threading.Event()
+    sent.connect(lambda **named: threading.Thread(target=started.set).start(), weak=False)
+    with trace_signals() as trace:
+        sent.send(None)
+
+    assert started.wait(10)
+    assert trace.faults == 1
+    assert [call.errands for call in trace.receiver_calls()] == [[]]
