@@ -89,7 +89,8 @@ class Connection:
     For the rules: ``is_fragile`` says that nothing but a cache of Django's keeps the receiver
     alive, ``has_qualname`` that Django can name it in its log, and ``twin`` is the position of
     an earlier connection of the same code that hears the same sender. ``preset_key`` is the
-    primary key of a model that has a value before its row is written, as most UUIDs do.
+    primary key of its sender, or of some model where it hears any, that has a value before its
+    row is written, as most UUIDs do: ``shop.Order.id``.
     """
 
     receiver: str

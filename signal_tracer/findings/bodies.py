@@ -35,9 +35,14 @@ def keys_that_are_never_none(signal_map: SignalMap, sources: Sources) -> Iterato
         if connection.preset_key is None or _mentions(function, "adding"):
             continue
         own = names_of(function, "instance")
-        keys = {"pk", connection.preset_key}
+        if connection.sender_kind == "any" and (
+            not function.ignores("sender") or _looks_at_the_class(function, own)
+        ):
+            continue  # It may be for other models.
+        model, _, key = connection.preset_key.rpartition(".")
+        keys = {"pk", key}
         asked = next(
-            (key for each in ast.walk(function.node) if (key := _asks_for_key(each, own, keys))),
+            filter(None, (_asks_for_key(each, own, keys) for each in ast.walk(function.node))),
             None,
         )
         if asked is not None:
@@ -46,7 +51,7 @@ def keys_that_are_never_none(signal_map: SignalMap, sources: Sources) -> Iterato
                 signal,
                 connection,
                 asked=f"instance.{asked}",
-                key=connection.preset_key,
+                model=model,
             )
 
 

@@ -605,8 +605,8 @@ KEY_IS_NEVER_NONE = Kind(
     "key-never-none",
     "warning",
     "A receiver of pre_save takes no key for a new row",
-    "%(receiver)s asks for %(asked)s in pre_save of %(heard)s, whose key has a default: it is "
-    "never None, and a new row is never known.",
+    "%(receiver)s asks for %(asked)s in pre_save of %(heard)s, and the key of %(model)s has a "
+    "default: it is never None, and a new row is never known.",
     "A key with a default, as most UUIDs have, is there from the moment the object is made.",
     "In %(receiver)s (%(place)s), ask instance._state.adding, or use created in post_save.",
 )

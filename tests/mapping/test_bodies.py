@@ -80,6 +80,11 @@ def is_there(instance: Any, **kwargs: Any) -> Any:
     return 1 if instance.pk else 2
 
 
+def for_some(sender: Any, instance: Any, **kwargs: Any) -> None:
+    if sender is Plain and instance.pk is None:
+        queue.append(1)
+
+
 def adding(instance: Any, **kwargs: Any) -> None:
     if instance.pk is None or instance._state.adding:
         queue.append(1)
@@ -100,13 +105,22 @@ def test_a_key_with_a_default_is_never_none(receiver: Any, said: Said) -> None:
     [
         (is_none, pre_save, Plain),
         (is_none, post_save, Parcel),
-        (is_none, pre_save, None),
+        (for_some, pre_save, None),
         (adding, pre_save, Parcel),
     ],
-    ids=["a key of the database's", "after the save", "any model", "asks for adding as well"],
+    ids=[
+        "a key of the database's",
+        "after the save",
+        "any model, of which it picks some",
+        "asks for adding as well",
+    ],
 )
 def test_a_key_may_be_asked_for(receiver: Any, signal: Any, sender: Any, said: Said) -> None:
     assert "key-never-none" not in said(receiver, signal, sender)
+
+
+def test_one_that_hears_every_model_is_told_of_one_with_such_a_key(said: Said) -> None:
+    assert "key-never-none" in said(is_none, pre_save)
 
 
 def test_to_use_a_key_is_not_to_ask_for_it(said: Said) -> None:
