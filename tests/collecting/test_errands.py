@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
 
-import celery
 import django
 import httpx
 import pytest
@@ -31,11 +30,6 @@ from signal_tracer.collecting.watching import errands
 from signal_tracer.tracer import uninstall
 
 sent = Signal()
-app = celery.Celery("tests", broker="memory://", set_as_current=False)
-
-
-@app.task(name="tests.index")
-def index(pk: int) -> None: ...
 
 
 def work(*args: Any) -> None: ...
@@ -114,6 +108,13 @@ def test_what_is_given_to_a_pool_is_one_errand_each() -> None:
 
 
 def test_a_task_of_celery_is_queued_once_however_it_is_called() -> None:
+    celery = pytest.importorskip("celery")  # Not where there are no processes.
+    app = celery.Celery("tests", broker="memory://", set_as_current=False)
+
+    @app.task(name="tests.index")
+    def index(pk: int) -> None: ...
+
+    app.finalize()
     queued = [
         started_by(lambda: index.delay(1)),
         started_by(lambda: index.apply_async((1,))),
