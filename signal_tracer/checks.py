@@ -140,6 +140,7 @@ IDS = {
     "never-called": "signal_tracer.E103",
     "duplicate-receiver": "signal_tracer.W104",
     "robust-crash": "signal_tracer.W105",
+    "key-never-none": "signal_tracer.W131",
 }
 _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
     "error": checks.Error,
@@ -154,7 +155,7 @@ def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
     found = over_signal_map(signal_map, ignored, at_least="warning").of_project
     return [
         _MESSAGES[each.level](
-            printable(each.message), hint=f"{each.kind.why} {each.advice}", id=IDS[each.slug]
+            printable(each.message), hint=f"{each.why} {each.advice}", id=IDS[each.slug]
         )
         for each in found
     ]

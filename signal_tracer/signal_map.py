@@ -89,7 +89,9 @@ class Connection:
     For the rules: ``is_fragile`` says that nothing but a cache of Django's keeps the receiver
     alive, ``has_qualname`` that Django can name it in its log, and ``twin`` is the position of
     an earlier connection of the same code that hears the same sender. ``cannot`` says why the
-    receiver cannot take what the signal sends, where that is certain.
+    receiver cannot take what the signal sends, where that is certain. ``preset_key`` is the
+    primary key of its sender, or of some model where it hears any, that has a value before its
+    row is written, as most UUIDs do: ``shop.Order.id``.
     """
 
     receiver: str
@@ -112,6 +114,7 @@ class Connection:
     has_qualname: bool = True
     twin: Ordinal | None = None
     cannot: str | None = None
+    preset_key: str | None = None
 
     @property
     def heard(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from signal_tracer.findings import catalogue
+from signal_tracer.findings import bodies, catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import grouped, last_name
@@ -290,11 +290,14 @@ RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ..
     ("warning", uncalled_connects),
     ("warning", duplicate_receivers),
     ("warning", robust_crashes),
+    ("warning", bodies.keys_that_are_never_none),
     ("info", perhaps_missing),
     ("info", receivers_in_models),
     ("info", connected_outside_ready),
     ("info", bulk_calls),
     ("info", ignoring_raw),
+    ("info", bodies.what_m2m_changed_asks),
+    ("info", bodies.work_before_the_commit),
     ("info", catch_all_receivers),
     ("info", hot_signals),
     ("info", undocumented_receivers),

@@ -44,6 +44,8 @@ WRAPPERS = {
 AT_THE_START = {
     "bulk._replacements",
     "callbacks._replacements",
+    "callbacks._test_case",
+    "callbacks._watch_capture",
     "transactions._look_around",
     "transactions._replacements",
 }
