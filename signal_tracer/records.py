@@ -30,6 +30,13 @@ Reason = Literal[
     "connected_to_class",
     "connected_to_instance",
     "connected_to_model",
+    "connected_to_other_proxy",
+    "connected_to_real_model",
+    "connected_to_stand_in",
+    "connected_to_namesake",
+    "connected_to_other_object",
+    "connected_to_text",
+    "connected_to_other",
 ]
 CallbackOutcome = Literal["waiting", "ran", "raised", "discarded"]
 Change = Literal["connect", "disconnect"]
@@ -163,7 +170,10 @@ class NearMiss:
     was muted. Otherwise it is connected to another sender than the one that sent, and a person
     might expect it to run all the same: a parent or child class, a proxy or its concrete model,
     the class of an instance or an instance of the class, and for ``m2m_changed`` a model in place
-    of its ``through``."""
+    of its ``through``; another proxy of the same model; the model itself where a migration's
+    stand-in for it sent, or the reverse; a class of the same name from the same file, which was
+    imported twice; another object of the same row or app; a string that names the sender, for a
+    signal that does not look strings up. Or, of a dispatch that nobody heard, any other."""
     defined_at: Location | None = None
     dispatch_uid: Value = None
     is_async: bool = False

@@ -279,7 +279,7 @@ class SignalMap:
 
 # Why a receiver would not run, beyond the reasons of a near miss: it is dead, it waits for a model
 # to be defined, its sender is gone, or it is connected to one that has nothing to do with it.
-Obstacle: TypeAlias = "Reason | Literal['dead', 'waiting', 'sender_gone', 'connected_to_other']"
+Obstacle: TypeAlias = "Reason | Literal['dead', 'waiting', 'sender_gone']"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,15 @@ from signal_tracer.findings.catalogue import (
     CONNECTED_TO_CONCRETE,
     CONNECTED_TO_INSTANCE,
     CONNECTED_TO_MODEL,
+    CONNECTED_TO_NAMESAKE,
+    CONNECTED_TO_OTHER,
+    CONNECTED_TO_OTHER_OBJECT,
+    CONNECTED_TO_OTHER_PROXY,
     CONNECTED_TO_PARENT,
     CONNECTED_TO_PROXY,
+    CONNECTED_TO_REAL_MODEL,
+    CONNECTED_TO_STAND_IN,
+    CONNECTED_TO_TEXT,
     LEFT_DISCONNECTED,
     NOT_DISCONNECTED,
     UID_TAKEN,
@@ -50,6 +57,13 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_class": CONNECTED_TO_CLASS,
     "connected_to_instance": CONNECTED_TO_INSTANCE,
     "connected_to_model": CONNECTED_TO_MODEL,
+    "connected_to_other_proxy": CONNECTED_TO_OTHER_PROXY,
+    "connected_to_real_model": CONNECTED_TO_REAL_MODEL,
+    "connected_to_stand_in": CONNECTED_TO_STAND_IN,
+    "connected_to_namesake": CONNECTED_TO_NAMESAKE,
+    "connected_to_other_object": CONNECTED_TO_OTHER_OBJECT,
+    "connected_to_text": CONNECTED_TO_TEXT,
+    "connected_to_other": CONNECTED_TO_OTHER,
 }
 _NAMED = 3
 # The second is private, and the same in Django 5.2, 6.0 and 6.1.
@@ -215,9 +229,14 @@ def near_misses(walk: Walk) -> Iterator[Finding]:
                 or _row_of(miss, dispatch, miss.connected_to) in ran
             ):
                 missed.append((dispatch.signal, dispatch.sender, miss, dispatch, 1))
+    heard = {(step.dispatch.signal, call.receiver, call.defined_at) for call, step in walk.calls}
     for each in walk.contents.unheard:
         for miss in each.near_misses:
-            if miss.reason in NEAR_MISSES:
+            # One that heard another sender in this trace waits for the right one.
+            is_right = miss.reason == "connected_to_other" and (
+                (each.signal, miss.receiver, miss.defined_at) in heard
+            )
+            if miss.reason in NEAR_MISSES and not is_right:
                 missed.append((each.signal, each.sender, miss, None, each.count))
     for same in grouped(
         missed,

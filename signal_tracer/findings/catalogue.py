@@ -108,6 +108,68 @@ CONNECTED_TO_MODEL = replace(
     advice="Connect %(receiver)s (%(place)s) with the table between the two models: "
     "sender=%(connected_name)s.<field>.through.",
 )
+CONNECTED_TO_OTHER_PROXY = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, another proxy of the same model.",
+    advice="Connect %(receiver)s (%(place)s) with sender=%(sender)s as well; or to all senders, "
+    "asking sender._meta.concrete_model in it.",
+)
+CONNECTED_TO_REAL_MODEL = replace(
+    CONNECTED_TO_PARENT,
+    title="A migration saved without a receiver",
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to the model "
+    "%(connected_to)s, and a migration works with classes of its own.",
+    why="apps.get_model() of a migration makes classes from what the models were when it was "
+    "written. To a signal they are other senders, and they have no methods of the model either.",
+    advice="If the rows of the migration need what %(receiver)s (%(place)s) does, do it in the "
+    "migration, with the models that it is given. The receiver itself expects today's fields.",
+)
+CONNECTED_TO_STAND_IN = replace(
+    CONNECTED_TO_REAL_MODEL,
+    title="A receiver waits for a migration's class",
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, a class that nothing but that migration works with.",
+    advice="Connect %(receiver)s (%(place)s) with the model that is imported: sender=%(sender)s.",
+)
+CONNECTED_TO_NAMESAKE = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, another class of the same name from the same file.",
+    why="A module that is imported under two names, or again, makes each of its classes twice. "
+    "Django compares the sender by identity, so that the two are different senders.",
+    advice="Import %(sender)s by one dotted path everywhere, also where %(receiver)s (%(place)s) is "
+    "connected, and look through sys.path for a folder that stands inside a package.",
+)
+CONNECTED_TO_OTHER_OBJECT = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to another "
+    "object that is %(connected_to)s too.",
+    why="Django compares the sender by identity: what was loaded or made again is another sender, "
+    "though it is equal.",
+    advice="Connect %(receiver)s (%(place)s) with the very object that sends: an AppConfig as "
+    "apps.get_app_config() returns it. For rows, send the class, and the row as a keyword argument.",
+)
+CONNECTED_TO_TEXT = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to the "
+    "string %(connected_to)s.",
+    why="Only the signals of Django's models look up a model by its label. Any other Signal "
+    "compares the sender by identity, and a string is never the class.",
+    advice="Connect %(receiver)s (%(place)s) with the class itself: sender=%(sender_name)s.",
+)
+CONNECTED_TO_OTHER = replace(
+    CONNECTED_TO_PARENT,
+    slug="unheard-sender",
+    level="info",
+    title="Nobody heard a signal, and somebody waits for another sender",
+    message="Nobody heard %(signal)s from %(sender)s: %(receiver)s is connected to "
+    "%(connected_to)s.",
+    why="Django compares the sender by identity. What a package's documentation connects to is not "
+    "always what it sends with.",
+    advice="If %(receiver)s (%(place)s) should have run, connect it with sender=%(sender)s, or to "
+    "all senders. If not, ignore this.",
+)
 CALLED_TWICE = Kind(
     "called-twice",
     "warning",

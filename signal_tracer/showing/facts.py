@@ -436,6 +436,21 @@ REASONS: dict[Reason, Phrase] = {
     "connected_to_class": Phrase("connected to %(sender)s, the class of the sender"),
     "connected_to_instance": Phrase("connected to %(sender)s, an instance of the sender"),
     "connected_to_model": Phrase("connected to %(sender)s, a model, and not the table between two"),
+    "connected_to_other_proxy": Phrase("connected to %(sender)s, another proxy of the same model"),
+    "connected_to_real_model": Phrase(
+        "connected to %(sender)s, the model itself, for which a migration has a class of its own"
+    ),
+    "connected_to_stand_in": Phrase(
+        "connected to %(sender)s, a class that only a migration works with"
+    ),
+    "connected_to_namesake": Phrase(
+        "connected to another class that is %(sender)s: its module was imported twice"
+    ),
+    "connected_to_other_object": Phrase("connected to another object that is %(sender)s too"),
+    "connected_to_text": Phrase(
+        "connected to the string %(sender)s, which this signal does not look up"
+    ),
+    "connected_to_other": Phrase("connected to %(sender)s"),
 }
 
 
