@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from django.apps import apps
 from django.db.models.signals import ModelSignal, m2m_changed, post_delete, pre_delete
 
 from signal_tracer.describing.connections import Entry, identity, name_of_uid, read_entry
@@ -27,6 +26,7 @@ from signal_tracer.describing.names import (
 )
 from signal_tracer.describing.near_misses import (
     family,
+    find_class,
     has_table,
     is_named_by,
     reason_to_expect,
@@ -446,10 +446,10 @@ def _others(signal: Any, names: tuple[str, str], near: list[MissInfo]) -> list[M
         return []
     found = []
     for entry in map(read_entry, list(signal.receivers)):
-        if entry.receiver is None or entry.sender_id == _NOBODY:
+        if len(found) == _MOST_OTHERS or entry.receiver is None or entry.sender_id == _NOBODY:
             continue
         name = _name_of_connected(entry)
-        if name != names[1] and len(found) < _MOST_OTHERS:
+        if name not in (None, names[1]):
             found.append(MissInfo(_info_of_entry(entry), "connected_to_other", name, entry.sender_id))
     return found
 
@@ -458,12 +458,9 @@ def _name_of_connected(entry: Entry) -> str | None:
     if entry.sender_reference is not None:
         connected = entry.sender_reference()
         return None if connected is None else name_of_sender(connected)
-    # Django 5.2 knows its id, which is likeliest that of a model.
-    # Not documented, and the same in Django 5.2, 6.0 and 6.1: all_models.
-    for models in list(apps.all_models.values()):
-        for model in list(models.values()):
-            if id(model) == entry.sender_id:
-                return name_of_sender(model)
+    connected = find_class(entry.sender_id)  # Django 5.2 keeps its id alone.
+    if connected is not None:
+        return name_of_sender(connected)
     text = sender_in_source(entry.receiver)
     return None if text is None else repr(text)
 

@@ -109,6 +109,20 @@ def family(own: type, *, is_m2m: bool) -> dict[int, type]:
     return found
 
 
+def find_class(address: object) -> type | None:
+    """The class that has this ``id()`` now, among all that are alive."""
+    seen: set[int] = set()
+    waiting: list[type] = [object]
+    while waiting:
+        cls = waiting.pop()
+        if id(cls) == address:
+            return cls
+        if id(cls) not in seen:
+            seen.add(id(cls))
+            waiting += type.__subclasses__(cls)
+    return None
+
+
 def _namesakes(own: type) -> Iterator[type]:
     """Classes of the same name that inherit from the same; and what a migration's stands for."""
     name = _last_name(own)
@@ -144,6 +158,23 @@ def _concrete(model: type) -> object:
     # Not documented, and the same in Django 5.2, 6.0 and 6.1: concrete_model.
     meta = find_in_class(model, "_meta") if _is_below(model, Model) else None
     return getattr(meta, "concrete_model", None)
+
+
+def is_through(model: type) -> bool:
+    """Whether its rows are those of a many-to-many field, made by Django or by somebody."""
+    return any(_through_of(each) is model for end in _ends_of_through(model) for each in _m2m(end))
+
+
+def _m2m(model: type) -> Iterator[Any]:
+    """The many-to-many fields of a model, inherited ones and those of its children too."""
+    for cls in (*class_bases(model), *_with_subclasses(model)):
+        # Not documented, and the same in Django 5.2, 6.0 and 6.1: local_many_to_many.
+        meta = find_in_class(cls, "_meta") if _is_below(cls, Model) else None
+        yield from getattr(meta, "local_many_to_many", ())
+
+
+def _through_of(field: Any) -> Any:
+    return getattr(dict.get(field.__dict__, "remote_field"), "through", None)
 
 
 def _ends_of_through(through: type) -> list[type]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from signal_tracer.findings import absences, costs, failures, over_map, repeats
+from signal_tracer.findings import absences, costs, doors, failures, over_map, repeats
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
@@ -37,11 +37,14 @@ RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     failures.refused_sends,
     failures.lost_on_rollback,
     absences.bulk_bypasses,
+    doors.other_doors,
     absences.near_misses,
     repeats.called_twice,
     repeats.repeated_saves,
     costs.slow_receivers,
     costs.queries_in_loops,
+    doors.lost_fast_deletes,
+    doors.once_an_app,
     repeats.recursions,
     repeats.deep_nesting,
     absences.late_connections,

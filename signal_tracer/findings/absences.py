@@ -46,7 +46,7 @@ from signal_tracer.records import (
     is_djangos,
     show_value,
 )
-from signal_tracer.wording import arguments_of, short_path, sum_of_rows
+from signal_tracer.wording import short_path, sum_of_rows
 
 # Not here are "not_run" and "muted", which is what the sender, or the test, asked for, and
 # "connected_to_child": nobody expects the receivers of a child for every row of its parent.
@@ -78,16 +78,17 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
     """
     # One that is known to have changed no row left nothing out of step.
     found = [
-        (bypass, _who_was_left_out(walk, bypass, sent))
-        for bypass, sent in _with_what_was_sent(walk)
+        (bypass, who_was_left_out(walk, bypass, sent))
+        for bypass, sent in with_what_was_sent(walk)
         if bypass.rows != 0
     ]
     awaited = [
         (bypass, wanted)
         for bypass, skipped in found
-        if (wanted := [each for each in skipped if _is_awaited(walk, bypass, each)])
+        if bypass.door == "bulk"
+        and (wanted := [each for each in skipped if is_awaited(walk, bypass, each)])
     ]
-    for same in grouped(awaited, lambda each: _what_was_bypassed(*each)):
+    for same in grouped(awaited, lambda each: what_was_bypassed(*each)):
         bypass, skipped = same[0]
         left = walk.not_ignored(BULK_BYPASS, (each.receiver for each in skipped))
         skipped = [each for each in skipped if each.receiver in left]
@@ -95,8 +96,8 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
         yield Finding(
             BULK_BYPASS,
             {
-                "operation": f"{bypass.model}.{bypass.method}{arguments_of(bypass)}",
-                "rows": _rows([each for each, _ in same]),
+                "operation": f"{bypass.model}{bypass.operation}",
+                "rows": rows_of([each for each, _ in same]),
                 "signals": Names.of(last_name(each.signal) for each in skipped),
                 "receivers": Names.of(receivers),
                 "place": At(bypass.sent_from),
@@ -110,7 +111,7 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
     yield from _bypasses_of_others(walk, found)
 
 
-def _who_was_left_out(walk: Walk, bypass: Bypass, sent: list[Dispatch]) -> list[Skipped]:
+def who_was_left_out(walk: Walk, bypass: Bypass, sent: list[Dispatch]) -> list[Skipped]:
     """The receivers that were not called, neither by Django nor by the function itself."""
     called = {
         (dispatch.signal, call.receiver, call.defined_at)
@@ -125,13 +126,15 @@ def _who_was_left_out(walk: Walk, bypass: Bypass, sent: list[Dispatch]) -> list[
     ]
 
 
-def _is_awaited(walk: Walk, bypass: Bypass, skipped: Skipped) -> bool:
+def is_awaited(walk: Walk, bypass: Bypass, skipped: Skipped) -> bool:
     """Whether the project had it wait for this very model, or does the operation itself."""
     line = walk.owner_of(bypass.through or bypass.sent_from)
     owners = (line, walk.owner_of(skipped.defined_at, skipped.receiver))
     is_projects = line is None or any(
         each is not None and each.kind == "project" for each in owners
     )
+    if bypass.door == "sql":  # Whoever writes it knows best what it leaves out.
+        is_projects = line is not None and line.kind == "project"
     return is_projects and not skipped.hears_any_sender
 
 
@@ -140,7 +143,7 @@ def _bypasses_of_others(walk: Walk, found: list[tuple[Bypass, list[Skipped]]]) -
         (bypass, each, whose([walk.owner_of(each.defined_at, each.receiver)]))
         for bypass, skipped in found
         for each in skipped
-        if not _is_awaited(walk, bypass, each)
+        if not is_awaited(walk, bypass, each)
     ]
     for same in grouped(others, lambda each: each[2].kind):
         first, _, _ = same[0]
@@ -171,7 +174,7 @@ def _some(names: Iterable[str]) -> Names:
     return Names.of([*every[:_NAMED], Count(more, "%(number)s more", "%(number)s more")])
 
 
-def _with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
+def with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
     """Each bulk operation, with what its function sent by hand for the same model in that call.
 
     As far as can be told: from the last operation like it until the next.
@@ -200,17 +203,20 @@ def _function(
     return location.file, location.function, model, id(inside)
 
 
-def _rows(bypasses: list[Bypass]) -> Count | Phrase:
+def rows_of(bypasses: list[Bypass]) -> Count | Phrase:
     number, is_whole = sum_of_rows(bypasses)
     if number is None:
         return Phrase("rows")
     return Count(number, "%(number)s row", "%(number)s rows", is_at_least=not is_whole)
 
 
-def _what_was_bypassed(bypass: Bypass, skipped: list[Skipped]) -> Hashable:
+def what_was_bypassed(bypass: Bypass, skipped: list[Skipped]) -> Hashable:
     return (
         bypass.method,
         bypass.model,
+        bypass.door,
+        bypass.field,
+        bypass.origin,
         bypass.options,
         bypass.sent_from,
         tuple((each.signal, each.receiver) for each in skipped),

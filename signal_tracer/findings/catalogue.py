@@ -62,6 +62,81 @@ BULK_BYPASS_OF_OTHERS = replace(
     advice="Nothing, unless %(receivers)s should have had these rows: then save() them one by one, "
     "or ask what to call in the documentation of who wrote it.",
 )
+SET_ON_DELETE = Kind(
+    "set-on-delete",
+    "warning",
+    "A deletion changed rows of another model past receivers",
+    "Deleting %(origin)s changed %(field)s in %(rows)s by on_delete=%(method)s without sending "
+    "%(signals)s, so %(receivers)s did not run.",
+    "on_delete changes the rows that point to what is deleted with one UPDATE, and sends no save "
+    "signals for them.",
+    "In a receiver of pre_delete of %(origin)s, do for its rows of %(model)s what %(receivers)s "
+    "would have done; or save() them without it before %(place)s deletes it.",
+)
+DATABASE_CASCADE = Kind(
+    "database-cascade",
+    "warning",
+    "The database deletes rows past receivers",
+    "Deleting %(origin)s has the database delete the rows of %(model)s that point to it, if there "
+    "are any (%(field)s, on_delete=%(method)s). It cascades without %(signals)s, so %(receivers)s "
+    "did not run.",
+    "What the database deletes by itself Django never sees: no signal is sent, and no file, cache "
+    "or index is cleaned up.",
+    "If %(receivers)s must run, let %(field)s have on_delete=CASCADE: Django then loads the rows "
+    "and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origin)s.",
+)
+DATABASE_UPDATE = replace(
+    DATABASE_CASCADE,
+    title="The database changes rows past receivers",
+    message="Deleting %(origin)s has the database change the rows of %(model)s that point to it, "
+    "if there are any (%(field)s, on_delete=%(method)s). It does so without %(signals)s, so "
+    "%(receivers)s did not run.",
+    advice="If %(receivers)s must run, save() the rows without %(origin)s before %(place)s deletes "
+    "it. No on_delete sends the signals of a save.",
+)
+M2M_BY_HAND = Kind(
+    "m2m-by-hand",
+    "warning",
+    "Rows between two models changed without m2m_changed",
+    "%(operation)s changed %(rows)s of the many-to-many relation without sending m2m_changed, so "
+    "%(receivers)s did not run.",
+    "m2m_changed is sent by the manager of the field alone: by add(), remove(), set() and clear(). "
+    "A row of the through model that is saved or deleted itself sends only what any row does.",
+    "At %(place)s, use add() (with through_defaults), remove(), set() or clear() of the field. Or "
+    "connect what %(receivers)s does to post_save and post_delete of %(model)s as well.",
+)
+M2M_WITH_OBJECT = replace(
+    M2M_BY_HAND,
+    level="info",
+    title="An object was deleted together with its many-to-many rows",
+    message="Deleting %(origin)s deleted %(rows)s of %(model)s with it, without sending "
+    "m2m_changed, so %(receivers)s did not run.",
+    why="The rows between two models go with either of them, and m2m_changed is sent by the "
+    "manager of the field alone.",
+    advice="If %(receivers)s should know, clear() the relation before %(place)s deletes, or do its "
+    "work in a receiver of pre_delete of %(origin)s, while the rows are still there.",
+)
+SOFT_DELETE = Kind(
+    "soft-delete",
+    "warning",
+    "A delete() did not delete, and receivers of deletions did not run",
+    "%(model)s.delete() marked %(rows)s and deleted nothing: it sends no %(signals)s, so "
+    "%(receivers)s did not run.",
+    "Signals of a deletion are sent by Django's own delete() alone. One that is overridden without "
+    "super() sends none, while that of a queryset and a cascade still do.",
+    "In delete() (%(place)s), call what %(receivers)s does, or send a signal of your own for it; "
+    "or let a receiver of post_save look at the mark.",
+)
+SQL_BYPASS = Kind(
+    "sql-bypass",
+    "warning",
+    "SQL changed rows past receivers",
+    "%(method)s in SQL changed %(rows)s of %(model)s without sending %(signals)s, so %(receivers)s "
+    "did not run.",
+    "Django does not look into the SQL that a cursor is given, and sends no signals for it.",
+    "After %(place)s, do for the rows what %(receivers)s would have done; or change them through "
+    "the model, with save() or delete().",
+)
 CONNECTED_TO_PARENT = Kind(
     "near-miss",
     "warning",
@@ -214,6 +289,26 @@ QUERY_IN_LOOP = Kind(
     "Each costs a round trip to the database, and there are more with every row.",
     "In %(receiver)s (%(place)s), fetch before the loop what it needs: select_related(), "
     "prefetch_related(), in_bulk() or filter(pk__in=...).",
+)
+FAST_DELETE_LOST = Kind(
+    "fast-delete-lost",
+    "warning",
+    "Rows were loaded to be deleted, because a receiver hears every model",
+    "%(receivers)s hears deletions of every model, so Django loads the rows first: %(rows)s of "
+    "%(model)s at %(place)s, deleted without the fast way of one statement.",
+    "Django deletes with one statement where nobody listens and nothing cascades. A receiver of "
+    "any sender ends that for every model: each row is loaded, and each sends its signals.",
+    "Connect %(receivers)s (%(defined)s) with a sender, once for each model that it is for.",
+)
+ONCE_AN_APP = Kind(
+    "once-an-app",
+    "warning",
+    "A receiver did the same for every app",
+    "%(receiver)s ran %(times)d times in one migrate, once for each app, with the same %(queries)s: "
+    "it hears %(signal)s from any sender.",
+    "pre_migrate and post_migrate are sent once for each app that has models, with its AppConfig "
+    "as the sender.",
+    "Connect %(receiver)s (%(place)s) in AppConfig.ready() with sender=self, so that it runs once.",
 )
 WRITE_IN_LOOP = replace(
     QUERY_IN_LOOP,

@@ -1,10 +1,12 @@
 """Bulk operations are watched, which change rows and send no signals for them.
 
 Watched are the ``QuerySet``'s own methods: managers, related managers and the async twins all go
-through these. Not a bypass is
+through these. Rows of a many-to-many field that are not changed by its manager are bypasses of
+``m2m_changed``, and an ``update()`` by a ``delete()`` of the project's own of what a deletion
+sends. Not a bypass is
 
 * what sends the signals itself: ``Model.save()`` and ``delete()``, which use other methods;
-* what ``delete()`` does to other rows on the way, such as setting a foreign key to null;
+* what ``delete()`` does to other rows on the way, which ``deletions`` tells of;
 * what changed no row, or a model that nobody listens to, or only receivers that are muted;
 * an ``update()`` of one row inside ``save()`` of its model, or inside a receiver of that:
   in all likelihood the row is the one whose signals are being sent.
@@ -19,7 +21,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import django
 from django.db.models import Model, QuerySet, deletion, signals
@@ -41,18 +43,20 @@ from signal_tracer.describing.names import (
     name_of_signal,
     unwrapped,
 )
-from signal_tracer.records import Bypass, Skipped
+from signal_tracer.describing.near_misses import is_through
+from signal_tracer.records import Bypass, Door, Skipped
 
 hide_file(__file__)
 
 _SAVED = (signals.pre_save, signals.post_save)
 _DELETED = (signals.pre_delete, signals.post_delete)
+Left: TypeAlias = "list[tuple[str, ReceiverInfo]]"
 
 # Where Django's related managers are, and the methods of theirs that a person calls.
 # Private, and the same in Django 5.2, 6.0 and 6.1.
 _GENERIC_MANAGERS = Path(django.__file__).parent.joinpath("contrib", "contenttypes", "fields.py")
 _MANAGER_FILES = (related_descriptors.__file__, str(_GENERIC_MANAGERS))
-_MANAGER_METHODS = ("add", "remove", "clear", "set")
+MANAGER_METHODS = ("add", "remove", "clear", "set")
 
 _DJANGOS_SAVE = Model.save.__code__
 
@@ -67,10 +71,13 @@ class BypassRecord:
     """A bulk operation that changed rows. ``skipped`` pairs a signal's name with a receiver."""
 
     __slots__ = (
+        "door",
+        "field",
         "instruction",
         "method",
         "model",
         "options",
+        "origin",
         "rows",
         "sent_by",
         "skipped",
@@ -91,7 +98,13 @@ class BypassRecord:
         stopped: int,
         skipped: list[tuple[str, ReceiverInfo]],
         through: tuple[types.CodeType, int] | None = None,
+        door: Door = "bulk",
+        field: str | None = None,
+        origin: str | None = None,
     ) -> None:
+        self.door = door
+        self.field = field
+        self.origin = origin
         self.method = method
         self.model = model
         self.rows = rows
@@ -120,6 +133,9 @@ def _read(record: BypassRecord, reading: Reading) -> Bypass:
         model=record.model,
         rows=record.rows,
         options=record.options,
+        door=record.door,
+        field=record.field,
+        origin=record.origin,
         sent_from=reading.location(record.sent_by, record.instruction),
         through=None if record.through is None else reading.location(*record.through),
         started_at=reading.since_start(record.started),
@@ -141,6 +157,9 @@ def _read(record: BypassRecord, reading: Reading) -> Bypass:
 # The operation that runs: bulk_update() calls update(), and an override calls its original.
 _running: ContextVar[tuple[object, object] | None] = ContextVar("signal_tracer.bulk", default=None)
 
+# What is told of the operations that are part of a deletion; see ``deletions``.
+in_deletion: ContextVar[Any] = ContextVar("signal_tracer.in_deletion", default=None)
+
 
 def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
     def operation(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -151,7 +170,12 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
         caller = sys._getframe(1)
         token = _begin(node, self, caller)
         if token is None:
-            return original(self, *args, **kwargs)
+            answer = original(self, *args, **kwargs)
+            # Where Django 5.2, 6.0 and 6.1 call _raw_delete() and update() on the way of a delete().
+            deleting = in_deletion.get()
+            if deleting is not None and caller.f_code.co_filename == deletion.__file__:
+                deleting.told(self, original.__name__, kwargs, answer)
+            return answer
         started = clock.now()
         try:
             answer = original(self, *args, **kwargs)
@@ -167,10 +191,9 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
 def _begin(node: Node | None, queryset: Any, caller: types.FrameType) -> Any:
     """A token when this is an operation of its own, and not a part of another."""
     running = _running.get()
-    model = _model_of(queryset)
+    model = model_of(queryset)
     if running is not None and running[0] is node and running[1] is model:
         return None
-    # Where Django 5.2, 6.0 and 6.1 call _raw_delete() and update() on the way of a delete().
     if caller.f_code.co_filename == deletion.__file__:
         return None
     return _running.set((node, model))
@@ -192,20 +215,60 @@ def _end(
     node = nodes.node_with_everywhere(node)
     recorders = node.recorders.all if node is not None else ()
     rows = _rows(answer)
-    model = _model_of(queryset)
-    if rows == 0 or not recorders or not is_a(model, type) or _is_automatic(model):
+    model = model_of(queryset)
+    if rows == 0 or not recorders or not is_a(model, type):
         return
-    skipped = [
+    skipped = left_out_by(node, () if _is_automatic(model) else left_out, model)
+    of_rows_between = (
+        left_out_by(node, (signals.m2m_changed,), model) if method != "update" else []
+    )
+    of_deletion = left_out_by(node, _DELETED, model) if method == "update" else []
+    if of_rows_between and not is_through(model):
+        of_rows_between = []
+    if of_deletion and not deletes_softly(caller, model, type(queryset)):
+        of_deletion = []
+    if not (skipped or of_rows_between or of_deletion):
+        return
+    called, site = who_called(caller, queryset, method)
+    about = node, site, started, stopped
+    is_of_save = method == "update" and rows == 1 and _is_inside_save(node, site, model)
+    if skipped and not is_of_save:
+        options = _options(args, kwargs) if method == "bulk_create" else ()
+        note(*about, skipped, called, model, rows, options)
+    if of_rows_between and called not in MANAGER_METHODS:
+        called = "delete" if called == "_raw_delete" else called
+        note(*about, of_rows_between, called, model, rows, door="many_to_many")
+    if of_deletion:
+        note(*about, of_deletion, "delete", model, rows, door="soft_delete")
+
+
+def left_out_by(node: Node | None, of: tuple[Any, ...], model: Any) -> Left:
+    """The receivers that wait for these signals of the model, as far as a trace looks at them."""
+    recorders = node.recorders.all if node is not None else ()
+    return [
         (name_of_signal(signal), info)
-        for signal in left_out
+        for signal in of
         if not all(each.excludes(name_of_signal(signal)) for each in recorders)
         for info in listeners(signal, model, would_mute)
     ]
-    if not skipped:
-        return
-    method, site = _who_called(caller, queryset, method)
-    if method == "update" and rows == 1 and _is_inside_save(node, site, model):
-        return
+
+
+def note(
+    node: Node | None,
+    site: types.FrameType | None,
+    started: int,
+    stopped: int,
+    skipped: Left,
+    method: str,
+    model: Any,
+    rows: int | None,
+    options: tuple[str, ...] = (),
+    door: Door = "bulk",
+    field: str | None = None,
+    origin: Any = None,
+) -> None:
+    """Keep a bypass in each trace that has room; ``site`` is where it was called."""
+    recorders = node.recorders.all if node is not None else ()
     wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
     if not wanting:
         return
@@ -216,19 +279,40 @@ def _end(
         method,
         class_name(model),
         rows,
-        _options(args, kwargs) if method == "bulk_create" else (),
+        options,
         None if lead is None else lead.f_code,
         0 if lead is None else lead.f_lasti,
         started,
         stopped,
         skipped,
         None if site is None or site is lead else (site.f_code, site.f_lasti),
+        door,
+        field,
+        None if origin is None else class_name(origin),
     )
     for activity in nodes.activities_at(node):
         activity[Bypasses].append(record)
 
 
-def _model_of(queryset: Any) -> Any:
+def deletes_softly(frame: types.FrameType | None, model: Any, kind: type) -> bool:
+    """Whether a ``delete()`` runs that is not Django's own, of the model or the queryset."""
+    own = (Model.delete.__code__, QuerySet.delete.__code__)
+    codes = [
+        code
+        for cls in (model, kind)
+        for code in _codes_of(cls, "delete")
+        if not any(code is each for each in own)
+    ]
+    while codes and frame is not None:
+        if any(frame.f_code is each for each in codes):
+            return True
+        if frame.f_code.co_filename == DISPATCHER_FILE:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def model_of(queryset: Any) -> Any:
     return dict.get(queryset.__dict__, "model")
 
 
@@ -253,7 +337,7 @@ def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     return tuple(each for each in _OPTIONS if given.get(each) is True)
 
 
-def _who_called(
+def who_called(
     frame: types.FrameType | None, queryset: Any, method: str
 ) -> tuple[str, types.FrameType | None]:
     """What a person calls the operation, such as ``add`` of a related manager, and where.
@@ -266,7 +350,7 @@ def _who_called(
         site = find_sender_frame(site.f_back)
     while frame is not None and frame is not site:
         code = frame.f_code
-        if code.co_name in _MANAGER_METHODS and code.co_filename in _MANAGER_FILES:
+        if code.co_name in MANAGER_METHODS and code.co_filename in _MANAGER_FILES:
             method = code.co_name
         frame = frame.f_back
     return method, site

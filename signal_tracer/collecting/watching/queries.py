@@ -21,6 +21,7 @@ from signal_tracer.collecting.patching import Replacement, Watcher, hide_from_st
 from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.recorder import Statement
+from signal_tracer.collecting.watching.sql import note_write
 from signal_tracer.describing.names import class_name
 from signal_tracer.records import Query
 
@@ -114,6 +115,8 @@ def _note(
     try:
         if nodes.everywhere is not None:
             node = nodes.node_with_everywhere(node)
+        if type(sql) is str and sql[:1] != "S":  # No SELECT, and no savepoint.
+            note_write(node, cursor, sql, started, stopped)
         call = node if type(node) is CallRecord else nodes.innermost_call(node)
         is_wanted, keeper = False, None
         for recorder in node.recorders.all:
