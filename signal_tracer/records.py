@@ -245,17 +245,19 @@ class Bypass:
     def __str__(self) -> str:
         """One line: ``shop.Order.bulk_create()  50 rows``."""
         rows = "" if self.rows is None else f"  {self.rows} row{'s' * (self.rows != 1)}"
-        return printable(f"{self.model}{self.operation}{rows}")
+        return printable(f"{self.model}{self._done_with()}{rows}")
 
     @property
     def operation(self) -> str:
         """What was done with the model, as it is read behind its name."""
+        return self._done_with(", ".join(f"{each}=True" for each in self.options))
+
+    def _done_with(self, options: str = "") -> str:
         if self.field is not None:
             return f".{self.field}  {self.method}"
         if self.door == "sql":
             return f"  {self.method} in SQL"
-        by = f"  by deleting {self.origin}" if self.origin is not None else ""
-        return f".{self.method}({', '.join(f'{each}=True' for each in self.options)}){by}"
+        return f".{self.method}({options})" + (f"  by deleting {self.origin}" * bool(self.origin))
 
 
 @dataclass(frozen=True, slots=True)

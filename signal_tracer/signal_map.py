@@ -47,7 +47,8 @@ ReceiverKind = Literal[
     "unknown",
 ]
 # What it is connected to. A "through" model is the table of a many-to-many field; "lazy" is a
-# model named by a string that no model goes by so far; of one that is "gone" or "unknown" only
+# model named by a string that no model goes by so far; a "string" names a model to a signal that
+# does not look it up; of one that is "gone" or "unknown" only
 # an address in memory is left.
 SenderKind = Literal[
     "any",
@@ -58,6 +59,7 @@ SenderKind = Literal[
     "class",
     "instance",
     "lazy",
+    "string",
     "gone",
     "unknown",
 ]
@@ -76,6 +78,20 @@ def owner_of_module(module: str) -> Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Detour:
+    """A way in which rows of a connection's sender change without its signal.
+
+    ``by`` is the rule of a foreign key ``field``, when a row of ``origin`` is deleted:
+    ``SET_NULL``, ``DB_CASCADE``; or ``delete``, which the model has defined without deleting.
+    """
+
+    by: str
+    field: str | None = None
+    origin: str | None = None
+    defined_at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One receiver connected to a signal.
 
@@ -88,7 +104,8 @@ class Connection:
 
     For the rules: ``is_fragile`` says that nothing but a cache of Django's keeps the receiver
     alive, ``has_qualname`` that Django can name it in its log, and ``twin`` is the position of
-    an earlier connection of the same code that hears the same sender.
+    an earlier connection of the same code that hears the same sender; ``detours`` are ways past
+    the receiver that the sender's model itself says.
     """
 
     receiver: str
@@ -110,6 +127,7 @@ class Connection:
     is_fragile: bool = False
     has_qualname: bool = True
     twin: Ordinal | None = None
+    detours: tuple[Detour, ...] = ()
 
     @property
     def heard(self) -> str:

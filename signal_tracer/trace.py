@@ -28,7 +28,7 @@ from signal_tracer.records import (
 )
 from signal_tracer.showing.outline import outline
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 Role = Literal["signal", "sender", "receiver"]
 

@@ -429,7 +429,7 @@ def _reason_of_text(
     """
     if is_a(signal, ModelSignal) or entry.sender_reference is not None or not is_class:
         return None, None
-    text = sender_in_source(entry.receiver)
+    text = sender_in_source(entry.receiver, name_of_signal(signal))
     if text is None or not is_named_by(text, class_name(own)):
         return None, None
     return "connected_to_text", repr(text)
@@ -448,20 +448,20 @@ def _others(signal: Any, names: tuple[str, str], near: list[MissInfo]) -> list[M
     for entry in map(read_entry, list(signal.receivers)):
         if len(found) == _MOST_OTHERS or entry.receiver is None or entry.sender_id == _NOBODY:
             continue
-        name = _name_of_connected(entry)
+        name = _name_of_connected(entry, names[0])
         if name not in (None, names[1]):
             found.append(MissInfo(_info_of_entry(entry), "connected_to_other", name, entry.sender_id))
     return found
 
 
-def _name_of_connected(entry: Entry) -> str | None:
+def _name_of_connected(entry: Entry, signal: str) -> str | None:
     if entry.sender_reference is not None:
         connected = entry.sender_reference()
-        return None if connected is None else name_of_sender(connected)
+        return "a sender that is gone" if connected is None else name_of_sender(connected)
     connected = find_class(entry.sender_id)  # Django 5.2 keeps its id alone.
     if connected is not None:
         return name_of_sender(connected)
-    text = sender_in_source(entry.receiver)
+    text = sender_in_source(entry.receiver, signal)
     return None if text is None else repr(text)
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from signal_tracer.findings import absences, costs, doors, failures, over_map, repeats
+from signal_tracer.findings import absences, costs, doors, failures, map_doors, over_map, repeats
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
@@ -97,7 +97,7 @@ def over_signal_map(
     wanted = LEVELS[: LEVELS.index(at_least) + 1]
     found = (
         finding
-        for level, rule in over_map.RULES
+        for level, rule in (*over_map.RULES, *map_doors.RULES)
         if level in wanted
         for finding in rule(signal_map, sources)
         if finding.level in wanted  # A package's is of level "info", whatever it says.

@@ -107,6 +107,7 @@ M2M_BY_HAND = Kind(
 )
 M2M_WITH_OBJECT = replace(
     M2M_BY_HAND,
+    slug="m2m-with-object",
     level="info",
     title="An object was deleted together with its many-to-many rows",
     message="Deleting %(origin)s deleted %(rows)s of %(model)s with it, without sending "
@@ -304,8 +305,7 @@ ONCE_AN_APP = Kind(
     "once-an-app",
     "warning",
     "A receiver did the same for every app",
-    "%(receiver)s ran %(times)d times in one migrate, once for each app, with the same %(queries)s: "
-    "it hears %(signal)s from any sender.",
+    "%(receiver)s ran %(times)d times for %(signal)s, once for each app, with the same %(queries)s.",
     "pre_migrate and post_migrate are sent once for each app that has models, with its AppConfig "
     "as the sender.",
     "Connect %(receiver)s (%(place)s) in AppConfig.ready() with sender=self, so that it runs once.",
@@ -343,6 +343,16 @@ _RECURSION_OF_INIT = replace(
     "receiver makes or loads itself.",
     advice="At %(place)s, load no instances of the model: ask for what is needed with values() or "
     "values_list(), or do the work later, in a property.",
+)
+RECURSION_OF_DEFERRED = replace(
+    _RECURSION_OF_INIT,
+    title="A receiver loads a deferred field of each instance",
+    message="%(receiver)s ran again before it had ended, %(levels)d levels deep: it reads a "
+    "deferred field of the instance that %(signal)s is sent for, and so loads that row again.",
+    why="only() and defer() leave fields out. Reading one runs a query and makes another instance, "
+    "for which the signal is sent too: a query for each row, and for two such fields no end.",
+    advice="In %(receiver)s (%(defined)s), read no field that may be deferred: ask "
+    "instance.get_deferred_fields() first, or look into instance.__dict__.",
 )
 _RECURSION_OF_DELETE = replace(
     RECURSION,
@@ -574,6 +584,61 @@ CATCH_ALL_RECEIVER = Kind(
     "%(receiver)s is connected to %(signal)s for any sender.",
     "It runs for every model of every app, sessions, migrations and log entries included.",
     "Connect it (%(place)s) with a sender, once for each model it is for.",
+)
+CATCH_ALL_DELETION = replace(
+    CATCH_ALL_RECEIVER,
+    title="A receiver hears the deletions of every model",
+    why="While it is connected, Django deletes nothing the fast way, with one statement: it loads "
+    "the rows of any model first and sends the signals for each, sessions and log entries included.",
+)
+DATABASE_CASCADE_MAPPED = replace(
+    DATABASE_CASCADE,
+    message="%(receiver)s does not run for the rows of %(sender)s that the database deletes: they "
+    "cascade with %(origins)s, by %(fields)s, and no %(signal)s is sent.",
+    advice="If %(receiver)s (%(place)s) must run, use on_delete=CASCADE: Django then loads the rows "
+    "and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origins)s.",
+)
+LEFT_TO_DATABASE = replace(
+    DATABASE_CASCADE_MAPPED,
+    slug="left-to-database",
+    level="info",
+    title="A deletion is left to the database",
+    message="If the database cascades from %(origins)s to %(sender)s, %(receiver)s does not run "
+    "for those rows: Django does nothing, by %(fields)s, and sends no %(signal)s.",
+)
+SET_ON_DELETE_MAPPED = replace(
+    SET_ON_DELETE,
+    slug="changed-by-deletion",
+    level="info",
+    message="%(receiver)s hears %(signal)s of %(sender)s, and does not when %(origins)s is deleted "
+    "and that changes its rows: %(fields)s.",
+    advice="If %(receiver)s (%(place)s) should know, do it in a receiver of pre_delete of "
+    "%(origins)s.",
+)
+SOFT_DELETE_MAPPED = replace(
+    SOFT_DELETE,
+    message="%(sender)s.delete() is overridden without super(), and deletes nothing: %(receiver)s "
+    "does not run for it, as %(signal)s is sent by Django's own delete() alone.",
+    advice="In delete() (%(place)s), call what %(receiver)s does, or send a signal of your own for "
+    "it; or let a receiver of post_save look at the mark.",
+)
+EVERY_APP_RECEIVER = replace(
+    ONCE_AN_APP,
+    slug="every-app-receiver",
+    level="info",
+    title="A receiver runs once for every app",
+    message="%(receiver)s is connected to %(signal)s for any sender, and runs once for every app: "
+    "it never looks at which.",
+)
+LOST_SENDER = Kind(
+    "lost-sender",
+    "warning",
+    "The sender of a connection cannot be found",
+    "%(receiver)s is connected to %(signal)s for a sender that is not among what is alive: it is "
+    "gone, or a text or a number.",
+    "Django compares senders by identity. For one that is gone the receiver never runs, and before "
+    "Django 6.0 it runs for whatever takes the place of it in memory.",
+    "Connect %(receiver)s (%(place)s) with a class, or with an object that lives as long as it.",
 )
 HOT_SIGNAL = Kind(
     "hot-signal",

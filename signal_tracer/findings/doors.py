@@ -30,7 +30,7 @@ from signal_tracer.findings.catalogue import (
 from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name, whose
 from signal_tracer.phrases import At, Count, Names
-from signal_tracer.records import Bypass, Dispatch, Listening, ReceiverCall
+from signal_tracer.records import Bypass, Dispatch, Listening, Owner, ReceiverCall
 
 _DELETIONS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_delete", "post_delete"))
 _MIGRATIONS = frozenset(
@@ -133,7 +133,7 @@ def lost_fast_deletes(walk: Walk) -> Iterator[Finding]:
         )
 
 
-def _owner(walk: Walk, listening: Listening):  # type: ignore[no-untyped-def]
+def _owner(walk: Walk, listening: Listening) -> Owner | None:
     return walk.owner_of(listening.defined_at, listening.receiver)
 
 
@@ -150,7 +150,8 @@ def once_an_app(walk: Walk) -> Iterator[Finding]:
         ),
     ):
         call, dispatch = same[0]
-        if len(same) < 2 or not _did_the_same(same):
+        apps = {dispatch.sender for _, dispatch in same}
+        if len(apps) < 2 or not _did_the_same(same):
             continue
         yield Finding(
             ONCE_AN_APP,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
 from signal_tracer.describing.connections import Entry, identity, read_entry
 from signal_tracer.describing.names import class_name, find_in_class, is_a, signal_name
 from signal_tracer.describing.values import Capture, render
 from signal_tracer.mapping.connectors import Connectors
+from signal_tracer.mapping.doors import detours
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.receivers import (
@@ -122,6 +124,8 @@ class _Reader:
     def _connection(self, signal: Any, live: Any, position: int, twins: _Twins) -> Connection:
         entry = read_entry(live)
         sender, sender_kind = self.senders.describe(entry)
+        if sender_kind == "unknown" and not is_a(signal, ModelSignal):
+            sender, sender_kind = self.senders.describe_written(entry, signal_name(signal))
         known: dict[str, Any] = {
             "position": position,
             "sender": sender,
@@ -132,6 +136,8 @@ class _Reader:
             "with_urls": bool(self.before) and id(live) not in self.before,
             "is_fragile": id(live) in self.fragile,
         }
+        if sender_kind == "model":
+            known["detours"] = detours(signal, self.senders.find(entry)[1])
         if entry.receiver is None:
             return self._dead(signal, entry, known)
         return self._described(entry.receiver, known, twin=twins.of(entry, position))

@@ -12,7 +12,9 @@ from django.db.models.options import Options
 
 from signal_tracer.describing.connections import Entry, identity
 from signal_tracer.describing.names import class_name, is_a, namespace_of
+from signal_tracer.describing.near_misses import is_named_by
 from signal_tracer.describing.values import name_of_sender
+from signal_tracer.describing.written import sender_in_source
 from signal_tracer.signal_map import SenderKind
 
 _NONE_ID = identity(None)
@@ -52,6 +54,15 @@ class Senders:
         if entry.sender_reference is not None:
             return "a sender that is gone", "gone"
         return "an unknown sender", "unknown"
+
+    def describe_written(self, entry: Entry, signal: str) -> tuple[str | None, SenderKind]:
+        """One that is not found among what is alive: its source may say that it is a string."""
+        text = None if entry.receiver is None else sender_in_source(entry.receiver, signal)
+        if text is None:
+            return "an unknown sender", "unknown"
+        # One that is an identifier is the same object wherever it is written, and may well be sent.
+        is_model = "." in text and any(is_named_by(text, name) for name in model_names())
+        return repr(text), "string" if is_model else "unknown"
 
     def describe_live(self, sender: object) -> tuple[str, SenderKind]:
         """The name of a live sender, as a trace would give it, and what it is."""

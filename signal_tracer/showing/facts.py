@@ -91,6 +91,7 @@ MARKS = {
         Mark("BYPASS", "⤼", "caution"),
         Mark("SKIPPED", "○", "caution"),
         Mark("NOT WATCHED", "?", "caution"),
+        Mark("OTHER SENDER", "≠", "plain"),
         Mark("MUTED", "○", "plain"),
         Mark("WAITING", "…", "plain"),
         Mark("ASYNC", "⇉", "plain"),

@@ -50,9 +50,11 @@ def note_write(node: Node | None, cursor: Any, sql: str, started: int, stopped: 
         return
     verb, table = (each for each in found.groups() if each is not None)
     models = _models_of(table.rpartition(".")[2].strip('"`'))
-    # A property of the driver's cursor, which the wrapper keeps as ``cursor``.
+    if len(models) != 1:
+        return
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: the driver's own is ``cursor``.
     rows = cursor.cursor.rowcount
-    if len(models) != 1 or rows == 0:
+    if rows == 0:
         return
     of = _DELETED if verb.upper() == "DELETE" else _SAVED
     skipped = left_out_by(node, of, models[0])
