@@ -444,13 +444,15 @@ def _others(signal: Any, names: tuple[str, str], near: list[MissInfo]) -> list[M
     """Of a signal of the project's or a package's that nobody heard: who listens to others."""
     if names[0].startswith(_OF_DJANGO) or near:
         return []
-    found = []
+    found: list[MissInfo] = []
     for entry in map(read_entry, list(signal.receivers)):
         if len(found) == _MOST_OTHERS or entry.receiver is None or entry.sender_id == _NOBODY:
             continue
         name = _name_of_connected(entry, names[0])
         if name not in (None, names[1]):
-            found.append(MissInfo(_info_of_entry(entry), "connected_to_other", name, entry.sender_id))
+            found.append(
+                MissInfo(_info_of_entry(entry), "connected_to_other", name, entry.sender_id)
+            )
     return found
 
 

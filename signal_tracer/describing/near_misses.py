@@ -81,7 +81,7 @@ def _goes_by_one_name(one: type, other: type) -> bool:
 
 
 def _is_from_one_file(one: type, other: type) -> bool:
-    """Whether a module was imported under two names, or again, so that its classes are there twice."""
+    """Whether a module was imported under two names, or again, and so made both."""
     modules = [namespace_of(each).get("__module__") for each in (one, other)]
     if modules[0] == modules[1]:
         return True

@@ -214,8 +214,8 @@ CONNECTED_TO_NAMESAKE = replace(
     "%(connected_to)s, another class of the same name from the same file.",
     why="A module that is imported under two names, or again, makes each of its classes twice. "
     "Django compares the sender by identity, so that the two are different senders.",
-    advice="Import %(sender)s by one dotted path everywhere, also where %(receiver)s (%(place)s) is "
-    "connected, and look through sys.path for a folder that stands inside a package.",
+    advice="Import %(sender)s by one dotted path everywhere, also where %(receiver)s (%(place)s) "
+    "is connected, and look through sys.path for a folder that stands inside a package.",
 )
 CONNECTED_TO_OTHER_OBJECT = replace(
     CONNECTED_TO_PARENT,
@@ -224,7 +224,7 @@ CONNECTED_TO_OTHER_OBJECT = replace(
     why="Django compares the sender by identity: what was loaded or made again is another sender, "
     "though it is equal.",
     advice="Connect %(receiver)s (%(place)s) with the very object that sends: an AppConfig as "
-    "apps.get_app_config() returns it. For rows, send the class, and the row as a keyword argument.",
+    "apps.get_app_config() returns it. For rows, send the class, and the row as an argument.",
 )
 CONNECTED_TO_TEXT = replace(
     CONNECTED_TO_PARENT,
@@ -305,7 +305,8 @@ ONCE_AN_APP = Kind(
     "once-an-app",
     "warning",
     "A receiver did the same for every app",
-    "%(receiver)s ran %(times)d times for %(signal)s, once for each app, with the same %(queries)s.",
+    "%(receiver)s ran %(times)d times for %(signal)s, once for each app, with the same "
+    "%(queries)s.",
     "pre_migrate and post_migrate are sent once for each app that has models, with its AppConfig "
     "as the sender.",
     "Connect %(receiver)s (%(place)s) in AppConfig.ready() with sender=self, so that it runs once.",
@@ -589,14 +590,14 @@ CATCH_ALL_DELETION = replace(
     CATCH_ALL_RECEIVER,
     title="A receiver hears the deletions of every model",
     why="While it is connected, Django deletes nothing the fast way, with one statement: it loads "
-    "the rows of any model first and sends the signals for each, sessions and log entries included.",
+    "the rows of any model first and sends the signals for each, those of sessions included.",
 )
 DATABASE_CASCADE_MAPPED = replace(
     DATABASE_CASCADE,
     message="%(receiver)s does not run for the rows of %(sender)s that the database deletes: they "
     "cascade with %(origins)s, by %(fields)s, and no %(signal)s is sent.",
-    advice="If %(receiver)s (%(place)s) must run, use on_delete=CASCADE: Django then loads the rows "
-    "and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origins)s.",
+    advice="If %(receiver)s (%(place)s) must run, use on_delete=CASCADE: Django then loads the "
+    "rows and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origins)s.",
 )
 LEFT_TO_DATABASE = replace(
     DATABASE_CASCADE_MAPPED,

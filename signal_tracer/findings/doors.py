@@ -119,9 +119,7 @@ def lost_fast_deletes(walk: Walk) -> Iterator[Finding]:
             FAST_DELETE_LOST,
             {
                 "receivers": Names.of(each.receiver for each in named),
-                "rows": Count(
-                    sum(each.rows for each in same), "%(number)s row", "%(number)s rows"
-                ),
+                "rows": Count(sum(each.rows for each in same), "%(number)s row", "%(number)s rows"),
                 "model": first.model,
                 "place": At(first.sent_from),
                 "defined": Names.of(At(each.defined_at) for each in named),

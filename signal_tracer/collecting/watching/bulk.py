@@ -20,43 +20,31 @@ import types
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import django
 from django.db.models import Model, QuerySet, deletion, signals
-from django.db.models.fields import related_descriptors
 
 from signal_tracer.collecting import clock, nodes
-from signal_tracer.collecting.muting import would_mute
+from signal_tracer.collecting.bypassing import (
+    MANAGER_METHODS,
+    codes_of,
+    deletes_softly,
+    in_deletion,
+    left_out_by,
+    model_of,
+    note,
+    who_called,
+)
 from signal_tracer.collecting.nodes import DispatchRecord, Node, Root, Unkept, current, fenced
 from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
-from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
-from signal_tracer.collecting.routes import ReceiverInfo, listeners
-from signal_tracer.describing.frames import find_project_frame, find_sender_frame
-from signal_tracer.describing.names import (
-    class_name,
-    find_all_in_class,
-    find_in_class,
-    is_a,
-    name_of_signal,
-    unwrapped,
-)
+from signal_tracer.describing.names import find_in_class, is_a, name_of_signal
 from signal_tracer.describing.near_misses import is_through
-from signal_tracer.records import Bypass, Door, Skipped
 
 hide_file(__file__)
 
 _SAVED = (signals.pre_save, signals.post_save)
 _DELETED = (signals.pre_delete, signals.post_delete)
-Left: TypeAlias = "list[tuple[str, ReceiverInfo]]"
-
-# Where Django's related managers are, and the methods of theirs that a person calls.
-# Private, and the same in Django 5.2, 6.0 and 6.1.
-_GENERIC_MANAGERS = Path(django.__file__).parent.joinpath("contrib", "contenttypes", "fields.py")
-_MANAGER_FILES = (related_descriptors.__file__, str(_GENERIC_MANAGERS))
-MANAGER_METHODS = ("add", "remove", "clear", "set")
 
 _DJANGOS_SAVE = Model.save.__code__
 
@@ -67,98 +55,8 @@ _OPTIONS = ("ignore_conflicts", "update_conflicts")
 _SENDS = ("send", "send_robust")
 
 
-class BypassRecord:
-    """A bulk operation that changed rows. ``skipped`` pairs a signal's name with a receiver."""
-
-    __slots__ = (
-        "door",
-        "field",
-        "instruction",
-        "method",
-        "model",
-        "options",
-        "origin",
-        "rows",
-        "sent_by",
-        "skipped",
-        "started",
-        "stopped",
-        "through",
-    )
-
-    def __init__(
-        self,
-        method: str,
-        model: str,
-        rows: int | None,
-        options: tuple[str, ...],
-        sent_by: types.CodeType | None,
-        instruction: int,
-        started: int,
-        stopped: int,
-        skipped: list[tuple[str, ReceiverInfo]],
-        through: tuple[types.CodeType, int] | None = None,
-        door: Door = "bulk",
-        field: str | None = None,
-        origin: str | None = None,
-    ) -> None:
-        self.door = door
-        self.field = field
-        self.origin = origin
-        self.method = method
-        self.model = model
-        self.rows = rows
-        self.options = options
-        self.sent_by = sent_by
-        self.instruction = instruction
-        self.started = started
-        self.stopped = stopped
-        self.skipped = skipped
-        self.through = through
-
-
-class Bypasses(list[BypassRecord]):
-    """Those of a receiver call, or of a trace outside of any."""
-
-    __slots__ = ()
-
-    def read(self, reading: Reading) -> dict[str, Any]:
-        found = [each for each in self[:] if each.stopped <= reading.until]
-        return {"bypasses": [_read(each, reading) for each in found]}
-
-
-def _read(record: BypassRecord, reading: Reading) -> Bypass:
-    return Bypass(
-        method=record.method,
-        model=record.model,
-        rows=record.rows,
-        options=record.options,
-        door=record.door,
-        field=record.field,
-        origin=record.origin,
-        sent_from=reading.location(record.sent_by, record.instruction),
-        through=None if record.through is None else reading.location(*record.through),
-        started_at=reading.since_start(record.started),
-        duration=reading.seconds(record.started, record.stopped),
-        skipped=[
-            Skipped(
-                signal,
-                info.name,
-                info.defined_at,
-                reading.value(info.dispatch_uid),
-                info.is_async,
-                info.hears_any_sender,
-            )
-            for signal, info in record.skipped
-        ],
-    )
-
-
 # The operation that runs: bulk_update() calls update(), and an override calls its original.
 _running: ContextVar[tuple[object, object] | None] = ContextVar("signal_tracer.bulk", default=None)
-
-# What is told of the operations that are part of a deletion; see ``deletions``.
-in_deletion: ContextVar[Any] = ContextVar("signal_tracer.in_deletion", default=None)
 
 
 def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
@@ -171,7 +69,7 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
         token = _begin(node, self, caller)
         if token is None:
             answer = original(self, *args, **kwargs)
-            # Where Django 5.2, 6.0 and 6.1 call _raw_delete() and update() on the way of a delete().
+            # Where Django 5.2, 6.0 and 6.1 call _raw_delete() and update() for a delete().
             deleting = in_deletion.get()
             if deleting is not None and caller.f_code.co_filename == deletion.__file__:
                 deleting.told(self, original.__name__, kwargs, answer)
@@ -219,9 +117,7 @@ def _end(
     if rows == 0 or not recorders or not is_a(model, type):
         return
     skipped = left_out_by(node, () if _is_automatic(model) else left_out, model)
-    of_rows_between = (
-        left_out_by(node, (signals.m2m_changed,), model) if method != "update" else []
-    )
+    of_rows_between = left_out_by(node, (signals.m2m_changed,), model) if method != "update" else []
     of_deletion = left_out_by(node, _DELETED, model) if method == "update" else []
     if of_rows_between and not is_through(model):
         of_rows_between = []
@@ -240,80 +136,6 @@ def _end(
         note(*about, of_rows_between, called, model, rows, door="many_to_many")
     if of_deletion:
         note(*about, of_deletion, "delete", model, rows, door="soft_delete")
-
-
-def left_out_by(node: Node | None, of: tuple[Any, ...], model: Any) -> Left:
-    """The receivers that wait for these signals of the model, as far as a trace looks at them."""
-    recorders = node.recorders.all if node is not None else ()
-    return [
-        (name_of_signal(signal), info)
-        for signal in of
-        if not all(each.excludes(name_of_signal(signal)) for each in recorders)
-        for info in listeners(signal, model, would_mute)
-    ]
-
-
-def note(
-    node: Node | None,
-    site: types.FrameType | None,
-    started: int,
-    stopped: int,
-    skipped: Left,
-    method: str,
-    model: Any,
-    rows: int | None,
-    options: tuple[str, ...] = (),
-    door: Door = "bulk",
-    field: str | None = None,
-    origin: Any = None,
-) -> None:
-    """Keep a bypass in each trace that has room; ``site`` is where it was called."""
-    recorders = node.recorders.all if node is not None else ()
-    wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
-    if not wanting:
-        return
-    lead = find_project_frame(site) or site
-    if not recorders[-1].config.record_locations:
-        site = lead = None
-    record = BypassRecord(
-        method,
-        class_name(model),
-        rows,
-        options,
-        None if lead is None else lead.f_code,
-        0 if lead is None else lead.f_lasti,
-        started,
-        stopped,
-        skipped,
-        None if site is None or site is lead else (site.f_code, site.f_lasti),
-        door,
-        field,
-        None if origin is None else class_name(origin),
-    )
-    for activity in nodes.activities_at(node):
-        activity[Bypasses].append(record)
-
-
-def deletes_softly(frame: types.FrameType | None, model: Any, kind: type) -> bool:
-    """Whether a ``delete()`` runs that is not Django's own, of the model or the queryset."""
-    own = (Model.delete.__code__, QuerySet.delete.__code__)
-    codes = [
-        code
-        for cls in (model, kind)
-        for code in _codes_of(cls, "delete")
-        if not any(code is each for each in own)
-    ]
-    while codes and frame is not None:
-        if any(frame.f_code is each for each in codes):
-            return True
-        if frame.f_code.co_filename == DISPATCHER_FILE:
-            return False
-        frame = frame.f_back
-    return False
-
-
-def model_of(queryset: Any) -> Any:
-    return dict.get(queryset.__dict__, "model")
 
 
 def _rows(answer: Any) -> int | None:
@@ -337,39 +159,11 @@ def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     return tuple(each for each in _OPTIONS if given.get(each) is True)
 
 
-def who_called(
-    frame: types.FrameType | None, queryset: Any, method: str
-) -> tuple[str, types.FrameType | None]:
-    """What a person calls the operation, such as ``add`` of a related manager, and where.
-
-    Where a queryset's class has an override that calls Django's, that is who called the override.
-    """
-    overrides = _codes_of(type(queryset), method)
-    site = find_sender_frame(frame)
-    while site is not None and any(site.f_code is each for each in overrides):
-        site = find_sender_frame(site.f_back)
-    while frame is not None and frame is not site:
-        code = frame.f_code
-        if code.co_name in MANAGER_METHODS and code.co_filename in _MANAGER_FILES:
-            method = code.co_name
-        frame = frame.f_back
-    return method, site
-
-
-def _codes_of(cls: type, name: str) -> list[types.CodeType]:
-    """Of each function that one of the classes has under this name."""
-    return [
-        unwrapped(each).__code__
-        for each in find_all_in_class(cls, name)
-        if type(each) is types.FunctionType
-    ]
-
-
 def _is_inside_save(node: Any, frame: types.FrameType | None, model: Any) -> bool:
     """Whether a ``save()`` that the model's classes define, or a receiver of it, is running."""
     if _is_called_for_saving(node, model):
         return True
-    saves = [each for each in _codes_of(model, "save") if each is not _DJANGOS_SAVE]
+    saves = [each for each in codes_of(model, "save") if each is not _DJANGOS_SAVE]
     while frame is not None:
         code = frame.f_code
         if any(code is each for each in saves):

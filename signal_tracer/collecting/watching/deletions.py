@@ -23,11 +23,7 @@ from django.db.models import Model, QuerySet, deletion, signals
 from django.db.models.deletion import Collector
 
 from signal_tracer.collecting import clock, nodes
-from signal_tracer.collecting.nodes import Node, current, fenced
-from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
-from signal_tracer.collecting.reading import Reading
-from signal_tracer.collecting.routes import ReceiverInfo
-from signal_tracer.collecting.watching.bulk import (
+from signal_tracer.collecting.bypassing import (
     MANAGER_METHODS,
     deletes_softly,
     in_deletion,
@@ -36,6 +32,10 @@ from signal_tracer.collecting.watching.bulk import (
     note,
     who_called,
 )
+from signal_tracer.collecting.nodes import Node, current, fenced
+from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
+from signal_tracer.collecting.reading import Reading
+from signal_tracer.collecting.routes import ReceiverInfo
 from signal_tracer.describing.frames import find_project_frame
 from signal_tracer.describing.names import class_bases, class_name, is_a
 from signal_tracer.describing.near_misses import is_through
@@ -58,7 +58,7 @@ _MANY_ROWS = 10
 
 
 class _Deletion:
-    """One deletion while it runs: rows that are deleted, by their model, and fields that are set."""
+    """One deletion while it runs: deleted rows by their model, and fields that are set."""
 
     __slots__ = ("deleted", "loaded", "origin", "set", "started", "using")
 
@@ -186,7 +186,8 @@ def _name_of_rule(rule: Any) -> str:
 def _in_database(found: _Deletion) -> Iterator[tuple[Any, str]]:
     """The foreign keys that the database follows by itself, with their rules."""
     waiting = [model for model, _ in found.deleted] if _IN_DATABASE else []
-    seen = set()
+    seen: set[int] = set()
+    related: Any
     for model in waiting:  # It grows.
         # Not documented, and the same in Django 5.2, 6.0 and 6.1.
         for related in deletion.get_candidate_relations_to_delete(model._meta):

@@ -21,7 +21,7 @@ from signal_tracer.collecting.patching import Replacement, Watcher, hide_from_st
 from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.recorder import Statement
-from signal_tracer.collecting.watching.sql import note_write
+from signal_tracer.collecting.sql import note_write
 from signal_tracer.describing.names import class_name
 from signal_tracer.records import Query
 

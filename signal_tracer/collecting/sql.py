@@ -16,9 +16,9 @@ import django
 from django.apps import apps
 from django.db.models import signals
 
+from signal_tracer.collecting.bypassing import left_out_by, note
 from signal_tracer.collecting.nodes import Node
-from signal_tracer.collecting.patching import Watcher, hide_file, is_hidden_file
-from signal_tracer.collecting.watching.bulk import left_out_by, note
+from signal_tracer.collecting.patching import hide_file, is_hidden_file
 from signal_tracer.describing.frames import find_sender_frame
 
 hide_file(__file__)
@@ -101,7 +101,3 @@ def _models_of(table: str) -> list[Any]:
         for model in list(registered.values())
         if model._meta.db_table.strip('"') == table and not model._meta.proxy
     ]
-
-
-# ``queries`` tells of each statement.
-WATCHER = Watcher()
