@@ -71,6 +71,9 @@ PROMISED_NAMES = {
     *("URLPattern", "HttpResponseBase", "ENVIRONMENT_VARIABLE", "get_format"),
     # Of others that are called alike: argparse, logging, JSON.
     *("choices", "default", "logger", "null"),
+    # Of fields and of the options of a model; and of others that are called alike.
+    *("on_delete", "related_model", "many_to_many", "app_label", "model_name", "db_table", "proxy"),
+    *("models", "cursor", "aupdate"),
 }
 
 

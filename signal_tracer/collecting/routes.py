@@ -425,7 +425,8 @@ def _reason_of_text(
 ) -> tuple[Reason | None, str | None]:
     """Of one that was connected to a string, as far as the source of the receiver says so.
 
-    Signals of models look such strings up, others compare them by identity, as any sender.
+    The signals of models look such strings up, in Django 5.2, 6.0 and 6.1; others compare them by
+    identity, as any sender.
     """
     if is_a(signal, ModelSignal) or entry.sender_reference is not None or not is_class:
         return None, None

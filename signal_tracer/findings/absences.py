@@ -66,6 +66,7 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_other": CONNECTED_TO_OTHER,
 }
 _NAMED = 3
+_DELETIONS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_delete", "post_delete"))
 # The second is private, and the same in Django 5.2, 6.0 and 6.1.
 DELETING = frozenset({"delete", "_raw_delete"})
 
@@ -185,14 +186,26 @@ def with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
         by_hand.setdefault(_function(dispatch.sent_from, dispatch.sender, step.inside), []).append(
             dispatch
         )
+    bypasses = [each for each in walk.bypasses() if not _did_delete(walk, each[0])]
     for same in grouped(
-        walk.bypasses(), lambda each: _function(each[0].sent_from, each[0].model, each[1])
+        bypasses, lambda each: _function(each[0].sent_from, each[0].model, each[1])
     ):
         moments = [0.0, *(bypass.started_at for bypass, _ in same), inf]
         for number, (bypass, inside) in enumerate(same):
             sent = by_hand.get(_function(bypass.sent_from, bypass.model, inside), [])
             before, after = moments[number], moments[number + 2]
             yield bypass, [each for each in sent if before <= each.started_at < after]
+
+
+def _did_delete(walk: Walk, bypass: Bypass) -> bool:
+    """Whether a delete() of one's own may have been one that deletes after all.
+
+    It may change other rows of the model on the way, and Django sent what it sends.
+    """
+    return bypass.door == "soft_delete" and any(
+        step.dispatch.signal in _DELETIONS and step.dispatch.sender == bypass.model
+        for step in walk.steps
+    )
 
 
 def _function(

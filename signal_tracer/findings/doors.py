@@ -32,7 +32,6 @@ from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name, wh
 from signal_tracer.phrases import At, Count, Names
 from signal_tracer.records import Bypass, Dispatch, Listening, Owner, ReceiverCall
 
-_DELETIONS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_delete", "post_delete"))
 _MIGRATIONS = frozenset(
     f"django.db.models.signals.{name}" for name in ("pre_migrate", "post_migrate")
 )
@@ -42,7 +41,7 @@ def other_doors(walk: Walk) -> Iterator[Finding]:
     found = [
         (bypass, wanted)
         for bypass, sent in with_what_was_sent(walk)
-        if bypass.door != "bulk" and bypass.rows != 0 and not _was_deleted_after_all(walk, bypass)
+        if bypass.door != "bulk" and bypass.rows != 0
         if (
             wanted := [
                 each
@@ -89,16 +88,6 @@ def _kind(bypass: Bypass) -> Kind:
             return SQL_BYPASS
         case _:
             return SET_ON_DELETE
-
-
-def _was_deleted_after_all(walk: Walk, bypass: Bypass) -> bool:
-    """Whether a delete() that marks rows went on to Django's own, which sends the signals."""
-    return bypass.door == "soft_delete" and any(
-        step.dispatch.signal in _DELETIONS
-        and step.dispatch.sender == bypass.model
-        and step.dispatch.started_at >= bypass.started_at
-        for step in walk.steps
-    )
 
 
 def lost_fast_deletes(walk: Walk) -> Iterator[Finding]:

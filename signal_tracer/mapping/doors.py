@@ -26,7 +26,7 @@ from signal_tracer.signal_map import Detour
 
 _SAVED = (signals.pre_save, signals.post_save)
 _DELETED = (signals.pre_delete, signals.post_delete)
-# By the id of the rule; the last three are there from Django 6.1.
+# By the id of the rule: those of Django 5.2 and 6.0, and the last three from 6.1 on.
 _RULES: dict[int, str] = {
     id(getattr(deletion, name)): name
     for name in (

@@ -333,8 +333,10 @@ def test_a_delete_that_only_marks_the_row_goes_past_receivers_of_deletions() -> 
     ]
     soft = [each for each in trace.findings() if each.slug == "soft-delete"]
     assert [each.message for each in soft] == [
-        "library.Item.delete() marked 1 row and deleted nothing: it sends no post_delete, so "
-        "test_deletions.forget did not run."
+        (
+            "library.Item.delete() marked 1 row and deleted nothing: it sends no post_delete, so "
+            "test_deletions.forget did not run."
+        )
     ] * 2
 
 
