@@ -73,27 +73,6 @@ SET_ON_DELETE = Kind(
     "In a receiver of pre_delete of %(origin)s, do for its rows of %(model)s what %(receivers)s "
     "would have done; or save() them without it before %(place)s deletes it.",
 )
-DATABASE_CASCADE = Kind(
-    "database-cascade",
-    "warning",
-    "The database deletes rows past receivers",
-    "Deleting %(origin)s has the database delete the rows of %(model)s that point to it, if there "
-    "are any (%(field)s, on_delete=%(method)s). It cascades without %(signals)s, so %(receivers)s "
-    "did not run.",
-    "What the database deletes by itself Django never sees: no signal is sent, and no file, cache "
-    "or index is cleaned up.",
-    "If %(receivers)s must run, let %(field)s have on_delete=CASCADE: Django then loads the rows "
-    "and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origin)s.",
-)
-DATABASE_UPDATE = replace(
-    DATABASE_CASCADE,
-    title="The database changes rows past receivers",
-    message="Deleting %(origin)s has the database change the rows of %(model)s that point to it, "
-    "if there are any (%(field)s, on_delete=%(method)s). It does so without %(signals)s, so "
-    "%(receivers)s did not run.",
-    advice="If %(receivers)s must run, save() the rows without %(origin)s before %(place)s deletes "
-    "it. No on_delete sends the signals of a save.",
-)
 M2M_BY_HAND = Kind(
     "m2m-by-hand",
     "warning",
@@ -116,17 +95,6 @@ M2M_WITH_OBJECT = replace(
     "manager of the field alone.",
     advice="If %(receivers)s should know, clear() the relation before %(place)s deletes, or do its "
     "work in a receiver of pre_delete of %(origin)s, while the rows are still there.",
-)
-SOFT_DELETE = Kind(
-    "soft-delete",
-    "warning",
-    "A delete() did not delete, and receivers of deletions did not run",
-    "%(model)s.delete() marked %(rows)s and deleted nothing: it sends no %(signals)s, so "
-    "%(receivers)s did not run.",
-    "Signals of a deletion are sent by Django's own delete() alone. One that is overridden without "
-    "super() sends none, while that of a queryset and a cascade still do.",
-    "In delete() (%(place)s), call what %(receivers)s does, or send a signal of your own for it; "
-    "or let a receiver of post_save look at the mark.",
 )
 SQL_BYPASS = Kind(
     "sql-bypass",
@@ -592,6 +560,44 @@ CATCH_ALL_DELETION = replace(
     why="While it is connected, Django deletes nothing the fast way, with one statement: it loads "
     "the rows of any model first and sends the signals for each, those of sessions included.",
 )
+SET_ON_DELETE_MAPPED = replace(
+    SET_ON_DELETE,
+    slug="changed-by-deletion",
+    level="info",
+    message="%(receiver)s hears %(signal)s of %(sender)s, and not of its rows that a deletion of "
+    "%(origins)s changes: %(fields)s.",
+    advice="If %(receiver)s (%(place)s) should know, do it in a receiver of pre_delete of "
+    "%(origins)s.",
+)
+EVERY_APP_RECEIVER = replace(
+    ONCE_AN_APP,
+    slug="every-app-receiver",
+    level="info",
+    title="A receiver runs once for every app",
+    message="%(receiver)s is connected to %(signal)s for any sender, and runs once for every app: "
+    "it never looks at which.",
+)
+DATABASE_CASCADE = Kind(
+    "database-cascade",
+    "warning",
+    "The database deletes rows past receivers",
+    "Deleting %(origin)s has the database delete the rows of %(model)s that point to it, if there "
+    "are any (%(field)s, on_delete=%(method)s). It cascades without %(signals)s, so %(receivers)s "
+    "did not run.",
+    "What the database deletes by itself Django never sees: no signal is sent, and no file, cache "
+    "or index is cleaned up.",
+    "If %(receivers)s must run, let %(field)s have on_delete=CASCADE: Django then loads the rows "
+    "and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origin)s.",
+)
+DATABASE_UPDATE = replace(
+    DATABASE_CASCADE,
+    title="The database changes rows past receivers",
+    message="Deleting %(origin)s has the database change the rows of %(model)s that point to it, "
+    "if there are any (%(field)s, on_delete=%(method)s). It does so without %(signals)s, so "
+    "%(receivers)s did not run.",
+    advice="If %(receivers)s must run, save() the rows without %(origin)s before %(place)s deletes "
+    "it. No on_delete sends the signals of a save.",
+)
 DATABASE_CASCADE_MAPPED = replace(
     DATABASE_CASCADE,
     message="%(receiver)s does not run for the rows of %(sender)s that the database deletes: they "
@@ -607,14 +613,16 @@ LEFT_TO_DATABASE = replace(
     message="If the database cascades from %(origins)s to %(sender)s, %(receiver)s does not run "
     "for those rows: Django does nothing, by %(fields)s, and sends no %(signal)s.",
 )
-SET_ON_DELETE_MAPPED = replace(
-    SET_ON_DELETE,
-    slug="changed-by-deletion",
-    level="info",
-    message="%(receiver)s hears %(signal)s of %(sender)s, and does not when %(origins)s is deleted "
-    "and that changes its rows: %(fields)s.",
-    advice="If %(receiver)s (%(place)s) should know, do it in a receiver of pre_delete of "
-    "%(origins)s.",
+SOFT_DELETE = Kind(
+    "soft-delete",
+    "warning",
+    "A delete() did not delete, and receivers of deletions did not run",
+    "%(model)s.delete() marked %(rows)s and deleted nothing: it sends no %(signals)s, so "
+    "%(receivers)s did not run.",
+    "Signals of a deletion are sent by Django's own delete() alone. One that is overridden without "
+    "super() sends none, while that of a queryset and a cascade still do.",
+    "In delete() (%(place)s), call what %(receivers)s does, or send a signal of your own for it; "
+    "or let a receiver of post_save look at the mark.",
 )
 SOFT_DELETE_MAPPED = replace(
     SOFT_DELETE,
@@ -622,14 +630,6 @@ SOFT_DELETE_MAPPED = replace(
     "does not run for it, as %(signal)s is sent by Django's own delete() alone.",
     advice="In delete() (%(place)s), call what %(receiver)s does, or send a signal of your own for "
     "it; or let a receiver of post_save look at the mark.",
-)
-EVERY_APP_RECEIVER = replace(
-    ONCE_AN_APP,
-    slug="every-app-receiver",
-    level="info",
-    title="A receiver runs once for every app",
-    message="%(receiver)s is connected to %(signal)s for any sender, and runs once for every app: "
-    "it never looks at which.",
 )
 LOST_SENDER = Kind(
     "lost-sender",

@@ -62,6 +62,8 @@ def changed_by_deletions(signal_map: SignalMap, _: Sources) -> Iterator[Finding]
     for signal, connection in signal_map.walk():
         found = [each for each in connection.detours if each.by not in ("DB_CASCADE", "delete")]
         left = [each for each in found if each.by == "DO_NOTHING"]
+        if not connection.is_project:
+            continue  # What a package listens to it listens to for reasons of its own.
         if left:
             yield _finding(catalogue.LEFT_TO_DATABASE, signal, connection, left)
         elif found:

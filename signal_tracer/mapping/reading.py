@@ -124,8 +124,9 @@ class _Reader:
     def _connection(self, signal: Any, live: Any, position: int, twins: _Twins) -> Connection:
         entry = read_entry(live)
         sender, sender_kind = self.senders.describe(entry)
-        if sender_kind == "unknown" and not is_a(signal, ModelSignal):
-            sender, sender_kind = self.senders.describe_written(entry, signal_name(signal))
+        if sender_kind in ("unknown", "instance") and not is_a(signal, ModelSignal):
+            written = self.senders.describe_written(entry, signal_name(signal))
+            sender, sender_kind = written or (sender, sender_kind)
         known: dict[str, Any] = {
             "position": position,
             "sender": sender,
