@@ -90,8 +90,8 @@ def test_a_class_of_a_migration_is_named_so_and_is_not_the_model() -> None:
     assert told(trace) == [
         (
             "warning near-miss: test_nearly_this_sender.listen did not run for "
-            "django.db.models.signals.post_save from library.Tag of a migration: it is connected to "
-            "the model library.Tag, and a migration works with classes of its own."
+            "django.db.models.signals.post_save from library.Tag of a migration: it is connected "
+            "to the model library.Tag, and a migration works with classes of its own."
         )
     ]
 

@@ -100,8 +100,8 @@ def test_a_receiver_of_deletions_of_rows_that_the_database_cascades_to_is_told()
     assert messages("database-cascade") == [
         (
             "warning database-cascade: test_doors.listen does not run for the rows of shop.Book "
-            "that the database deletes: they cascade with shop.Author, by author (DB_CASCADE), and no "
-            "post_delete is sent."
+            "that the database deletes: they cascade with shop.Author, by author (DB_CASCADE), and "
+            "no post_delete is sent."
         )
     ]
 
