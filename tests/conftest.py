@@ -15,7 +15,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.db.models.deletion import Collector
 from django.db.transaction import Atomic
 from django.dispatch import Signal
 
@@ -28,7 +29,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("no time")
 
-CLASSES = (Signal, CursorWrapper, QuerySet, Atomic, BaseDatabaseWrapper, BaseCache, LocMemCache)
+CLASSES = (
+    *(Signal, CursorWrapper, QuerySet, Model, Collector, Atomic, BaseDatabaseWrapper),
+    *(BaseCache, LocMemCache),
+)
 # pytest-django changes this itself, so that only tests that ask for a database have one.
 NOT_OURS = {"ensure_connection"}
 # Taken before the first trace, so these are Django's own.

@@ -24,6 +24,7 @@ from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.routes import ReceiverInfo, listeners
 from signal_tracer.describing.frames import find_project_frame, find_sender_frame
 from signal_tracer.describing.names import (
+    IdentityCache,
     class_name,
     find_all_in_class,
     name_of_signal,
@@ -187,13 +188,7 @@ def note(
 
 def deletes_softly(frame: types.FrameType | None, model: Any, kind: type) -> bool:
     """Whether a ``delete()`` runs that is not Django's own, of the model or the queryset."""
-    own = (Model.delete.__code__, QuerySet.delete.__code__)
-    codes = [
-        code
-        for cls in (model, kind)
-        for code in codes_of(cls, "delete")
-        if not any(code is each for each in own)
-    ]
+    codes = _own_deletes(model) + _own_deletes(kind)
     while codes and frame is not None:
         if any(frame.f_code is each for each in codes):
             return True
@@ -201,6 +196,15 @@ def deletes_softly(frame: types.FrameType | None, model: Any, kind: type) -> boo
             return False
         frame = frame.f_back
     return False
+
+
+def _find_own_deletes(cls: type) -> tuple[types.CodeType, ...]:
+    djangos = (Model.delete.__code__, QuerySet.delete.__code__)
+    found = codes_of(cls, "delete")
+    return tuple([each for each in found if not any(each is other for other in djangos)])
+
+
+_own_deletes: IdentityCache[tuple[types.CodeType, ...]] = IdentityCache(_find_own_deletes)
 
 
 def model_of(queryset: Any) -> Any:

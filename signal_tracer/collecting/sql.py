@@ -15,6 +15,7 @@ from typing import Any
 import django
 from django.apps import apps
 from django.db.models import signals
+from django.db.models.sql import compiler
 
 from signal_tracer.collecting.bypassing import left_out_by, note
 from signal_tracer.collecting.nodes import Node
@@ -29,7 +30,8 @@ _DJANGO = str(Path(django.__file__).parent)
 # Between a cursor and whoever uses it, in Django 5.2, 6.0 and 6.1.
 _BACKENDS = str(Path(_DJANGO, "db", "backends"))
 _CURSORS = (str(Path(_BACKENDS, "utils.py")), str(Path(_BACKENDS, "base", "schema.py")))
-_COMPILER = str(Path(_DJANGO, "db", "models", "sql", "compiler.py"))
+# The very text that its functions carry, which is quick to compare.
+COMPILER = compiler.SQLCompiler.execute_sql.__code__.co_filename
 _MOST_FRAMES = 15
 _NAME = r'((?:[\w$]+|"[^"]+"|`[^`]+`)(?:\.(?:[\w$]+|"[^"]+"|`[^`]+`))?)'
 _WRITES = re.compile(
@@ -76,7 +78,7 @@ def _user_of(frame: types.FrameType | None) -> types.FrameType | None:
         if frame is None:
             break
         file = frame.f_code.co_filename
-        if file == _COMPILER:
+        if file == COMPILER:
             return None
         if file in _CURSORS:
             user = None

@@ -28,9 +28,9 @@ from signal_tracer.findings.catalogue import (
     SQL_BYPASS,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Walk, grouped, is_djangos, last_name, whose
+from signal_tracer.findings.walk import Walk, grouped, last_name, whose
 from signal_tracer.phrases import At, Count, Names
-from signal_tracer.records import Bypass, Dispatch, Listening, Owner, ReceiverCall
+from signal_tracer.records import Bypass, Dispatch, Listening, Owner, ReceiverCall, is_djangos
 
 _MIGRATIONS = frozenset(
     f"django.db.models.signals.{name}" for name in ("pre_migrate", "post_migrate")

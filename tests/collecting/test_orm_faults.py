@@ -63,6 +63,7 @@ bulk._is_inside_save
 bulk._options
 bulk._rows
 bypassing.BypassRecord.__init__
+bypassing._find_own_deletes
 bypassing.codes_of
 bypassing.deletes_softly
 bypassing.left_out_by
@@ -127,6 +128,7 @@ class Failed(Exception):
 def play() -> list[Any]:
     """Bulk operations and transactions of every kind; returns what they answered and left."""
     answers: list[Any] = []
+    bypassing._own_deletes.clear()
 
     def run(sender: Any, **named: Any) -> None:
         answers.append(sender)
@@ -201,6 +203,19 @@ def play() -> list[Any]:
     for model in (Item, Shop):
         model.objects.all()._raw_delete("default")
     return answers
+
+
+def wait(**named: Any) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def somebody_waits() -> Iterator[None]:
+    """From before a trace begins: what nobody waits for is not watched."""
+    m2m_changed.connect(wait, sender=Loan)
+    post_delete.connect(wait, sender=Item)
+    yield
+    m2m_changed.disconnect(wait, sender=Loan)
+    post_delete.disconnect(wait, sender=Item)
 
 
 @pytest.fixture(autouse=True)

@@ -282,10 +282,9 @@ def _watch_insert(original: Any) -> Any:
     ) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         answer = original(self, manager, using, fields, returning_fields, raw)
-        if signals.m2m_changed.receivers and not raw:
-            node = current.get()
-            if node is not None or nodes.everywhere is not None:
-                _note_row(node, self, sys._getframe(1))
+        node = current.get()
+        if not raw and (node is not None or nodes.everywhere is not None):
+            _note_row(node, self, sys._getframe(1))
         return answer
 
     return hide_from_stacklevel(functools.wraps(original)(_do_insert), original.__name__)
@@ -309,10 +308,9 @@ def _watch_update(original: Any) -> Any:
     def _do_update(self: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = __tracebackhide__ = True
         answer = original(self, *args, **kwargs)
-        if signals.post_delete.receivers or signals.pre_delete.receivers:
-            node = current.get()
-            if node is not None or nodes.everywhere is not None:
-                _note_mark(node, self, sys._getframe(1))
+        node = current.get()
+        if node is not None or nodes.everywhere is not None:
+            _note_mark(node, self, sys._getframe(1))
         return answer
 
     return hide_from_stacklevel(functools.wraps(original)(_do_update), original.__name__)
@@ -333,9 +331,12 @@ def _note_mark(node: Node | None, row: Any, caller: types.FrameType) -> None:
 
 def _replacements() -> Iterator[Replacement]:
     yield Collector, "delete", _watch_delete
+    # In the midst of each save: only where somebody waits when a trace begins.
     # Private, and the same in Django 5.2, 6.0 and 6.1, save for what _do_update() takes.
-    yield Model, "_do_insert", _watch_insert
-    yield Model, "_do_update", _watch_update
+    if signals.m2m_changed.receivers:
+        yield Model, "_do_insert", _watch_insert
+    if any(each.receivers for each in _DELETED):
+        yield Model, "_do_update", _watch_update
 
 
 WATCHER = Watcher(_replacements)
