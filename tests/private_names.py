@@ -39,6 +39,7 @@ from django.db.models import Model, QuerySet, deletion, signals
 from django.db.models.fields import related_descriptors
 from django.db.models.manager import BaseManager
 from django.db.models.options import Options
+from django.db.models.sql import compiler
 from django.db.transaction import Atomic
 from django.dispatch import Signal, dispatcher, receiver
 from django.http import FileResponse, HttpResponse, HttpResponseBase
@@ -723,6 +724,13 @@ MODELS = (
         "collecting/watching/deletions.py stands in their place: rows that are saved one by one",
     ),
     Detail(
+        "compiler, execute_sql",
+        "django.db.models.sql",
+        lambda: asks_for(compiler.SQLCompiler.execute_sql, "cursor", "execute"),
+        ["cursor", "execute"],
+        "collecting/sql.py takes what is executed from there for Django's own",
+    ),
+    Detail(
         "rowcount",
         "the cursor of a database driver, which CursorWrapper.cursor is",
         lambda: vars(CursorWrapper("a driver's", connection))["cursor"],
@@ -911,6 +919,7 @@ PYTHON = (
         "who sent, and who asks for the receivers: collecting/signals.py, collecting/receivers.py, "
         "collecting/dispatches.py, collecting/counting.py, collecting/watching/connecting.py, "
         "collecting/watching/bulk.py, collecting/watching/deletions.py, collecting/sql.py, "
+        "collecting/watching/queries.py, "
         "collecting/watching/exceptions.py, "
         "collecting/watching/transactions.py",
     ),

@@ -30,7 +30,7 @@ _DJANGO = str(Path(django.__file__).parent)
 # Between a cursor and whoever uses it, in Django 5.2, 6.0 and 6.1.
 _BACKENDS = str(Path(_DJANGO, "db", "backends"))
 _CURSORS = (str(Path(_BACKENDS, "utils.py")), str(Path(_BACKENDS, "base", "schema.py")))
-# The very text that its functions carry, which is quick to compare.
+# The very text that its functions carry, which is quick to compare, in Django 5.2, 6.0 and 6.1.
 COMPILER = compiler.SQLCompiler.execute_sql.__code__.co_filename
 _MOST_FRAMES = 15
 _NAME = r'((?:[\w$]+|"[^"]+"|`[^`]+`)(?:\.(?:[\w$]+|"[^"]+"|`[^`]+`))?)'

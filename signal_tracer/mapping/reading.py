@@ -124,6 +124,7 @@ class _Reader:
     def _connection(self, signal: Any, live: Any, position: int, twins: _Twins) -> Connection:
         entry = read_entry(live)
         sender, sender_kind = self.senders.describe(entry)
+        # Those of models look strings up, in Django 5.2, 6.0 and 6.1.
         if sender_kind in ("unknown", "instance") and not is_a(signal, ModelSignal):
             written = self.senders.describe_written(entry, signal_name(signal))
             sender, sender_kind = written or (sender, sender_kind)

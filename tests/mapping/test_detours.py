@@ -99,7 +99,7 @@ def test_a_receiver_of_deletions_of_rows_that_the_database_cascades_to_is_told()
 
     assert messages("database-cascade") == [
         (
-            "warning database-cascade: test_doors.listen does not run for the rows of shop.Book "
+            "warning database-cascade: test_detours.listen does not run for the rows of shop.Book "
             "that the database deletes: they cascade with shop.Author, by author (DB_CASCADE), and "
             "no post_delete is sent."
         )
@@ -126,11 +126,11 @@ def test_what_a_deletion_sets_and_what_it_leaves_to_the_database_is_good_to_know
     assert messages("changed-by-deletion", "left-to-database", "database-cascade") == [
         (
             "info left-to-database: If the database cascades from shop.Author to shop.Book, "
-            "test_doors.listen does not run for those rows: Django does nothing, by owner "
+            "test_detours.listen does not run for those rows: Django does nothing, by owner "
             "(DO_NOTHING), and sends no post_delete."
         ),
         (
-            "info changed-by-deletion: test_doors.listen hears post_save of shop.Book, and not of "
+            "info changed-by-deletion: test_detours.listen hears post_save of shop.Book, and not of "
             "its rows that a deletion of shop.Author changes: author (SET_NULL) and editor (SET)."
         ),
     ]
@@ -203,7 +203,7 @@ def test_a_delete_that_saves_and_never_deletes_is_told_with_its_line() -> None:
 
     assert f"{finding.level}: {finding.message}" == (
         "warning: shop.Order.delete() is overridden without super(), and deletes nothing: "
-        "test_doors.listen does not run for it, as post_delete is sent by Django's own delete() "
+        "test_detours.listen does not run for it, as post_delete is sent by Django's own delete() "
         "alone."
     )
     assert finding.location is not None
@@ -243,11 +243,11 @@ def test_a_receiver_of_migrate_that_never_looks_at_the_app_runs_once_for_each() 
 
     assert messages("every-app-receiver") == [
         (
-            "info every-app-receiver: test_doors.listen is connected to post_migrate for any "
+            "info every-app-receiver: test_detours.listen is connected to post_migrate for any "
             "sender, and runs once for every app: it never looks at which."
         ),
         (
-            "info every-app-receiver: test_doors.listen is connected to pre_migrate for any "
+            "info every-app-receiver: test_detours.listen is connected to pre_migrate for any "
             "sender, and runs once for every app: it never looks at which."
         ),
     ]
@@ -267,7 +267,7 @@ def test_one_that_looks_at_the_app_or_waits_for_one_is_none(function: Any) -> No
 def test_a_string_for_a_signal_that_looks_none_up_can_never_be_called() -> None:
     assert messages("never-called") == [
         (
-            "error never-called: test_doors.by_label is connected to test_doors.done for "
+            "error never-called: test_detours.by_label is connected to test_detours.done for "
             "'shop.Order', which never sends it: it is a string, and only the signals of Django's "
             "models look a model up by its label."
         )
@@ -284,7 +284,7 @@ def test_a_sender_that_nothing_is_any_more_is_lost() -> None:
 
     assert messages("lost-sender") == [
         (
-            f"warning lost-sender: test_doors.listen is connected to "
+            f"warning lost-sender: test_detours.listen is connected to "
             f"{findings('lost-sender')[0].values['signal']} for a sender that is not among what is "
             "alive: it is gone, or a text or a number."
         )
