@@ -130,8 +130,9 @@ def test_what_a_deletion_sets_and_what_it_leaves_to_the_database_is_good_to_know
             "(DO_NOTHING), and sends no post_delete."
         ),
         (
-            "info changed-by-deletion: test_detours.listen hears post_save of shop.Book, and not of "
-            "its rows that a deletion of shop.Author changes: author (SET_NULL) and editor (SET)."
+            "info changed-by-deletion: test_detours.listen hears post_save of shop.Book, and not "
+            "of its rows that a deletion of shop.Author changes: author (SET_NULL) and editor "
+            "(SET)."
         ),
     ]
 
