@@ -137,6 +137,7 @@ IDS = {
     "never-called": "signal_tracer.E103",
     "duplicate-receiver": "signal_tracer.W104",
     "robust-crash": "signal_tracer.W105",
+    "key-never-none": "signal_tracer.W131",
     "database-cascade": "signal_tracer.W121",
     "soft-delete": "signal_tracer.W122",
     "lost-sender": "signal_tracer.W123",
@@ -148,11 +149,13 @@ _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
 
 
 def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
-    """E101 to W123: the errors and warnings over the map of the project's own receivers."""
+    """E101 to W131: the errors and warnings over the map of the project's own receivers."""
     signal_map = map_for_check().select(project_only=True)
     ignored = conf.read_config().ignore_findings
     found = over_signal_map(signal_map, ignored, at_least="warning").of_project
     return [
-        _MESSAGES[each.level](printable(each.message), hint=each.advice, id=IDS[each.slug])
+        _MESSAGES[each.level](
+            printable(each.message), hint=f"{each.why} {each.advice}", id=IDS[each.slug]
+        )
         for each in found
     ]

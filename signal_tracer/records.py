@@ -41,6 +41,7 @@ Reason = Literal[
 # How rows changed without the signals that receivers wait for; see Bypass.
 Door = Literal["bulk", "on_delete", "database", "many_to_many", "soft_delete", "sql"]
 CallbackOutcome = Literal["waiting", "ran", "raised", "discarded"]
+ErrandKind = Literal["thread", "task", "mail", "network"]
 Change = Literal["connect", "disconnect"]
 Owning = Literal["project", "package", "django"]
 
@@ -296,6 +297,22 @@ class OnCommit:
     ran_at: Seconds | None = None
     """``None`` unless it ran."""
     duration: Seconds = 0.0
+    waits_for_test: bool = False
+    """Whether it waits for the block that Django's ``TestCase`` puts around a test, and never
+    commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a receiver call started that no rollback takes back, and that may not wait for it."""
+
+    kind: ErrandKind
+    """A thread or process was started, a task was queued, a mail was sent, a server was called."""
+    target: str = ""
+    """What runs in the thread, the task, the server: a name, never an address or an argument."""
+    sent_from: Location | None = None
+    """The nearest line of the project, else the nearest outside Django; of a thread always that."""
+    started_at: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +363,10 @@ class ConnectionChange:
     or another that has its ``dispatch_uid``."""
     through: Location | None = None
     """The nearest line outside Django, where that is an installed package's and another one."""
+    twins: Count = 0
+    """How many receivers of the same code were connected so already when ``connect()`` added it."""
+    connected_as: str | None = None
+    """How the same receiver is connected, where ``disconnect()`` found nothing: ``sender=...``."""
 
     @property
     def did_nothing(self) -> bool:
@@ -388,6 +409,8 @@ class ReceiverCall:
     """Exceptions that it caught and that were not kept."""
     cache_calls: list[CacheCalls] = field(default_factory=list)
     """What the call itself asked of each cache, with ``RECORD_CACHE_CALLS``."""
+    errands: list[Errand] = field(default_factory=list)
+    """Threads, tasks, mails and calls of other servers that the call itself started."""
 
     @property
     def query_count(self) -> int:
@@ -433,6 +456,10 @@ class Dispatch:
     """The ``transaction.on_commit()`` callback that sent it; ``None`` if none did."""
     was_trial: bool = False
     """Whether it was rolled back by a package's own block that no exception left: on purpose."""
+    is_undecided: bool = False
+    """Whether a transaction that it was sent in was still open when the trace was read."""
+    left_out: tuple[str, ...] = ()
+    """Fields that receivers of ``pre_save`` changed, and that ``update_fields`` does not name."""
 
     def __str__(self) -> str:
         """One line: ``shop.signals.paid.send  sender=shop.Order``."""

@@ -104,8 +104,10 @@ class Connection:
 
     For the rules: ``is_fragile`` says that nothing but a cache of Django's keeps the receiver
     alive, ``has_qualname`` that Django can name it in its log, and ``twin`` is the position of
-    an earlier connection of the same code that hears the same sender; ``detours`` are ways past
-    the receiver that the sender's model itself says.
+    an earlier connection of the same code that hears the same sender. ``preset_key`` is the
+    primary key of its sender, or of some model where it hears any, that has a value before its
+    row is written, as most UUIDs do: ``shop.Order.id``. ``detours`` are
+    ways past the receiver that the sender's model itself says.
     """
 
     receiver: str
@@ -128,6 +130,7 @@ class Connection:
     has_qualname: bool = True
     twin: Ordinal | None = None
     detours: tuple[Detour, ...] = ()
+    preset_key: str | None = None
 
     @property
     def heard(self) -> str:

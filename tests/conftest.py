@@ -3,8 +3,11 @@
 import os
 import shutil
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import hypothesis
 import pytest
 from django.core.cache import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.mail import EmailMessage
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -19,6 +23,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.deletion import Collector
 from django.db.transaction import Atomic
 from django.dispatch import Signal
+from django.test import TestCase
 
 from signal_tracer import tracer
 from signal_tracer.collecting import nodes
@@ -32,6 +37,7 @@ hypothesis.settings.load_profile("no time")
 CLASSES = (
     *(Signal, CursorWrapper, QuerySet, Model, Collector, Atomic, BaseDatabaseWrapper),
     *(BaseCache, LocMemCache),
+    *(threading.Thread, ThreadPoolExecutor, EmailMessage, HTTPConnection, TestCase),
 )
 # pytest-django changes this itself, so that only tests that ask for a database have one.
 NOT_OURS = {"ensure_connection"}

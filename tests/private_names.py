@@ -11,6 +11,7 @@ import enum
 import gc
 import inspect
 import sys
+import threading
 import types
 import warnings
 import weakref
@@ -35,7 +36,7 @@ from django.db.backends.base import base as django_base
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.state import ModelState, ProjectState
-from django.db.models import Model, QuerySet, deletion, signals
+from django.db.models import NOT_PROVIDED, Model, QuerySet, deletion, signals
 from django.db.models.fields import related_descriptors
 from django.db.models.manager import BaseManager
 from django.db.models.options import Options
@@ -513,7 +514,8 @@ DATABASES = (
             asks_for(TestCase._enter_atomics, "_from_testcase"),  # type: ignore[attr-defined]  # private
         ),
         (False, ["_from_testcase"]),
-        "collecting/watching/transactions.py leaves out the blocks around a test",
+        "collecting/watching/transactions.py leaves out the blocks around a test, "
+        "collecting/watching/callbacks.py says of a callback that it waits for one",
     ),
     Detail(
         "run_on_commit, in_atomic_block, atomic_blocks, savepoint_ids, needs_rollback, "
@@ -594,7 +596,8 @@ CACHES = (
             getattr(caches._connections, "of nobody", None),  # type: ignore[attr-defined]
         ),
         (["default"], True, None),
-        "collecting/watching/cache.py asks there which caches are open, without making one",
+        "collecting/watching/cache.py asks there which caches are open, without making one; "
+        "collecting/watching/errands.py which backends of tasks",
     ),
 )
 
@@ -626,6 +629,24 @@ MODELS = (
         lambda: Second._meta.concrete_model,
         Product,
         "describing/near_misses.py and collecting/watching/bulk.py: _concrete()",
+    ),
+    Detail(
+        "concrete_fields, primary_key",
+        "django.db.models.options.Options",
+        lambda: [each.attname for each in User._meta.concrete_fields if each.primary_key],
+        ["id"],
+        "collecting/partial_saves.py goes over the fields that a save with update_fields leaves "
+        "out",
+    ),
+    Detail(
+        "db_default",
+        "a field of a model",
+        lambda: (
+            vars(User._meta.pk)["db_default"] is NOT_PROVIDED,
+            vars(User._meta.pk)["default"] is NOT_PROVIDED,
+        ),
+        (True, True),
+        "mapping/senders.py tells by these that a key is there before its row",
     ),
     Detail(
         "pk_fields",
@@ -919,9 +940,15 @@ PYTHON = (
         "who sent, and who asks for the receivers: collecting/signals.py, collecting/receivers.py, "
         "collecting/dispatches.py, collecting/counting.py, collecting/watching/connecting.py, "
         "collecting/watching/bulk.py, collecting/watching/deletions.py, collecting/sql.py, "
-        "collecting/watching/queries.py, "
-        "collecting/watching/exceptions.py, "
-        "collecting/watching/transactions.py",
+        "collecting/watching/queries.py, collecting/watching/exceptions.py, "
+        "collecting/watching/transactions.py, collecting/watching/errands.py",
+    ),
+    Detail(
+        "_target",
+        "threading.Thread",
+        lambda: vars(threading.Thread(target=function))["_target"] is function,
+        True,
+        "collecting/watching/errands.py names by it what a thread runs",
     ),
     Detail(
         "data",

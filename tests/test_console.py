@@ -214,7 +214,7 @@ def checkout() -> Trace:
 CHECKOUT_80 = """\
 POST /checkout/  500                                                     71.3 ms
 23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run
-67 unheard · 3 findings
+67 unheard · 4 findings
 
   django.db.models.signals.post_save.send × 20  sender=shop.OrderLine    6.00 ms
   │  first of 20:  instance=shop.OrderLine(pk=1)  created=True
@@ -255,24 +255,43 @@ POST /checkout/  500                                                     71.3 ms
 ! └─ newsletter.receivers.subscribe_customer  NOT RUN
         newsletter/receivers.py:14 · an earlier receiver raised
 
-  Findings: 1 error · 1 warning · 1 info
+  Findings: 2 errors · 1 warning · 1 info
 ! error swallowed-exception  notifications/mail.py:12 in send
      notifications.receivers.send_receipt raised NoAddress: customer 7 has no
      e-mail address: fill in Customer.email first, and send_robust() swallowed
      it.
+     The sender goes on as if the receiver had done its work, and only the log
+     knows better.
      → Handle in notifications.receivers.send_receipt what can fail at
        notifications/mail.py:12, and retry what must not be lost in a task
        (Celery, Django's tasks). Or let the sender look through what
        send_robust() returns.
+! error left-half-done  billing/amounts.py:8 in to_cents
+     billing.receivers.StripeGatewayReceiver.
+     charge_the_customer_for_the_whole_order raised, and ended
+     shop.signals.order_paid from shop.Order (InvalidOperation: [<class
+     'decimal.ConversionSyntax'>]): what receivers did before stays, and the
+     rest did not happen. Not run because of it:
+     newsletter.receivers.subscribe_customer.
+     send() lets an exception through at once, past the receivers after it, to
+     save() and to whoever called it. Outside of atomic() nothing takes back
+     what was done until then.
+     → Handle in billing.receivers.StripeGatewayReceiver.
+       charge_the_customer_for_the_whole_order what can fail at
+       billing/amounts.py:8, or send with send_robust() and look through what it
+       returns. To keep all or nothing, send within transaction.atomic() at
+       shop/views.py:88.
 ! warning slow-receiver  notifications/receivers.py:60 in push_to_phone
      notifications.receivers.push_to_phone took 18.1 ms of its own; the limit is
      10.0 ms.
+     Whoever sent the signal waited for it.
      → Leave the slow part of notifications.receivers.push_to_phone
        (notifications/receivers.py:60) to a task (Celery, Django's tasks) that
        transaction.on_commit() starts.
   info async-bridge  delivery/receivers.py:27 in prepare_parcel
      notifications.receivers.push_to_phone is async, and
      delivery.signals.parcel_prepared was sent with send_robust().
+     Django starts an event loop for each such dispatch, and waits for it.
      → From async code, await asend_robust() at delivery/receivers.py:27.
        Otherwise make the receiver a plain function.
 
@@ -298,7 +317,7 @@ POST /checkout/  500                                                     71.3 ms
 
 CHECKOUT_160 = """\
 POST /checkout/  500                                                                                                   71.3 ms
-23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run · 67 unheard · 3 findings
+23 dispatches · 25 receiver calls · 1 swallowed · 1 raised · 1 slow · 1 not run · 67 unheard · 4 findings
                                                                        sent from / defined at                     own     time
   django.db.models.signals.post_save.send × 20  sender=shop.OrderLine  shop/checkout.py:41 in add_lines                6.00 ms
   │  first of 20:  instance=shop.OrderLine(pk=1)  created=True  update_fields=None  raw=False  using='default'
@@ -327,18 +346,30 @@ POST /checkout/  500                                                            
 ! └─ newsletter.receivers.subscribe_customer  NOT RUN                  newsletter/receivers.py:14
         an earlier receiver raised
 
-  Findings: 1 error · 1 warning · 1 info
+  Findings: 2 errors · 1 warning · 1 info
 ! error swallowed-exception  notifications/mail.py:12 in send
      notifications.receivers.send_receipt raised NoAddress: customer 7 has no e-mail address: fill in Customer.email first,
      and send_robust() swallowed it.
+     The sender goes on as if the receiver had done its work, and only the log knows better.
      → Handle in notifications.receivers.send_receipt what can fail at notifications/mail.py:12, and retry what must not be
        lost in a task (Celery, Django's tasks). Or let the sender look through what send_robust() returns.
+! error left-half-done  billing/amounts.py:8 in to_cents
+     billing.receivers.StripeGatewayReceiver.charge_the_customer_for_the_whole_order raised, and ended shop.signals.order_paid
+     from shop.Order (InvalidOperation: [<class 'decimal.ConversionSyntax'>]): what receivers did before stays, and the rest
+     did not happen. Not run because of it: newsletter.receivers.subscribe_customer.
+     send() lets an exception through at once, past the receivers after it, to save() and to whoever called it. Outside of
+     atomic() nothing takes back what was done until then.
+     → Handle in billing.receivers.StripeGatewayReceiver.charge_the_customer_for_the_whole_order what can fail at
+       billing/amounts.py:8, or send with send_robust() and look through what it returns. To keep all or nothing, send within
+       transaction.atomic() at shop/views.py:88.
 ! warning slow-receiver  notifications/receivers.py:60 in push_to_phone
      notifications.receivers.push_to_phone took 18.1 ms of its own; the limit is 10.0 ms.
+     Whoever sent the signal waited for it.
      → Leave the slow part of notifications.receivers.push_to_phone (notifications/receivers.py:60) to a task (Celery,
        Django's tasks) that transaction.on_commit() starts.
   info async-bridge  delivery/receivers.py:27 in prepare_parcel
      notifications.receivers.push_to_phone is async, and delivery.signals.parcel_prepared was sent with send_robust().
+     Django starts an event loop for each such dispatch, and waits for it.
      → From async code, await asend_robust() at delivery/receivers.py:27. Otherwise make the receiver a plain function.
 
   unheard: django.db.models.signals.post_init sender=shop.OrderLine × 40
@@ -360,7 +391,7 @@ POST /checkout/  500                                                            
 CHECKOUT_ASCII = """\
 POST /checkout/  500                                                     71.3 ms
 23 dispatches, 25 receiver calls, 1 swallowed, 1 raised, 1 slow, 1 not run
-67 unheard, 3 findings
+67 unheard, 4 findings
 
   django.db.models.signals.post_save.send x 20  sender=shop.OrderLine    6.00 ms
   |  first of 20:  instance=shop.OrderLine(pk=1)  created=True
@@ -401,24 +432,43 @@ POST /checkout/  500                                                     71.3 ms
 ! `- newsletter.receivers.subscribe_customer  NOT RUN
         newsletter/receivers.py:14, an earlier receiver raised
 
-  Findings: 1 error, 1 warning, 1 info
+  Findings: 2 errors, 1 warning, 1 info
 ! error swallowed-exception  notifications/mail.py:12 in send
      notifications.receivers.send_receipt raised NoAddress: customer 7 has no
      e-mail address: fill in Customer.email first, and send_robust() swallowed
      it.
+     The sender goes on as if the receiver had done its work, and only the log
+     knows better.
      > Handle in notifications.receivers.send_receipt what can fail at
        notifications/mail.py:12, and retry what must not be lost in a task
        (Celery, Django's tasks). Or let the sender look through what
        send_robust() returns.
+! error left-half-done  billing/amounts.py:8 in to_cents
+     billing.receivers.StripeGatewayReceiver.
+     charge_the_customer_for_the_whole_order raised, and ended
+     shop.signals.order_paid from caf\\xe9.Gr\\xf6\\xdfe (InvalidOperation: [<class
+     'decimal.ConversionSyntax'>]): what receivers did before stays, and the
+     rest did not happen. Not run because of it:
+     newsletter.receivers.subscribe_customer.
+     send() lets an exception through at once, past the receivers after it, to
+     save() and to whoever called it. Outside of atomic() nothing takes back
+     what was done until then.
+     > Handle in billing.receivers.StripeGatewayReceiver.
+       charge_the_customer_for_the_whole_order what can fail at
+       billing/amounts.py:8, or send with send_robust() and look through what it
+       returns. To keep all or nothing, send within transaction.atomic() at
+       shop/views.py:88.
 ! warning slow-receiver  notifications/receivers.py:60 in push_to_phone
      notifications.receivers.push_to_phone took 18.1 ms of its own; the limit is
      10.0 ms.
+     Whoever sent the signal waited for it.
      > Leave the slow part of notifications.receivers.push_to_phone
        (notifications/receivers.py:60) to a task (Celery, Django's tasks) that
        transaction.on_commit() starts.
   info async-bridge  delivery/receivers.py:27 in prepare_parcel
      notifications.receivers.push_to_phone is async, and
      delivery.signals.parcel_prepared was sent with send_robust().
+     Django starts an event loop for each such dispatch, and waits for it.
      > From async code, await asend_robust() at delivery/receivers.py:27.
        Otherwise make the receiver a plain function.
 

@@ -11,9 +11,17 @@ import types
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.db.models.signals import pre_save
 from django.dispatch import dispatcher
 
-from signal_tracer.collecting import clock, counting, nodes, savepoints, witnessing
+from signal_tracer.collecting import (
+    clock,
+    counting,
+    nodes,
+    partial_saves,
+    savepoints,
+    witnessing,
+)
 from signal_tracer.collecting.nodes import (
     DispatchRecord,
     Node,
@@ -148,6 +156,8 @@ def open_dispatch(
             here = here.of(node, around, named.get("using"))
             if here is not None:
                 record.rarely().here = here
+        if signal is pre_save and named.get("update_fields") is not None:
+            record.rarely().before = partial_saves.remember(named)
         if nodes.witnesses:
             bear_witness(record, signal, sender, method, named)
         return record
@@ -252,6 +262,9 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
         infos, calls = record.infos, record.calls
         if counting.running is not None:
             _count_calls(counting.running, record)
+        if record.rare.before is not None:
+            rare = record.rarely()
+            rare.left_out, rare.before = partial_saves.left_out(rare.before) or (), None
         if record.in_django and not infos[1] and len(calls) == len(responses):
             for call, (_, response) in zip(calls, responses):  # noqa: B905  # as quick as can be
                 if response is not None and call.outcome is None:
@@ -293,6 +306,7 @@ def fail_dispatch(record: Any, error: BaseException) -> None:
             if call.started and not call.stopped and not call.info.is_async:
                 call.fail(error)
         rare, infos = record.rarely(), record.infos
+        rare.before = None
         rare.error = capture_error(error, record.recorders)
         synchronous = sum(1 for call in record.calls if not call.info.is_async)
         asynchronous = len(record.calls) - synchronous
@@ -311,7 +325,7 @@ def _abandon(record: Any) -> None:
         record.signal_id = 0
         record.parent = None
         if record._rare is not None:
-            record._rare.stand_ins = None
+            record._rare.stand_ins = record._rare.before = None
 
 
 def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:

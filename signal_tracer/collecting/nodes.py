@@ -77,7 +77,17 @@ class CallRecord:
 class Rarely:
     """What most dispatches have nothing of."""
 
-    __slots__ = ("error", "here", "muted", "near_misses", "not_run", "stand_ins", "unwatched")
+    __slots__ = (
+        "before",
+        "error",
+        "here",
+        "left_out",
+        "muted",
+        "near_misses",
+        "not_run",
+        "stand_ins",
+        "unwatched",
+    )
 
     def __init__(self) -> None:
         self.error: CapturedError | None = None
@@ -88,6 +98,10 @@ class Rarely:
         # While it is open: what Django calls instead of its asynchronous receivers.
         self.stand_ins: list[Any] | None = None
         self.unwatched: list[str] | None = None
+        # While it is open: the fields of a row that is about to be saved in part.
+        self.before: Any = None
+        # Of those: what was changed and is not saved.
+        self.left_out: tuple[str, ...] = ()
 
 
 _NOTHING = Rarely()

@@ -120,7 +120,8 @@ class Reading:
     def _dispatch(self, record: DispatchRecord) -> Dispatch:
         rare = record.rare
         savepoints = () if rare.here is None else rare.here.savepoints
-        if not all(savepoint.is_settled() for savepoint in savepoints):
+        is_undecided = not all(savepoint.is_settled() for savepoint in savepoints)
+        if is_undecided:
             self.is_settled = False
         # An async receiver is called first and started by the event loop later, or never.
         calls = [call for call in list(record.calls) if call.started]
@@ -156,6 +157,8 @@ class Reading:
             was_trial=any(
                 undone.is_trial for each in savepoints if (undone := each.undone_with()) is not None
             ),
+            is_undecided=is_undecided,
+            left_out=rare.left_out,
         )
 
     def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:

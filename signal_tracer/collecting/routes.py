@@ -33,7 +33,7 @@ from signal_tracer.describing.near_misses import (
 )
 from signal_tracer.describing.values import Capture, name_of_sender
 from signal_tracer.describing.written import sender_in_source
-from signal_tracer.records import Location, Reason, Summary, Value
+from signal_tracer.records import Location, Reason, Summary, Value, show_value
 
 _NOBODY = identity(None)
 _object_hash: object = object.__hash__
@@ -517,6 +517,44 @@ def name_of_holder(signal: Any, receiver: Any, sender: Any, uid: Any) -> str | N
             if other is key or (is_plain and type(other) is type(key) and other == key):
                 return describe_receiver(entry.receiver).name
     return None
+
+
+def count_twins(signal: Any, receiver: Any, sender: Any) -> int:
+    """How many other live receivers of the same code are connected for the same sender."""
+    code = _code_of(receiver)
+    if code is None:
+        return 0
+    entries = map(read_entry, list(signal.receivers))
+    return sum(
+        entry.sender_id == identity(sender)
+        and _code_of(entry.receiver) is code
+        and identity(entry.receiver) != identity(receiver)
+        for entry in entries
+    )
+
+
+def how_connected(signal: Any, receiver: Any) -> str | None:
+    """How a receiver is connected, as ``connect()`` was told: ``sender=shop.Order``."""
+    found = []
+    for entry in map(read_entry, list(signal.receivers)):
+        if entry.receiver is None or identity(entry.receiver) != identity(receiver):
+            continue
+        told = []
+        if entry.sender_id != _NOBODY:
+            sender = entry.sender_reference() if entry.sender_reference is not None else None
+            # Django 5.2 keeps nothing of a sender but its id.
+            named = "another sender" if sender is None else name_of_sender(sender)
+            told.append(f"sender={named}")
+        if entry.dispatch_uid is not None:
+            told.append(f"dispatch_uid={show_value(entry.dispatch_uid)}")
+        found.append(", ".join(told) or "any sender")
+    return " and ".join(dict.fromkeys(found)) or None
+
+
+def _code_of(receiver: Any) -> types.CodeType | None:
+    if type(receiver) is types.MethodType:
+        receiver = receiver.__func__
+    return receiver.__code__ if type(receiver) is types.FunctionType else None
 
 
 def _info_of(receiver: Any, is_async: bool, connections: list[Entry]) -> ReceiverInfo:

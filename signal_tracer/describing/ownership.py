@@ -113,6 +113,7 @@ def _locations(contents: Contents) -> Iterator[Location | None]:
             for handled in call.handled:
                 yield from (handled.raised_at, handled.caught_at)
             yield from (callback.defined_at for callback in call.on_commit)
+            yield from (errand.sent_from for errand in call.errands)
             yield from _of_bypasses(call.bypasses)
             waiting += call.dispatches
 

@@ -9,7 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from signal_tracer.findings import absences, costs, doors, failures, map_doors, over_map, repeats
+from signal_tracer.findings import (
+    absences,
+    commits,
+    costs,
+    doors,
+    failures,
+    map_doors,
+    over_map,
+    raised,
+    repeats,
+)
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
@@ -36,6 +46,12 @@ RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     failures.handled_exceptions,
     failures.refused_sends,
     failures.lost_on_rollback,
+    raised.receivers_that_raised,
+    commits.work_before_the_commit,
+    commits.other_databases,
+    commits.callbacks_elsewhere,
+    commits.relations_read_too_early,
+    commits.fields_left_out,
     absences.bulk_bypasses,
     doors.other_doors,
     absences.near_misses,
@@ -48,6 +64,8 @@ RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     repeats.recursions,
     repeats.deep_nesting,
     absences.late_connections,
+    absences.disconnected_meanwhile,
+    commits.callbacks_in_tests,
     costs.writes_in_receivers,
     costs.async_bridges,
 )
@@ -81,7 +99,13 @@ class Found:
 
 def over_trace(trace: Recorded) -> Found:
     """What is worth attention in ``trace``, as it is now."""
-    walk = Walk(trace.contents, trace.slow_after, trace.slow_share, trace.ignore_findings)
+    walk = Walk(
+        trace.contents,
+        trace.slow_after,
+        trace.slow_share,
+        trace.ignore_findings,
+        is_request=trace.request is not None,
+    )
     found = (finding for rule in RULES_OVER_A_TRACE for finding in rule(walk))
     return sift(found, trace.ignore_findings)
 

@@ -9,6 +9,7 @@ from math import inf
 from signal_tracer.findings.catalogue import (
     BULK_BYPASS,
     BULK_BYPASS_OF_OTHERS,
+    CONNECTED_AGAIN,
     CONNECTED_BY_IMPORT,
     CONNECTED_LATE,
     CONNECTED_TO_CLASS,
@@ -24,8 +25,12 @@ from signal_tracer.findings.catalogue import (
     CONNECTED_TO_REAL_MODEL,
     CONNECTED_TO_STAND_IN,
     CONNECTED_TO_TEXT,
+    DISCONNECTED_IN_REQUEST,
+    DISCONNECTED_MEANWHILE,
     LEFT_DISCONNECTED,
     NOT_DISCONNECTED,
+    NOT_DISCONNECTED_SO,
+    RECEIVERS_GROW,
     UID_TAKEN,
 )
 from signal_tracer.findings.kinds import Finding, Kind
@@ -339,8 +344,18 @@ def late_connections(walk: Walk) -> Iterator[Finding]:
     for change in walk.contents.connection_changes:
         if change.was_connected is False:
             told.append((NOT_DISCONNECTED, change))
+            if change.connected_as is not None:
+                told[-1] = NOT_DISCONNECTED_SO, change
         elif change.held_by is not None and change.held_by != change.receiver:
             told.append((UID_TAKEN, change))
+        elif change.held_by is not None and _is_in_vain(walk, change):
+            told.append((CONNECTED_AGAIN, change))
+    growing = [_who_connects(change) for kind, change in told if kind is RECEIVERS_GROW]
+    told = [
+        each
+        for each in told
+        if each[0] is not CONNECTED_LATE or _who_connects(each[1]) not in growing
+    ]
     told.sort(key=lambda each: each[1].started_at)
     for alike in grouped(
         told,
@@ -362,6 +377,12 @@ def late_connections(walk: Walk) -> Iterator[Finding]:
                 "signal": change.signal,
                 "uid": show_value(uid),
                 "holder": change.held_by or "",
+                "connected_as": change.connected_as or "",
+                "twins": Count(
+                    max(each.twins for _, each in alike),
+                    "%(number)s receiver of the same code was connected already",
+                    "%(number)s receivers of the same code were connected already",
+                ),
                 "file": short_path(change.called_from.file) if change.called_from else "",
                 "place": At(change.called_from),
             },
@@ -382,8 +403,68 @@ def _which_connection(change: ConnectionChange) -> Hashable:
 def _kind_of_change(change: ConnectionChange) -> Kind:
     if change.action == "disconnect":
         return LEFT_DISCONNECTED
-    location = change.called_from
-    return CONNECTED_BY_IMPORT if location and location.function == "<module>" else CONNECTED_LATE
+    if _is_by_import(change):
+        return CONNECTED_BY_IMPORT
+    return RECEIVERS_GROW if change.twins else CONNECTED_LATE
+
+
+def _is_by_import(change: ConnectionChange) -> bool:
+    return change.called_from is not None and change.called_from.function == "<module>"
+
+
+def _is_in_vain(walk: Walk, change: ConnectionChange) -> bool:
+    """Whether it was connected before the trace, and has no ``dispatch_uid`` to guard it."""
+    return change.dispatch_uid is None and not any(
+        _who_is_connected(each) == _who_is_connected(change)
+        and each.action == "connect"
+        and not each.did_nothing
+        for each in walk.contents.connection_changes
+    )
+
+
+def _who_is_connected(change: ConnectionChange) -> Hashable:
+    return change.signal, change.receiver, change.sender
+
+
+def _who_connects(change: ConnectionChange) -> Hashable:
+    return change.signal, change.receiver, change.sender, change.called_from
+
+
+def disconnected_meanwhile(walk: Walk) -> Iterator[Finding]:
+    """What was disconnected and connected again: in between nobody in the process had it."""
+    pairs: list[tuple[ConnectionChange, ConnectionChange]] = []
+    for same in grouped(walk.contents.connection_changes, _which_connection):
+        added = 0  # What the trace saw connected before is its own to disconnect.
+        gone: list[ConnectionChange] = []
+        again: list[tuple[ConnectionChange, ConnectionChange]] = []
+        for change in same:
+            if change.did_nothing:
+                continue
+            if change.action == "disconnect":
+                gone += [] if added else [change]
+                added = max(added - 1, 0)
+            elif gone:
+                again.append((gone.pop(), change))
+            else:
+                added += 1
+        if not gone:  # Otherwise it is told that it stays so.
+            pairs += again
+    for alike in grouped(pairs, lambda each: tuple(map(_who_connects, each))):
+        change, back = alike[0]
+        yield Finding(
+            DISCONNECTED_IN_REQUEST if walk.is_request else DISCONNECTED_MEANWHILE,
+            {
+                "receiver": change.receiver,
+                "signal": change.signal,
+                "place": At(change.called_from),
+                "again": At(back.called_from),
+            },
+            names=(change.receiver, change.signal),
+            location=change.called_from,
+            record=change,
+            count=len(alike),
+            owner=_owner_of_change(walk, change),
+        )
 
 
 def _owner_of_change(walk: Walk, change: ConnectionChange) -> Owner:

@@ -38,8 +38,156 @@ LOST_ON_ROLLBACK = Kind(
     "%(receiver)s ran for %(signal)s from %(sender)s inside atomic(), and that was rolled back on "
     "%(aliases)s. What it did elsewhere (mail, cache, another service) was not.",
     "Inside a transaction a receiver runs before anyone knows whether the rows will stay.",
-    "In %(receiver)s, leave such work to transaction.on_commit(). Or send the signal after the "
+    "In %(receiver)s, leave such work to %(on_commit)s. Or send the signal after the "
     "transaction: it was sent at %(place)s.",
+)
+RAISED_HALF_WAY = Kind(
+    "left-half-done",
+    "error",
+    "A receiver raised, and left the work half done",
+    "%(receiver)s raised, and ended %(signal)s from %(sender)s (%(error)s): what receivers did "
+    "before stays, and the rest did not happen.%(not_run)s",
+    "send() lets an exception through at once, past the receivers after it, to save() and to "
+    "whoever called it. Outside of atomic() nothing takes back what was done until then.",
+    "Handle in %(receiver)s what can fail at %(place)s, or send with send_robust() and look "
+    "through what it returns. To keep all or nothing, send within %(atomic)s at %(sent_from)s.",
+)
+RAISED_AFTER_SAVE = replace(
+    RAISED_HALF_WAY,
+    is_loss=True,
+    title="A receiver raised after the row was written",
+    message="%(receiver)s raised after %(rows)s was written, %(where)s (%(error)s): the row stays, "
+    "and what save() and %(sent_from)s were to do next did not happen.%(not_run)s",
+    advice="Handle in %(receiver)s what can fail at %(place)s; what may fail on its own belongs "
+    "after the commit, in %(on_commit)s. To keep all or nothing, save within %(atomic)s at "
+    "%(sent_from)s.",
+)
+RAISED_INTO_DJANGO = replace(
+    RAISED_HALF_WAY,
+    slug="receiver-raised",
+    level="warning",
+    title="A receiver raised, and what had sent the signal died of it",
+    message="%(receiver)s raised while %(signal)s was sent from %(sender)s (%(error)s): the "
+    "exception went on to %(sent_from)s, and what was to follow there did not happen.",
+    advice="Handle in %(receiver)s what can fail at %(place)s: nobody who calls Django expects a "
+    "receiver to end it.",
+)
+RAISED_AND_UNDONE = replace(
+    RAISED_HALF_WAY,
+    slug="raised-and-undone",
+    level="info",
+    title="A receiver raised, and its transaction was rolled back",
+    message="%(receiver)s raised while %(signal)s was sent from %(sender)s (%(error)s): all that "
+    "was written in that transaction on %(aliases)s was rolled back with it.%(not_run)s",
+    why="The row that the signal was about is undone as well. What was done elsewhere (mail, "
+    "cache, another service) is not.",
+    advice="If the row should stay all the same, handle in %(receiver)s what can fail at "
+    "%(place)s, or leave that to %(on_commit)s.",
+)
+RAISED_AND_OPEN = replace(
+    RAISED_AND_UNDONE,
+    title="A receiver raised inside a transaction",
+    message="%(receiver)s raised while %(signal)s was sent from %(sender)s (%(error)s). Its "
+    "transaction on %(in_atomic)s was still open: what was written is kept only if that is "
+    "committed.%(not_run)s",
+)
+RAISED_BEFORE = replace(
+    RAISED_AND_UNDONE,
+    title="A receiver raised before the row was touched",
+    message="%(receiver)s raised during %(signal)s from %(sender)s (%(error)s): nothing of that "
+    "row was written or deleted.%(not_run)s",
+    why="The signal is sent before Django goes to the database. What receivers before it did "
+    "stays.",
+    advice="If it is there to refuse, that works, and clean() or a constraint says it better. If "
+    "not, handle in %(receiver)s what can fail at %(place)s.",
+)
+RAISED_IN_REVERSE = replace(
+    RAISED_INTO_DJANGO,
+    title="A receiver of m2m_changed raised when the other side was changed",
+    message="%(receiver)s raised when the relation was changed from its other side (%(error)s): "
+    "with reverse=True the instance is %(instance)s, and pk_set has keys of %(model)s.",
+    why="m2m_changed is sent for both sides of a relation. instance is whatever object add(), "
+    "remove(), set() or clear() was called on.",
+    advice="Let %(receiver)s look at reverse before it uses instance (%(place)s): if it is true, "
+    "the objects with the field are those in pk_set.",
+)
+RAISED_BY_CLEAR = replace(
+    RAISED_IN_REVERSE,
+    title="A receiver of m2m_changed raised when the relation was cleared",
+    message="%(receiver)s raised when the relation was cleared (%(error)s): pk_set is None for "
+    "%(action)s.",
+    why="clear() does not say what it removes: its pk_set is None.",
+    advice="Let %(receiver)s return early, or read the rows in pre_clear, where pk_set is None "
+    "(%(place)s).",
+)
+BEFORE_COMMIT = Kind(
+    "before-commit",
+    "warning",
+    "A receiver handed work over before the commit",
+    "%(receiver)s %(did)s at %(place)s during %(signal)s from %(senders)s, inside atomic() on "
+    "%(in_atomic)s: before the commit.",
+    "Who gets the work may begin before the commit, and not find the row or find the old one. And "
+    "a rollback takes nothing of it back.",
+    "In %(receiver)s, hand it over with %(on_commit)s.",
+)
+BEFORE_COMMIT_OF_DELETION = replace(BEFORE_COMMIT, slug="work-in-transaction", level="info")
+MAY_BE_BEFORE_COMMIT = replace(
+    BEFORE_COMMIT_OF_DELETION,
+    title="A receiver may hand work over before the commit",
+    message="%(receiver)s hears %(signal)s and calls %(called)s without on_commit().",
+    advice="In %(receiver)s (%(place)s), call %(called)s in transaction.on_commit(..., "
+    "using=using): outside of a transaction that runs at once.",
+)
+WAITS_FOR_TEST = Kind(
+    "waits-for-test",
+    "info",
+    "An on_commit() callback waits for a commit that a test never makes",
+    "%(receiver)s registered %(callback)s with on_commit(), and it did not run: TestCase puts a "
+    "transaction around each test, and rolls it back.",
+    "on_commit() waits for the outermost transaction, and that is the test's own.",
+    "Run it in the test: with self.captureOnCommitCallbacks(%(execute)s): around what "
+    "saves. Or use TransactionTestCase, or @pytest.mark.django_db(transaction=True), which commit.",
+)
+OTHER_DATABASE = Kind(
+    "other-database",
+    "warning",
+    "A receiver asked another database than the row's",
+    "%(receiver)s ran for a row of %(sender)s on %(using)s, and read the same table on "
+    "%(aliases)s: %(sql)s",
+    "The row as it was just written is on one database only: the other has it later, or never.",
+    "In %(receiver)s (%(place)s), pass on the using that the signal sends: "
+    "%(sender_name)s.objects.using(using).",
+)
+ON_COMMIT_ELSEWHERE = replace(
+    OTHER_DATABASE,
+    title="An on_commit() callback waits for another database",
+    message="%(receiver)s ran for a row of %(sender)s on %(using)s, and registered %(callback)s "
+    "with on_commit() on %(aliases)s: it %(outcome)s.",
+    why="on_commit() waits for the transaction of one database, of the default one unless it is "
+    "told which. It knows nothing of a commit or a rollback of the row's.",
+    advice="In %(receiver)s (%(place)s), register it with transaction.on_commit(..., using=using).",
+)
+M2M_TOO_EARLY = Kind(
+    "m2m-too-early",
+    "warning",
+    "A receiver read a relation before it was set",
+    "%(receiver)s read %(through)s during %(signal)s for %(instance)s, and its rows were changed "
+    "only afterwards.",
+    "A many-to-many relation is written after its object, which needs a key first: forms, the "
+    "admin and serializers save() it and then set() the relation.",
+    "Do in a receiver of m2m_changed (sender=%(through)s, action post_add) what %(receiver)s "
+    "(%(place)s) does with the relation.",
+)
+FIELD_LEFT_OUT = Kind(
+    "field-left-out",
+    "warning",
+    "A receiver changed a field that was not saved",
+    "%(receivers)s changed %(fields)s of %(instance)s in pre_save, and save(update_fields=...) at "
+    "%(sent_from)s did not write it.",
+    "With update_fields Django writes those fields alone, whatever else was changed. The instance "
+    "in memory has it, and the database never gets it.",
+    "Name %(fields)s in the update_fields at %(sent_from)s; or set it in save(), which can add to "
+    "update_fields, as a receiver cannot.",
 )
 BULK_BYPASS = Kind(
     "bulk-bypass",
@@ -382,6 +530,27 @@ UID_TAKEN = Kind(
     "it finds it taken, and the second receiver never runs.",
     "Give each receiver a dispatch_uid of its own, such as its dotted name.",
 )
+CONNECTED_AGAIN = Kind(
+    "connected-again",
+    "info",
+    "A connect() did nothing: it is connected already",
+    "connect() of %(receiver)s to %(signal)s at %(place)s did nothing: it is connected already.",
+    "To connect again what is connected changes nothing, and before Django 6.1 each time costs "
+    "memory that is never given back.",
+    "Connect %(receiver)s once, at start-up, in a module that AppConfig.ready() imports, and not "
+    "in every request or task.",
+)
+RECEIVERS_GROW = Kind(
+    "connected-late",
+    "warning",
+    "A receiver is connected anew each time",
+    "%(receiver)s was connected to %(signal)s at %(place)s, and %(twins)s: there are more with "
+    "every call, and each of them runs.",
+    "A function that is made inside another one, or a method of a new object, is another receiver "
+    "each time: connect() cannot know it again.",
+    "Connect at start-up, in a module that AppConfig.ready() imports, a function of a module; or "
+    "give connect() at %(place)s a dispatch_uid; or disconnect() in a finally.",
+)
 LEFT_DISCONNECTED = Kind(
     "left-disconnected",
     "warning",
@@ -393,6 +562,23 @@ LEFT_DISCONNECTED = Kind(
     "Connect it again in a finally, if it is meant for a while. To keep it from running in this "
     "thread or task alone, let it look at a context variable; in a test, use mute().",
 )
+DISCONNECTED_MEANWHILE = Kind(
+    "disconnected-for-a-while",
+    "info",
+    "A receiver was disconnected for a while",
+    "%(receiver)s was disconnected from %(signal)s at %(place)s, and connected again at "
+    "%(again)s: meanwhile no thread of the process had it.",
+    "disconnect() is for the whole process. What other requests save in the meantime goes past "
+    "the receiver, and two that do this at once may leave it disconnected.",
+    "Let %(receiver)s look at a context variable, or use mute(), which keeps it from running in "
+    "this context alone.",
+)
+DISCONNECTED_IN_REQUEST = replace(
+    DISCONNECTED_MEANWHILE,
+    slug="disconnected-in-request",
+    level="warning",
+    title="A request disconnected a receiver for all others",
+)
 NOT_DISCONNECTED = Kind(
     "nothing-disconnected",
     "warning",
@@ -403,6 +589,11 @@ NOT_DISCONNECTED = Kind(
     "goes on being called.",
     "Give disconnect() at %(place)s the very receiver, sender and dispatch_uid that "
     "connect() was given.",
+)
+NOT_DISCONNECTED_SO = replace(
+    NOT_DISCONNECTED,
+    message="disconnect() of %(receiver)s from %(signal)s at %(place)s returned False: it is "
+    "connected with %(connected_as)s.",
 )
 WRITE_PER_DISPATCH = Kind(
     "writes-in-receiver",
@@ -545,6 +736,45 @@ IGNORES_RAW = Kind(
     "loaddata sends it with raw=True, while other rows of the fixture are not there yet; what the "
     "receiver writes may be in the fixture as well.",
     "Let it begin with: if raw: return (%(place)s). Or ignore this, if it may run then.",
+)
+KEY_IS_NEVER_NONE = Kind(
+    "key-never-none",
+    "warning",
+    "A receiver of pre_save takes no key for a new row",
+    "%(receiver)s asks for %(asked)s in pre_save of %(heard)s, and the key of %(model)s has a "
+    "default: it is never None, and a new row is never known.",
+    "A key with a default, as most UUIDs have, is there from the moment the object is made.",
+    "In %(receiver)s (%(place)s), ask instance._state.adding, or use created in post_save.",
+)
+IGNORES_REVERSE = Kind(
+    "ignores-reverse",
+    "info",
+    "A receiver of m2m_changed never looks at reverse",
+    "%(receiver)s hears %(signal)s for %(heard)s, uses instance, and never looks at reverse.",
+    "The relation can be changed from both sides: with reverse=True the instance is one of the "
+    "other model, and pk_set has the keys of the model with the field.",
+    "Let %(receiver)s (%(place)s) look at reverse before it uses instance. Or ignore this, if "
+    "nobody ever changes the relation from its other side.",
+)
+IGNORES_ACTION = Kind(
+    "ignores-action",
+    "info",
+    "A receiver of m2m_changed never looks at action",
+    "%(receiver)s hears %(signal)s for %(heard)s and never looks at action: it runs before and "
+    "after each change.",
+    "m2m_changed is sent twice for each change, as pre_ and as post_: in the first the rows are "
+    "not there yet.",
+    "Let %(receiver)s (%(place)s) return unless action is one that it is for, such as post_add.",
+)
+NEEDS_PK_SET = Kind(
+    "needs-pk-set",
+    "info",
+    "A receiver of m2m_changed cannot stand clear()",
+    "%(receiver)s hears %(signal)s for %(heard)s and goes over pk_set, which is None when the "
+    "relation is cleared.",
+    "clear(), and set(clear=True), do not say what they remove: pk_set is None in pre_clear and "
+    "post_clear.",
+    "Let %(receiver)s (%(place)s) return early unless pk_set, or look at action first.",
 )
 CATCH_ALL_RECEIVER = Kind(
     "catch-all-receiver",

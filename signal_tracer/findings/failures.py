@@ -11,7 +11,7 @@ from signal_tracer.findings.catalogue import (
     SWALLOWED_EXCEPTION,
 )
 from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.walk import Step, Walk, grouped, whose
+from signal_tracer.findings.walk import Step, Walk, grouped, on_commit, whose
 from signal_tracer.phrases import At, Names, Phrase
 from signal_tracer.records import PROJECT, Dispatch, Error, Location, Owner, ReceiverCall
 from signal_tracer.wording import innermost_of_project
@@ -30,10 +30,10 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
         if call.outcome == "swallowed"
     ]
     for same in grouped(
-        swallowed, lambda each: (each[0].receiver, each[2].type, _raised_at(each[0], each[2]))
+        swallowed, lambda each: (each[0].receiver, each[2].type, raised_at(each[0], each[2]))
     ):
         call, step, error = same[0]
-        place = _raised_at(call, error)
+        place = raised_at(call, error)
         yield Finding(
             SWALLOWED_EXCEPTION,
             {
@@ -56,7 +56,7 @@ def _whose_fault(walk: Walk, call: ReceiverCall, place: Location | None) -> Owne
     return whose(owners if PROJECT in owners else owners[:1])
 
 
-def _raised_at(call: ReceiverCall, error: Error) -> Location | None:
+def raised_at(call: ReceiverCall, error: Error) -> Location | None:
     if not error.traceback:
         return call.defined_at
     return innermost_of_project(error.traceback).location
@@ -160,6 +160,7 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
                 "signal": dispatch.signal,
                 "sender": dispatch.sender,
                 "aliases": Names.of(dispatch.rolled_back),
+                "on_commit": on_commit(dispatch.rolled_back),
                 "place": At(dispatch.sent_from),
             },
             names=(receiver, dispatch.signal, dispatch.sender),
@@ -187,7 +188,8 @@ def _what_was_sent(dispatch: Dispatch) -> Hashable:
 
 
 def _was_undone(call: ReceiverCall, rolled_back: tuple[str, ...]) -> bool:
-    return (
+    # A mail or a task that it did start is gone, whatever it wrote besides.
+    return not call.errands and (
         call.outcome in ("raised", "cancelled")
         or any(query.is_write and query.alias in rolled_back for query in call.queries)
         or any(callback.alias in rolled_back for callback in call.on_commit)

@@ -85,6 +85,10 @@ class Finding:
         return self._filled(self.kind.message)
 
     @property
+    def why(self) -> str:
+        return self._filled(self.kind.why)
+
+    @property
     def advice(self) -> str:
         return self._filled(self.kind.advice)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from signal_tracer.findings import catalogue
+from signal_tracer.findings import bodies, catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import grouped
@@ -237,9 +237,12 @@ RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ..
     ("error", never_called),
     ("warning", duplicate_receivers),
     ("warning", robust_crashes),
+    ("warning", bodies.keys_that_are_never_none),
     ("info", receivers_in_models),
     ("info", connected_outside_ready),
     ("info", ignoring_raw),
+    ("info", bodies.what_m2m_changed_asks),
+    ("info", bodies.work_before_the_commit),
     ("info", catch_all_receivers),
     ("info", hot_signals),
     ("info", undocumented_receivers),

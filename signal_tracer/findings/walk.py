@@ -17,6 +17,7 @@ from signal_tracer.records import (
     Location,
     Owner,
     ReceiverCall,
+    Summary,
 )
 
 T = TypeVar("T")
@@ -48,8 +49,11 @@ class Walk:
         slow_after: float,
         slow_share: float = 0.0,
         ignored: tuple[str, ...] = (),
+        *,
+        is_request: bool = False,
     ) -> None:
         self.contents = contents
+        self.is_request = is_request
         self.slow_from = slow_from(contents, slow_after, slow_share)
         self.ignored = ignored
         self.slow_after = slow_after
@@ -135,3 +139,32 @@ def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
 def last_name(dotted: str) -> str:
     """``Order`` of ``shop.Order``."""
     return dotted.rpartition(".")[2]
+
+
+def on_commit(aliases: Iterable[str]) -> str:
+    """The call that waits for the commit on these databases: any but the default one is named."""
+    other = _other_than_default(aliases)
+    return f"transaction.on_commit(..., using={other!r})" if other else "transaction.on_commit()"
+
+
+def atomic(aliases: Iterable[str]) -> str:
+    """The block that makes one of several writes on these databases."""
+    other = _other_than_default(aliases)
+    return f"transaction.atomic(using={other!r})" if other else "transaction.atomic()"
+
+
+def _other_than_default(aliases: Iterable[str]) -> str | None:
+    return next((each for each in aliases if each != "default"), None)
+
+
+def using_of(dispatch: Dispatch) -> str | None:
+    """The database of the row that one of Django's model signals is about."""
+    using = dispatch.kwargs.get("using")
+    is_of_row = dispatch.signal.startswith("django.db.models.signals.")
+    return using if is_of_row and type(using) is str else None
+
+
+def instance_of(dispatch: Dispatch) -> str:
+    """The row that it is about, as ``shop.Order(pk=3)``; the sender where there is none."""
+    instance = dispatch.kwargs.get("instance")
+    return instance.text if isinstance(instance, Summary) else dispatch.sender

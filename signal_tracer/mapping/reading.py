@@ -137,6 +137,7 @@ class _Reader:
             "is_async": entry.is_async,
             "with_urls": bool(self.before) and id(live) not in self.before,
             "is_fragile": id(live) in self.fragile,
+            "preset_key": self.senders.preset_key(entry, sender_kind),
         }
         if sender_kind == "model":
             known["detours"] = detours(signal, self.senders.find(entry)[1])

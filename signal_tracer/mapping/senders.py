@@ -6,9 +6,11 @@ import gc
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from django.apps import apps
+from django.db.models import NOT_PROVIDED
 from django.db.models.options import Options
 
 from signal_tracer.describing.connections import Entry, identity
@@ -86,6 +88,17 @@ class Senders:
         # Not documented, and the same in Django 5.2, 6.0 and 6.1: swapped.
         return name, "swapped" if meta.swapped else "model"
 
+    def preset_key(self, entry: Entry, kind: SenderKind) -> str | None:
+        """``shop.Order.id``, if the key has a default and so is never ``None``; of any sender the
+        first of a model that has one."""
+        if kind == "model":
+            return _preset_key(self.find(entry)[1])
+        return self._some_preset_key if kind == "any" else None
+
+    @cached_property
+    def _some_preset_key(self) -> str | None:
+        return min(filter(None, map(_preset_key, self._models.values())), default=None)
+
     def find(self, entry: Entry) -> tuple[bool, Any]:
         """Whether the sender was found, and the sender."""
         if issubclass(type(entry.sender_reference), weakref.ReferenceType):
@@ -143,6 +156,15 @@ def classes_by_id() -> dict[int, type]:
             found[id(cls)] = cls
             waiting += type.__subclasses__(cls)
     return found
+
+
+def _preset_key(model: Any) -> str | None:
+    meta = namespace_of(model).get("_meta") if is_a(model, type) else None
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: pk, default, db_default.
+    key = _attributes(meta.pk) if type(meta) is Options and meta.pk is not None else {}
+    given = (key.get("default", NOT_PROVIDED), key.get("db_default", NOT_PROVIDED))
+    is_preset = any(each is not NOT_PROVIDED for each in given)
+    return f"{class_name(model)}.{key.get('name')}" if is_preset else None
 
 
 def through_models(models: Iterable[type]) -> Iterator[tuple[type, str, type]]:

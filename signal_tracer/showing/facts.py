@@ -25,6 +25,8 @@ from signal_tracer.records import (
     Contents,
     Dispatch,
     Door,
+    Errand,
+    ErrandKind,
     Error,
     HandledException,
     Location,
@@ -306,6 +308,9 @@ class OfDispatch(About[Dispatch]):
                 f"rolled back{_on(*first.rolled_back)}",
                 "nowhere" if is_marked else "line",
             )
+        if first.left_out:
+            left_out = Names.of(first.left_out)
+            yield Fact("Changed and not saved", left_out, "changed and not saved: %(value)s")
         if first.error:
             # A receiver's exception has its traceback in that receiver's row.
             is_theirs = any(_is_same(first.error, call.error) for call in first.receiver_calls)
@@ -364,6 +369,12 @@ class OfReceiverCall(About[ReceiverCall]):
         if queries or omitted:
             yield Fact("Queries", Queries(queries, omitted), "%(value)s", "column")
         yield from _asked_of_caches([each for call in records for each in call.cache_calls])
+        yield from _errands([each for call in records for each in call.errands])
+        elsewhere = _elsewhere(records, dispatch)
+        if elsewhere:
+            yield Fact(
+                "On another database than the row's", Names.of(elsewhere), "queries on %(value)s"
+            )
         if dispatch and dispatch.kwargs:
             yield Fact("Keyword arguments", Arguments(dispatch.kwargs), where="nowhere")
 
@@ -730,6 +741,37 @@ def _asked_of_caches(calls: Sequence[CacheCalls]) -> Iterator[Fact]:
         numbers = Sentence("cache %(alias)s: %(gets)s, %(hits)s, %(sets)s, %(deletes)s", told)
         yield Fact("Cache calls", numbers, "%(value)s", "beside")
         yield Fact("Time in caches", Sentence("%(alias)s: %(time)s", told))
+
+
+def _errands(errands: Sequence[Errand]) -> Iterator[Fact]:
+    """What was started, each with how often."""
+    for kind, label in ERRANDS.items():
+        targets = Counter(each.target for each in errands if each.kind == kind)
+        if targets:
+            told = (target or label.words for target in targets)
+            number = Count(targets.total(), "%(number)s time", "%(number)s times")
+            times = Sentence("%(targets)s, %(times)s", {"targets": Names.of(told), "times": number})
+            value = (
+                times if targets.total() > 1 else Names.of(target or label for target in targets)
+            )
+            yield Fact(label.words, value)
+
+
+# What a receiver call started, before anybody knew whether its transaction would be committed.
+ERRANDS: dict[ErrandKind, Phrase] = {
+    "thread": Phrase("Started a thread"),
+    "task": Phrase("Queued a task"),
+    "mail": Phrase("Sent a mail"),
+    "network": Phrase("Called a server"),
+}
+
+
+def _elsewhere(calls: Sequence[ReceiverCall], dispatch: Dispatch | None) -> list[str]:
+    """The databases of their queries that are not the row's."""
+    using = dispatch.kwargs.get("using") if dispatch else None
+    if type(using) is not str:
+        return []
+    return [query.alias for call in calls for query in call.queries if query.alias != using]
 
 
 def _is_same(error: Error, other: Error | None) -> bool:

@@ -82,7 +82,7 @@ class _Findings:
             title = Text(f"{sign} {finding.level} {finding.slug}", LEVEL_STYLES[finding.level])
             yield Text("")
             yield title
-            for text in (finding.message, finding.advice):
+            for text in (finding.message, finding.why, finding.advice):
                 yield Padding(Text(page.clean(text)), (0, 0, 0, 4))
 
 

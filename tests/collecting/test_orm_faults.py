@@ -49,6 +49,8 @@ AT_THE_START = {
     "bulk._replacements",
     "callbacks._replacements",
     "deletions._replacements",
+    "callbacks._test_case",
+    "callbacks._watch_capture",
     "transactions._look_around",
     "transactions._replacements",
 }

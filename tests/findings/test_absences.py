@@ -291,8 +291,9 @@ def test_a_connection_for_a_while_is_not_late(
     back = connect(action="disconnect", was_connected=True, **disconnected)
 
     assert told(traced(connection_changes=[connect(**connected), back])) == []
-    # Nor is one that is there again, as it was.
-    assert told(traced(connection_changes=[back, connect(**connected)])) == []
+    # Nor is one that is there again, as it was: meanwhile it was missing, which is said.
+    [again] = traced(connection_changes=[back, connect(**connected)]).findings()
+    assert (again.level, again.slug) == ("info", "disconnected-for-a-while")
 
 
 @pytest.mark.parametrize(

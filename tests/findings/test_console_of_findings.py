@@ -194,16 +194,21 @@ test                                                                     50.0 ms
      shop.receivers.relay ran for shop.signals.paid from shop.Order inside
      atomic(), and that was rolled back on default. What it did elsewhere (mail,
      cache, another service) was not.
+     Inside a transaction a receiver runs before anyone knows whether the rows
+     will stay.
      → In shop.receivers.relay, leave such work to transaction.on_commit(). Or
        send the signal after the transaction: it was sent at shop/views.py:30.
 ! warning near-miss  shop/receivers.py:77 in index
      shop.receivers.log did not run for shop.signals.paid from shop.Order: it is
      connected to shop.Voucher, a parent class of it.
+     Django compares the sender by identity: parents, children and proxies are
+     other senders, and so are a class and its instance.
      → Connect shop.receivers.log (shop/receivers.py:77) with sender=shop.Order
        as well; or to all senders, asking issubclass(sender, Voucher) in it.
 ! warning query-in-loop  search/receivers.py:9 in index
      search.receivers.index_order ran the same query 6 times in one call: UPDATE
      search_entry SET words = %s
+     Each costs a round trip to the database, and there are more with every row.
      → In search.receivers.index_order (search/receivers.py:9), collect what the
        loop changes and write it at once: bulk_create(), bulk_update() or
        update(), unless receivers wait for its rows.
@@ -253,14 +258,17 @@ test                                                                            
 ! error lost-on-rollback  shop/receivers.py:33 in relay
      shop.receivers.relay ran for shop.signals.paid from shop.Order inside atomic(), and that was rolled back on default. What it did
      elsewhere (mail, cache, another service) was not.
+     Inside a transaction a receiver runs before anyone knows whether the rows will stay.
      → In shop.receivers.relay, leave such work to transaction.on_commit(). Or send the signal after the transaction: it was sent at
        shop/views.py:30.
 ! warning near-miss  shop/receivers.py:77 in index
      shop.receivers.log did not run for shop.signals.paid from shop.Order: it is connected to shop.Voucher, a parent class of it.
+     Django compares the sender by identity: parents, children and proxies are other senders, and so are a class and its instance.
      → Connect shop.receivers.log (shop/receivers.py:77) with sender=shop.Order as well; or to all senders, asking issubclass(sender,
        Voucher) in it.
 ! warning query-in-loop  search/receivers.py:9 in index
      search.receivers.index_order ran the same query 6 times in one call: UPDATE search_entry SET words = %s
+     Each costs a round trip to the database, and there are more with every row.
      → In search.receivers.index_order (search/receivers.py:9), collect what the loop changes and write it at once: bulk_create(),
        bulk_update() or update(), unless receivers wait for its rows.
 
@@ -426,12 +434,13 @@ def test_the_same_advice_for_findings_in_a_row_is_given_once() -> None:
         for name, line in (("index", 7), ("log", 9))
     ]
 
-    assert shown(traced(sent(*async_ones))).splitlines()[-7:] == [
+    assert shown(traced(sent(*async_ones))).splitlines()[-8:] == [
         "  Findings: 2 info",
         "  info async-bridge  shop/views.py:30 in pay",
         "     shop.index is async, and shop.signals.paid was sent with send().",
         "  info async-bridge  shop/views.py:30 in pay",
         "     shop.log is async, and shop.signals.paid was sent with send().",
+        "     Django starts an event loop for each such dispatch, and waits for it.",
         "     → From async code, await asend() at shop/views.py:30. Otherwise make the",
         "       receiver a plain function.",
     ]

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,7 +22,7 @@ from signal_tracer.collecting.nodes import CallRecord, current, fenced
 from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
 from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.watching.transactions import follow, forget, is_idle, note_place
-from signal_tracer.describing.names import describe_receiver
+from signal_tracer.describing.names import describe_receiver, module_namespace
 from signal_tracer.records import CallbackOutcome, Location, OnCommit
 
 hide_file(__file__)
@@ -28,7 +31,16 @@ hide_file(__file__)
 class CallbackRecord:
     """A callback that was registered with ``on_commit()``."""
 
-    __slots__ = ("alias", "defined_at", "name", "outcome", "registered", "started", "stopped")
+    __slots__ = (
+        "alias",
+        "defined_at",
+        "name",
+        "outcome",
+        "registered",
+        "started",
+        "stopped",
+        "waits_for_test",
+    )
 
     def __init__(self, name: str, defined_at: Location | None, alias: str, registered: int) -> None:
         self.name = name
@@ -38,6 +50,7 @@ class CallbackRecord:
         self.outcome: CallbackOutcome = "waiting"
         self.started = 0
         self.stopped = 0
+        self.waits_for_test = False
 
 
 class Callbacks(list[CallbackRecord]):
@@ -56,6 +69,7 @@ class Callbacks(list[CallbackRecord]):
                     outcome=each.outcome,
                     ran_at=reading.since_start(each.started) if each.started else None,
                     duration=reading.seconds(each.started, each.stopped) if each.started else 0.0,
+                    waits_for_test=each.waits_for_test,
                 )
                 for each in self[:]
                 if each.registered <= reading.until
@@ -67,6 +81,7 @@ class Callbacks(list[CallbackRecord]):
 _waiting: dict[int, tuple[weakref.ref[Any], CallbackRecord]] = {}
 # Where Django 5.2, 6.0 and 6.1 log what a robust callback raises.
 _logger = logging.getLogger("django.db.backends.base")
+_CAPTURE = "captureOnCommitCallbacks"
 
 
 def _watch_on_commit(original: Any) -> Any:
@@ -115,6 +130,9 @@ def _note_registered(connection: Any, node: Any, func: Any) -> None:
     savepoints, registered, *_ = connection.run_on_commit[-1]
     if record is None or registered is not func:
         return
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: _from_testcase.
+    blocks = connection.atomic_blocks
+    record.waits_for_test = not _capturing.get() and any(each._from_testcase for each in blocks)
     key = id(savepoints)
 
     def gone(_: object) -> None:
@@ -233,10 +251,58 @@ class _Running:
         note_place()
 
 
+# Whether a test collects the callbacks that are registered now, and perhaps runs them itself.
+_capturing: ContextVar[bool] = ContextVar("signal_tracer.capturing", default=False)
+
+
+# A class method takes no weak reference, so that Patches cannot know it: Django's own, and ours.
+_capture: tuple[Any, Any] | None = None
+
+
+def _test_case() -> Any:
+    """Django's, where there are tests."""
+    return module_namespace(sys.modules.get("django.test.testcases")).get("TestCase")
+
+
+@fenced("to know of callbacks that a test collects")
+def _watch_capture() -> None:
+    global _capture
+    theirs = vars(_test_case()).get(_CAPTURE) if _test_case() is not None else None
+    if type(theirs) is not classmethod or (_capture is not None and theirs is _capture[1]):
+        return
+
+    @functools.wraps(theirs.__func__)
+    def capture(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return _capturing_in(theirs.__get__(None, cls)(*args, **kwargs))
+
+    _capture = theirs, classmethod(capture)
+    setattr(_test_case(), _CAPTURE, _capture[1])
+
+
+@contextmanager
+def _capturing_in(block: Any) -> Iterator[Any]:
+    __traceback_hide__ = __tracebackhide__ = True
+    with block as callbacks:
+        token = _capturing.set(True)
+        try:
+            yield callbacks
+        finally:
+            _capturing.reset(token)
+
+
+def _forget() -> None:
+    global _capture
+    if _capture is not None and vars(_test_case()).get(_CAPTURE) is _capture[1]:
+        setattr(_test_case(), _CAPTURE, _capture[0])
+    _capture = None
+    _waiting.clear()
+
+
 def _replacements() -> Iterator[Replacement]:
+    _watch_capture()
     yield BaseDatabaseWrapper, "on_commit", _watch_on_commit
     # Private, and the same in Django 5.2, 6.0 and 6.1.
     yield BaseDatabaseWrapper, "run_and_clear_commit_hooks", _watch_run
 
 
-WATCHER = Watcher(_replacements, forget=_waiting.clear)
+WATCHER = Watcher(_replacements, forget=_forget)

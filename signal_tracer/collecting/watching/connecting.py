@@ -22,7 +22,9 @@ from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, h
 from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
 from signal_tracer.collecting.routes import (
+    count_twins,
     forget_connections,
+    how_connected,
     name_of_connected,
     name_of_holder,
     note_near_misses,
@@ -46,6 +48,7 @@ class ChangeRecord:
     __slots__ = (
         "action",
         "called_by",
+        "connected_as",
         "dispatch_uid",
         "held_by",
         "instruction",
@@ -54,6 +57,7 @@ class ChangeRecord:
         "signal",
         "started",
         "through",
+        "twins",
         "was_connected",
     )
 
@@ -80,6 +84,8 @@ class ChangeRecord:
         self.through = through
         self.was_connected: bool | None = None
         self.held_by: str | None = None
+        self.twins = 0
+        self.connected_as: str | None = None
 
 
 class Changes(list[ChangeRecord]):
@@ -106,6 +112,8 @@ def _read(record: ChangeRecord, reading: Reading) -> ConnectionChange:
         was_connected=record.was_connected,
         held_by=record.held_by,
         through=None if through is None else reading.location(*through),
+        twins=record.twins,
+        connected_as=record.connected_as and reading.redact_shapes(record.connected_as),
     )
 
 
@@ -126,6 +134,8 @@ def _watch(original: Any) -> Any:
             _note_connections(self)
         if change is not None:
             change.was_connected = answer if type(answer) is bool else None
+            if change.was_connected is not False:
+                change.connected_as = None
             _keep_change(node, change)
         return answer
 
@@ -174,6 +184,9 @@ def _begin_change(
     )
     if action == "connect":
         change.held_by = name_of_holder(signal, receiver, given.get("sender"), uid)
+        change.twins = count_twins(signal, receiver, given.get("sender"))
+    elif receiver is not None:
+        change.connected_as = how_connected(signal, receiver)
     return change
 
 

@@ -53,6 +53,7 @@ class Notes:
             yield self.below(Text(self.spelling.words(finding.message)))
             # The same for several in a row is said once, below the last.
             if next_one is None or next_one.advice != finding.advice:
+                yield self.below(Text(self.spelling.words(finding.why), "dim"))
                 yield self.below(Text(self.spelling.words(finding.advice)), self.signs.arrow)
 
     def below(self, text: Text, start: str = "") -> Line:

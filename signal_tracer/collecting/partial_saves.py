@@ -1,0 +1,73 @@
+"""Fields that receivers of ``pre_save`` change and ``save(update_fields=...)`` does not write.
+
+The row in memory then has what the database never gets. Looked at is a save that names its
+fields, before its receivers run and after them. Compared are values of Python's own plain types:
+``==`` of any other might be the user's code, and so might that of a moment with a time zone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from typing import Any, NamedTuple
+
+from signal_tracer.collecting.nodes import fenced
+from signal_tracer.describing.names import find_in_class, is_a
+
+_PLAIN = (str, int, float, bool, bytes, type(None), decimal.Decimal, uuid.UUID, datetime.date)
+_MOMENTS = (datetime.datetime, datetime.time)
+
+
+class Before(NamedTuple):
+    """The instance, and the fields that are not to be written, by attribute, as they were."""
+
+    instance: Any
+    values: dict[str, Any]
+    names: dict[str, str]
+
+
+@fenced("to see which fields are saved")
+def remember(named: dict[str, Any]) -> Before | None:
+    """What a ``pre_save`` with ``update_fields`` is sent with, until it is over."""
+    written: Any = named.get("update_fields")
+    instance = named.get("instance")
+    meta = find_in_class(type(instance), "_meta")
+    values = _values_of(instance)
+    if not is_a(written, frozenset) or meta is None or values is None:
+        return None
+    if not all(type(each) is str for each in frozenset.__iter__(written)):
+        return None
+    names = {}
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: concrete_fields, primary_key.
+    for each in meta.concrete_fields:  # type: ignore[attr-defined]  # Django's Options
+        name, attribute = each.name, each.attname
+        if not each.primary_key and name not in written and attribute not in written:
+            names[attribute] = name
+    return Before(instance, {each: values[each] for each in names if each in values}, names)
+
+
+@fenced("to see which fields were changed")
+def left_out(before: Before) -> tuple[str, ...]:
+    """The names of the fields that have changed since."""
+    after = _values_of(before.instance) or {}
+    return tuple(
+        name
+        for attribute, name in before.names.items()
+        if attribute in after and _differs(before.values.get(attribute), after[attribute])
+    )
+
+
+def _values_of(instance: Any) -> dict[str, Any] | None:
+    try:
+        values = object.__getattribute__(instance, "__dict__")
+    except AttributeError:
+        return None
+    return values if type(values) is dict else None
+
+
+def _differs(one: Any, other: Any) -> bool:
+    kinds = type(one), type(other)
+    if one is other or not all(any(kind is each for each in _PLAIN + _MOMENTS) for kind in kinds):
+        return False
+    return kinds[0] is not kinds[1] or kinds[0] in _MOMENTS or bool(one != other)

@@ -1,0 +1,299 @@
+"""What a receiver does with what it is sent, read from its source."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from threading import Thread
+from typing import Any
+
+import pytest
+from django.core.mail import send_mail
+from django.db import models, transaction
+from django.db.models.signals import m2m_changed, post_save, pre_save
+
+from shop.models import Order, Product
+from signal_tracer.findings import over_signal_map
+from signal_tracer.mapping import read_map
+
+queue: list[object] = []
+jobs: Any = None
+
+
+class Parcel(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+
+    class Meta:
+        app_label = "parcels"
+
+
+class Plain(models.Model):
+    class Meta:
+        app_label = "parcels"
+
+
+OURS = frozenset(
+    (
+        *("key-never-none", "ignores-reverse", "ignores-action", "needs-pk-set"),
+        "work-in-transaction",
+    )
+)
+
+
+@pytest.fixture
+def said() -> Iterator[Callable[..., list[str]]]:
+    """The slugs of these rules for a receiver while it is connected."""
+    connected: list[Any] = []
+
+    def connect(receiver: Any, signal: Any, sender: Any = None) -> list[str]:
+        signal.connect(receiver, sender=sender)
+        connected.append((signal, receiver, sender))
+        found = over_signal_map(read_map()).shown
+        return sorted(
+            each.slug
+            for each in found
+            if each.slug in OURS and receiver.__qualname__ in each.names[0]
+        )
+
+    yield connect
+    for signal, receiver, sender in connected:
+        signal.disconnect(receiver, sender=sender)
+
+
+Said = Callable[..., list[str]]
+
+# Keys that are never None
+
+
+def is_none(instance: Any, **kwargs: Any) -> None:
+    if instance.pk is None:
+        queue.append(1)
+
+
+def has_none(**kwargs: Any) -> None:
+    order = kwargs["instance"]
+    if not order.id:
+        queue.append(1)
+
+
+def is_there(instance: Any, **kwargs: Any) -> Any:
+    return 1 if instance.pk else 2
+
+
+def for_some(sender: Any, instance: Any, **kwargs: Any) -> None:
+    if sender is Plain and instance.pk is None:
+        queue.append(1)
+
+
+def adding(instance: Any, **kwargs: Any) -> None:
+    if instance.pk is None or instance._state.adding:
+        queue.append(1)
+
+
+def uses_the_key(instance: Any, **kwargs: Any) -> None:
+    queue.append(instance.name)
+    print(instance.pk)
+
+
+@pytest.mark.parametrize("receiver", [is_none, has_none, is_there])
+def test_a_key_with_a_default_is_never_none(receiver: Any, said: Said) -> None:
+    assert said(receiver, pre_save, Parcel) == ["key-never-none"]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "signal", "sender"),
+    [
+        (is_none, pre_save, Plain),
+        (is_none, post_save, Parcel),
+        (for_some, pre_save, None),
+        (adding, pre_save, Parcel),
+    ],
+    ids=[
+        "a key of the database's",
+        "after the save",
+        "any model, of which it picks some",
+        "asks for adding as well",
+    ],
+)
+def test_a_key_may_be_asked_for(receiver: Any, signal: Any, sender: Any, said: Said) -> None:
+    assert "key-never-none" not in said(receiver, signal, sender)
+
+
+def test_one_that_hears_every_model_is_told_of_one_with_such_a_key(said: Said) -> None:
+    assert "key-never-none" in said(is_none, pre_save)
+
+
+def test_to_use_a_key_is_not_to_ask_for_it(said: Said) -> None:
+    assert "key-never-none" not in said(uses_the_key, pre_save, Parcel)
+
+
+def test_it_names_what_to_ask_instead() -> None:
+    pre_save.connect(is_none, sender=Parcel)
+    try:
+        [finding] = [each for each in over_signal_map(read_map()).shown if "Parcel" in each.message]
+    finally:
+        pre_save.disconnect(is_none, sender=Parcel)
+
+    assert finding.level == "warning"
+    assert "asks for instance.pk in pre_save of parcels.Parcel" in finding.message
+    assert "instance._state.adding" in finding.advice
+
+
+# m2m_changed
+
+
+def flush(instance: Any, action: str, **kwargs: Any) -> None:
+    if action == "post_add":
+        instance.flush()
+
+
+def flush_by_kwargs(**kwargs: Any) -> None:
+    if kwargs["action"] == "post_add":
+        kwargs["instance"].flush()
+
+
+def flush_both(instance: Any, action: str, reverse: bool, **kwargs: Any) -> None:
+    if action == "post_add" and not reverse:
+        instance.flush()
+
+
+def flush_one_class(instance: Any, action: str, **kwargs: Any) -> None:
+    if action == "post_add" and isinstance(instance, Product):
+        instance.flush()
+
+
+def count(action: str, **kwargs: Any) -> None:
+    if action == "post_add":
+        queue.append(1)
+
+
+def passed_on(**kwargs: Any) -> None:
+    flush(**kwargs)
+
+
+@pytest.mark.parametrize("receiver", [flush, flush_by_kwargs])
+def test_an_instance_of_either_side_is_used(receiver: Any, said: Said) -> None:
+    assert said(receiver, m2m_changed, Order) == ["ignores-reverse"]
+
+
+@pytest.mark.parametrize("receiver", [flush_both, flush_one_class, count, passed_on])
+def test_who_knows_the_side_or_needs_none_is_not_told(receiver: Any, said: Said) -> None:
+    assert said(receiver, m2m_changed, Order) == []
+
+
+def always(reverse: bool, **kwargs: Any) -> None:
+    queue.append(reverse)
+
+
+def over_all(pk_set: Any, **kwargs: Any) -> None:
+    for pk in pk_set:
+        print(pk)
+
+
+def among(pk_set: Any, action: str, **kwargs: Any) -> Any:
+    if action.startswith("post"):
+        return Order.objects.filter(pk__in=pk_set)
+    return None
+
+
+def how_many(**kwargs: Any) -> int:
+    return len(kwargs["pk_set"])
+
+
+def over_some(pk_set: Any, **kwargs: Any) -> None:
+    for pk in pk_set or ():
+        print(pk)
+
+
+def only_added(pk_set: Any, action: str, **kwargs: Any) -> None:
+    if action == "post_add":
+        for pk in pk_set:
+            print(pk)
+
+
+def cleared_apart(pk_set: Any, action: str, **kwargs: Any) -> Any:
+    if action == "post_clear":
+        return Order.objects.all()
+    return Order.objects.filter(pk__in=pk_set)
+
+
+def elsewhere_decided(pk_set: Any, action: str, **kwargs: Any) -> Any:
+    if action not in ACTIONS:
+        return None
+    return Order.objects.filter(pk__in=pk_set)
+
+
+ACTIONS = ("post_add",)
+
+
+def test_who_runs_before_and_after_each_change_is_told(said: Said) -> None:
+    assert said(always, m2m_changed, Order) == ["ignores-action"]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "slugs"),
+    [
+        (over_all, ["ignores-action", "needs-pk-set"]),
+        (how_many, ["ignores-action", "needs-pk-set"]),
+        (among, ["needs-pk-set"]),
+    ],
+)
+def test_who_cannot_stand_clear_is_told(receiver: Any, slugs: list[str], said: Said) -> None:
+    assert said(receiver, m2m_changed, Order) == slugs
+
+
+@pytest.mark.parametrize("receiver", [over_some, only_added, cleared_apart, elsewhere_decided])
+def test_who_knows_of_clear_is_not_told(receiver: Any, said: Said) -> None:
+    assert "needs-pk-set" not in said(receiver, m2m_changed, Order)
+
+
+# Before the commit
+
+
+def puts(instance: Any, **kwargs: Any) -> None:
+    queue.append(instance.pk)
+
+
+def delays(instance: Any, **kwargs: Any) -> None:
+    jobs.index.delay(instance.pk)
+
+
+def mails(instance: Any, **kwargs: Any) -> None:
+    send_mail("s", "b", None, [instance.email])
+
+
+def starts(instance: Any, **kwargs: Any) -> None:
+    Thread(target=print, args=(instance.pk,)).start()
+
+
+def waits(instance: Any, **kwargs: Any) -> None:
+    transaction.on_commit(lambda: jobs.index.delay(instance.pk))
+
+
+def waits_itself(instance: Any, **kwargs: Any) -> None:
+    jobs.index.delay_on_commit(instance.pk)
+
+
+def collects(instance: Any, **kwargs: Any) -> None:
+    names = []
+    names.append(instance.pk)
+
+
+def stores(instance: Any, **kwargs: Any) -> None:
+    instance.tags.get(pk=1)
+
+
+@pytest.mark.parametrize("receiver", [puts, delays, mails, starts])
+def test_who_hands_a_row_over_at_once_is_told(receiver: Any, said: Said) -> None:
+    assert said(receiver, post_save, Order) == ["work-in-transaction"]
+
+
+@pytest.mark.parametrize("receiver", [waits, waits_itself, collects, stores])
+def test_who_waits_or_hands_nothing_over_is_not_told(receiver: Any, said: Said) -> None:
+    assert said(receiver, post_save, Order) == []
+
+
+def test_a_signal_of_ones_own_is_sent_when_its_sender_likes(said: Said) -> None:
+    from django.core.signals import request_finished
+
+    assert said(puts, request_finished) == []
