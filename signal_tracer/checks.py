@@ -141,6 +141,9 @@ IDS = {
     "duplicate-receiver": "signal_tracer.W104",
     "robust-crash": "signal_tracer.W105",
     "key-never-none": "signal_tracer.W131",
+    "database-cascade": "signal_tracer.W124",
+    "soft-delete": "signal_tracer.W125",
+    "lost-sender": "signal_tracer.W126",
 }
 _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
     "error": checks.Error,
@@ -149,7 +152,7 @@ _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
 
 
 def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
-    """E101 to E123: the errors and warnings over the map of the project's own receivers."""
+    """E101 to W131: the errors and warnings over the map of the project's own receivers."""
     signal_map = map_for_check().select(project_only=True)
     ignored = conf.read_config().ignore_findings
     found = over_signal_map(signal_map, ignored, at_least="warning").of_project

@@ -31,7 +31,16 @@ Reason = Literal[
     "connected_to_class",
     "connected_to_instance",
     "connected_to_model",
+    "connected_to_other_proxy",
+    "connected_to_real_model",
+    "connected_to_stand_in",
+    "connected_to_namesake",
+    "connected_to_other_object",
+    "connected_to_text",
+    "connected_to_other",
 ]
+# How rows changed without the signals that receivers wait for; see Bypass.
+Door = Literal["bulk", "on_delete", "database", "many_to_many", "soft_delete", "sql"]
 CallbackOutcome = Literal["waiting", "ran", "raised", "discarded"]
 ErrandKind = Literal["thread", "task", "mail", "network"]
 Change = Literal["connect", "disconnect"]
@@ -166,7 +175,11 @@ class NearMiss:
     the connection (known only after a system check or signal_map has compared them). Otherwise it
     is connected to another sender than the one that sent, and a person might expect it to run all
     the same: a parent or child class, a proxy or its concrete model, the class of an instance or an
-    instance of the class, and for ``m2m_changed`` a model in place of its ``through``."""
+    instance of the class, and for ``m2m_changed`` a model in place of its ``through``; another
+    proxy of the same model; the model itself where a migration's stand-in for it sent, or the
+    reverse; a class of the same name from the same file, which was imported twice; another object
+    of the same row or app; a string that names the sender, for a signal that does not look strings
+    up. Or, of a dispatch that nobody heard, any other."""
     defined_at: Location | None = None
     dispatch_uid: Value = None
     is_async: bool = False
@@ -205,10 +218,11 @@ class Skipped:
 
 @dataclass(slots=True)
 class Bypass:
-    """A bulk operation that changed rows without sending the signals that receivers wait for."""
+    """What changed rows without sending the signals that receivers wait for."""
 
     method: str
-    """What was called: ``bulk_create``."""
+    """What was called: ``bulk_create``. What a deletion did to other rows goes by its rule:
+    ``SET_NULL``, ``DB_CASCADE``; what SQL did by its verb."""
     model: str
     rows: Count | None = None
     """How many it was given or reported; ``None`` if that was not known without a query."""
@@ -222,11 +236,54 @@ class Bypass:
     """The live receivers that did not run because of it."""
     through: Location | None = None
     """The nearest line outside Django, where that is an installed package's and another one."""
+    door: Door = "bulk"
+    """A ``bulk`` operation; ``on_delete``, which set a field because the row that it points to was
+    deleted; the ``database``, which did what was left to it when that row was deleted; rows of a
+    ``many_to_many`` relation that were saved or deleted themselves, or with another object; a
+    ``soft_delete``, a ``delete()`` that only marked the row; ``sql`` of one's own."""
+    field: str | None = None
+    """The foreign key that a deletion followed."""
+    origin: str | None = None
+    """The model whose rows were deleted, if that was another one."""
 
     def __str__(self) -> str:
         """One line: ``shop.Order.bulk_create()  50 rows``."""
         rows = "" if self.rows is None else f"  {self.rows} row{'s' * (self.rows != 1)}"
-        return printable(f"{self.model}.{self.method}(){rows}")
+        return printable(f"{self.model}{self._done_with()}{rows}")
+
+    @property
+    def operation(self) -> str:
+        """What was done with the model, as it is read behind its name."""
+        return self._done_with(", ".join(f"{each}=True" for each in self.options))
+
+    def _done_with(self, options: str = "") -> str:
+        if self.field is not None:
+            return f".{self.field}  {self.method}"
+        if self.door == "sql":
+            return f"  {self.method} in SQL"
+        return f".{self.method}({options})" + (f"  by deleting {self.origin}" * bool(self.origin))
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A receiver because of which something was done in another way."""
+
+    receiver: str
+    defined_at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SlowDeletion:
+    """Rows that Django loaded to delete them, because receivers of every model hear of each.
+
+    It would have deleted them with one statement otherwise.
+    """
+
+    model: str
+    rows: Count
+    receivers: tuple[Listening, ...] = ()
+    sent_from: Location | None = None
+    """The nearest line of the project, else the nearest outside Django."""
 
 
 @dataclass(slots=True)
@@ -451,6 +508,8 @@ class Contents:
     """Bulk operations outside any receiver call."""
     connection_changes: list[ConnectionChange] = field(default_factory=list)
     """``connect()`` and ``disconnect()`` calls while the trace ran."""
+    slow_deletions: list[SlowDeletion] = field(default_factory=list)
+    """Deletions row by row because somebody listens to every model, from 10 rows on."""
     other_queries: Count = 0
     """Queries that ran outside the receiver calls of this trace."""
     omitted: Count = 0

@@ -47,7 +47,8 @@ ReceiverKind = Literal[
     "unknown",
 ]
 # What it is connected to. A "through" model is the table of a many-to-many field; "lazy" is a
-# model named by a string that no model goes by so far; of one that is "gone" or "unknown" only
+# model named by a string that no model goes by so far; a "string" names a model to a signal that
+# does not look it up; of one that is "gone" or "unknown" only
 # an address in memory is left.
 SenderKind = Literal[
     "any",
@@ -58,6 +59,7 @@ SenderKind = Literal[
     "class",
     "instance",
     "lazy",
+    "string",
     "gone",
     "unknown",
 ]
@@ -76,6 +78,20 @@ def owner_of_module(module: str) -> Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Detour:
+    """A way in which rows of a connection's sender change without its signal.
+
+    ``by`` is the rule of a foreign key ``field``, when a row of ``origin`` is deleted:
+    ``SET_NULL``, ``DB_CASCADE``; or ``delete``, which the model has defined without deleting.
+    """
+
+    by: str
+    field: str | None = None
+    origin: str | None = None
+    defined_at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One receiver connected to a signal.
 
@@ -91,7 +107,8 @@ class Connection:
     an earlier connection of the same code that hears the same sender. ``cannot`` says why the
     receiver cannot take what the signal sends, where that is certain. ``preset_key`` is the
     primary key of its sender, or of some model where it hears any, that has a value before its
-    row is written, as most UUIDs do: ``shop.Order.id``.
+    row is written, as most UUIDs do: ``shop.Order.id``. ``detours`` are
+    ways past the receiver that the sender's model itself says.
     """
 
     receiver: str
@@ -114,6 +131,7 @@ class Connection:
     has_qualname: bool = True
     twin: Ordinal | None = None
     cannot: str | None = None
+    detours: tuple[Detour, ...] = ()
     preset_key: str | None = None
 
     @property
@@ -349,7 +367,7 @@ class SignalMap:
 
 # Why a receiver would not run, beyond the reasons of a near miss: it is dead, it waits for a model
 # to be defined, its sender is gone, or it is connected to one that has nothing to do with it.
-Obstacle: TypeAlias = "Reason | Literal['dead', 'waiting', 'sender_gone', 'connected_to_other']"
+Obstacle: TypeAlias = "Reason | Literal['dead', 'waiting', 'sender_gone']"
 
 
 @dataclass(frozen=True, slots=True)

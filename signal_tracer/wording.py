@@ -57,11 +57,6 @@ def innermost_of_project(traceback: Sequence[TracebackLine]) -> TracebackLine:
     return (of_project or not_installed or traceback)[-1]
 
 
-def arguments_of(bypass: Bypass) -> str:
-    """``(ignore_conflicts=True)``: what of the arguments changed the meaning of the operation."""
-    return f"({', '.join(f'{option}=True' for option in bypass.options)})"
-
-
 def rows_of(bypasses: Iterable[Bypass]) -> str:
     """``50 rows``: how many all of them changed together; empty if that is not known of any."""
     number, is_whole = sum_of_rows(bypasses)

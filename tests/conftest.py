@@ -19,7 +19,8 @@ from django.core.mail import EmailMessage
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.db.models.deletion import Collector
 from django.db.transaction import Atomic
 from django.dispatch import Signal
 from django.test import TestCase
@@ -34,7 +35,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("no time")
 
 CLASSES = (
-    *(Signal, CursorWrapper, QuerySet, Atomic, BaseDatabaseWrapper, BaseCache, LocMemCache),
+    *(Signal, CursorWrapper, QuerySet, Model, Collector, Atomic, BaseDatabaseWrapper),
+    *(BaseCache, LocMemCache),
     *(threading.Thread, ThreadPoolExecutor, EmailMessage, HTTPConnection, TestCase),
 )
 # pytest-django changes this itself, so that only tests that ask for a database have one.

@@ -36,10 +36,12 @@ from django.db import connection, connections, transaction
 from django.db.backends.base import base as django_base
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
-from django.db.models import NOT_PROVIDED, QuerySet, deletion, signals
+from django.db.migrations.state import ModelState, ProjectState
+from django.db.models import NOT_PROVIDED, Model, QuerySet, deletion, signals
 from django.db.models.fields import related_descriptors
 from django.db.models.manager import BaseManager
 from django.db.models.options import Options
+from django.db.models.sql import compiler
 from django.db.transaction import Atomic
 from django.dispatch import Signal, dispatcher, receiver
 from django.http import FileResponse, HttpResponse, HttpResponseBase
@@ -474,8 +476,8 @@ DATABASES = (
             deletion.Collector.delete.__code__.co_filename == deletion.__file__,
         ),
         ("(self, using)", ["_raw_delete"], True),
-        "collecting/watching/bulk.py; findings/absences.py and mapping/bulk_calls.py know it by "
-        "its name",
+        "collecting/watching/bulk.py, collecting/watching/deletions.py and mapping/doors.py; "
+        "findings/absences.py and mapping/bulk_calls.py know the method by its name",
     ),
     Detail(
         "bulk_create",
@@ -496,7 +498,7 @@ DATABASES = (
             )
         ],
         [["add", "remove", "clear", "set"]] * 3,
-        "collecting/watching/bulk.py names the method of the manager that a person called",
+        "collecting/bypassing.py names the method of the manager that a person called",
     ),
     Detail(
         "Atomic",
@@ -608,6 +610,12 @@ def through_of_groups() -> object:
     return type(vars(vars(field)["remote_field"])["through"]).__name__
 
 
+def stand_in() -> Any:
+    state = ProjectState()
+    state.add_model(ModelState("shop", "Product", []))
+    return state.apps.get_model("shop", "Product")
+
+
 MODELS = (
     Detail(
         "_meta",
@@ -672,6 +680,91 @@ MODELS = (
         lambda: (User.groups.through._meta.auto_created is User, User._meta.auto_created),
         (True, False),
         "collecting/watching/bulk.py says nothing of a model that nobody wrote: _is_automatic()",
+    ),
+    Detail(
+        "__fake__",
+        "the module of the classes that a migration works with",
+        lambda: (
+            stand_in().__module__,
+            stand_in()._meta.label,
+            apps.all_models["shop"]["product"] is Product,
+        ),
+        ("__fake__", "shop.Product", True),
+        "describing/names.py knows them by it: is_of_migration()",
+    ),
+    Detail(
+        "_result_cache",
+        "django.db.models.QuerySet",
+        lambda: (
+            vars(User.objects.all())["_result_cache"],
+            asks_for(deletion.Collector.delete, "_result_cache"),
+        ),
+        (None, ["_result_cache"]),
+        "collecting/watching/deletions.py: rows that are not loaded are counted when they change",
+    ),
+    Detail(
+        "Collector, deletion",
+        "django.db.models.deletion",
+        lambda: (
+            parameters(deletion.Collector.delete),
+            parameters(deletion.Collector.can_fast_delete),
+            sorted(
+                vars(deletion.Collector("default")).keys()
+                & {"data", "field_updates", "origin", "using"}
+            ),
+            [each.name for each in deletion.get_candidate_relations_to_delete(Product._meta)] != [],
+        ),
+        (
+            "(self)",
+            "(self, objs, from_field=None)",
+            ["data", "field_updates", "origin", "using"],
+            True,
+        ),
+        "collecting/watching/deletions.py stands in the place of delete(), and asks the rest",
+    ),
+    Detail(
+        "_has_signal_listeners",
+        "django.db.models.deletion.Collector",
+        lambda: (
+            parameters(deletion.Collector._has_signal_listeners),
+            asks_for(deletion.Collector.can_fast_delete, "_has_signal_listeners"),
+        ),
+        ("(self, model)", ["_has_signal_listeners"]),
+        "collecting/watching/deletions.py asks what could be deleted fast if nobody listened",
+    ),
+    Detail(
+        "_do_insert, _do_update",
+        "django.db.models.Model",
+        lambda: (
+            parameters(Model._do_insert),
+            list(inspect.signature(Model._do_update).parameters)[:4],
+        ),
+        (
+            "(self, manager, using, fields, returning_fields, raw)",
+            ["self", "base_qs", "using", "pk_val"],
+        ),
+        "collecting/watching/deletions.py stands in their place: rows that are saved one by one",
+    ),
+    Detail(
+        "compiler, execute_sql",
+        "django.db.models.sql",
+        lambda: asks_for(compiler.SQLCompiler.execute_sql, "cursor", "execute"),
+        ["cursor", "execute"],
+        "collecting/sql.py takes what is executed from there for Django's own",
+    ),
+    Detail(
+        "rowcount",
+        "the cursor of a database driver, which CursorWrapper.cursor is",
+        lambda: vars(CursorWrapper("a driver's", connection))["cursor"],
+        "a driver's",
+        "collecting/sql.py asks it how many rows were changed",
+    ),
+    Detail(
+        "ModelSignal",
+        "django.db.models.signals",
+        lambda: (type(signals.post_save), type(signals.post_migrate)),
+        (signals.ModelSignal, Signal),
+        "collecting/routes.py and mapping/reading.py: these alone look senders up by a string",
     ),
     Detail(
         "swapped",
@@ -855,7 +948,8 @@ PYTHON = (
         "<lambda>",
         "who sent, and who asks for the receivers: collecting/signals.py, collecting/receivers.py, "
         "collecting/dispatches.py, collecting/counting.py, collecting/watching/connecting.py, "
-        "collecting/watching/bulk.py, collecting/watching/exceptions.py, "
+        "collecting/watching/bulk.py, collecting/watching/deletions.py, collecting/sql.py, "
+        "collecting/watching/queries.py, collecting/watching/exceptions.py, "
         "collecting/watching/transactions.py, collecting/watching/errands.py",
     ),
     Detail(

@@ -114,7 +114,9 @@ REASON = (
     "one of 'not_run', 'refused', 'muted', 'not_connected', "
     "'connected_to_parent', 'connected_to_child', "
     "'connected_to_proxy', 'connected_to_concrete', 'connected_to_class', "
-    "'connected_to_instance', 'connected_to_model'"
+    "'connected_to_instance', 'connected_to_model', 'connected_to_other_proxy', "
+    "'connected_to_real_model', 'connected_to_stand_in', 'connected_to_namesake', "
+    "'connected_to_other_object', 'connected_to_text', 'connected_to_other'"
 )
 MOMENT = "an ISO 8601 moment with its offset from UTC"
 LONG = 10**5_000  # Python refuses to spell it

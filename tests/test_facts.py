@@ -193,9 +193,10 @@ def test_every_reason_why_a_receiver_was_not_called_is_a_mark_and_a_sentence(
 
     assert mark in MARKS
     starts = {"not_run": "Not run: ", "refused": "Not run: ", "muted": "Muted: "}
+    starts["connected_to_other"] = "Other sender: "
     start = starts.get(reason, "Near miss: ")
     assert str(about.sentence(miss)).startswith(start)
-    assert ("shop.Base" in str(about.why(miss))) is (mark == "NEAR MISS")
+    assert ("shop.Base" in str(about.why(miss))) is (mark in ("NEAR MISS", "OTHER SENDER"))
 
 
 def test_the_head_has_a_number_for_all_that_is_counted_and_left_out_nowhere() -> None:

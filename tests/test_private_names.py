@@ -74,6 +74,9 @@ PROMISED_NAMES = {
     *("complex_filter", "extra", "none"),
     # Of others that are called alike: argparse, logging, JSON, modules, what signals send.
     *("choices", "default", "logger", "null", "models", "raw", "app_config"),
+    # Of fields and of the options of a model; and of others that are called alike.
+    *("on_delete", "related_model", "many_to_many", "app_label", "model_name", "db_table", "proxy"),
+    "cursor",
 }
 
 

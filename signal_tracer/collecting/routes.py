@@ -12,19 +12,27 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from django.db.models.signals import m2m_changed, post_delete, pre_delete
+from django.db.models.signals import ModelSignal, m2m_changed, post_delete, pre_delete
 
 from signal_tracer.describing.connections import Entry, identity, name_of_uid, read_entry
 from signal_tracer.describing.frames import find_sender_frame
 from signal_tracer.describing.names import (
+    class_name,
     describe_receiver,
     is_a,
     name_of_signal,
     signal_name,
     when_renamed,
 )
-from signal_tracer.describing.near_misses import family, has_table, reason_to_expect
+from signal_tracer.describing.near_misses import (
+    family,
+    find_class,
+    has_table,
+    is_named_by,
+    reason_to_expect,
+)
 from signal_tracer.describing.values import Capture, name_of_sender
+from signal_tracer.describing.written import sender_in_source
 from signal_tracer.records import Location, Reason, Summary, Value, show_value
 
 _NOBODY = identity(None)
@@ -105,10 +113,12 @@ class MissInfo:
 
     __slots__ = ("_sender_id", "connected_to", "info", "reason")
 
-    def __init__(self, info: ReceiverInfo, reason: Reason, connected: Any, sender_id: Any) -> None:
+    def __init__(
+        self, info: ReceiverInfo, reason: Reason, connected_to: str | None, sender_id: Any
+    ) -> None:
         self.info = info
         self.reason = reason
-        self.connected_to = name_of_sender(connected)
+        self.connected_to = connected_to
         self._sender_id = sender_id
 
     def is_like(self, other: MissInfo) -> bool:
@@ -200,7 +210,12 @@ class Route:
         self.infos = (
             [_info_of(receiver, False, connections) for receiver in synchronous],
             [_info_of(receiver, True, connections) for receiver in asynchronous],
-            [miss for miss in near if not any(miss.info.is_of(each) for each in called)],
+            [
+                miss
+                for miss in near
+                if not any(miss.info.is_of(each) for each in called)
+                and _is_meant(miss, self.sender)
+            ],
         )
         for info in (*self.infos[0], *self.infos[1]):
             info.called_for = self.signal, self.reference
@@ -236,6 +251,11 @@ class Route:
 
     def forget_connections(self) -> None:
         self.size = self._near_size = -1
+
+
+def _is_meant(miss: MissInfo, sender: str) -> bool:
+    """Whether another object that it is connected to goes by the name of the one that sent."""
+    return miss.reason != "connected_to_other_object" or miss.connected_to == sender
 
 
 def still_near(signal: Any, near: list[MissInfo]) -> list[MissInfo]:
@@ -341,11 +361,14 @@ def near_misses_of_unheard(
         signal, own = signal_reference(), class_reference()
         if signal is None or own is None or not (changing is None or signal is changing):
             continue
-        for each in still_near(signal, _near_misses_of(signal, own, is_class=is_class)):
-            known = found.setdefault(names, [])
-            if not any(each.is_like(other) for other in known):
-                known.append(each)
-    return found
+        near = still_near(signal, _near_misses_of(signal, own, is_class=is_class))
+        known = found.setdefault(names, [])
+        known += [
+            each
+            for each in (*near, *_others(signal, names, near))
+            if _is_meant(each, names[1]) and not any(each.is_like(other) for other in known)
+        ]
+    return {names: near for names, near in found.items() if near}
 
 
 def note_near_misses(recorder: Any, changing: Any = None) -> None:
@@ -386,14 +409,63 @@ def _find_near_misses(signal: Any, own: Any, *, is_class: bool) -> list[MissInfo
                 relatives = family(own, is_m2m=is_m2m)
             connected = relatives.get(sender_id) if type(sender_id) is int else None
         if connected is None:
-            continue
-        reason = reason_to_expect(own, connected, is_class=is_class, is_m2m=is_m2m)
-        if reason == "connected_to_parent" and is_deletion and has_table(connected):
-            continue  # Its part of the row is deleted as well, and Django sends for that.
+            reason, name = _reason_of_text(signal, own, entry, is_class=is_class)
+        else:
+            reason = reason_to_expect(own, connected, is_class=is_class, is_m2m=is_m2m)
+            if reason == "connected_to_parent" and is_deletion and has_table(connected):
+                continue  # Its part of the row is deleted as well, and Django sends for that.
+            name = name_of_sender(connected) if reason is not None else None
         if reason is not None:
-            info = ReceiverInfo(entry.receiver, entry.dispatch_uid, is_async=bool(entry.is_async))
-            found.append(MissInfo(info, reason, connected, sender_id))
+            found.append(MissInfo(_info_of_entry(entry), reason, name, sender_id))
     return found
+
+
+def _reason_of_text(
+    signal: Any, own: Any, entry: Entry, *, is_class: bool
+) -> tuple[Reason | None, str | None]:
+    """Of one that was connected to a string, as far as the source of the receiver says so.
+
+    The signals of models look such strings up, in Django 5.2, 6.0 and 6.1; others compare them by
+    identity, as any sender.
+    """
+    if is_a(signal, ModelSignal) or entry.sender_reference is not None or not is_class:
+        return None, None
+    text = sender_in_source(entry.receiver, name_of_signal(signal))
+    if text is None or not is_named_by(text, class_name(own)):
+        return None, None
+    return "connected_to_text", repr(text)
+
+
+# Whoever is connected to one model does not expect to hear of the others.
+_OF_DJANGO = "django."
+_MOST_OTHERS = 5
+
+
+def _others(signal: Any, names: tuple[str, str], near: list[MissInfo]) -> list[MissInfo]:
+    """Of a signal of the project's or a package's that nobody heard: who listens to others."""
+    if names[0].startswith(_OF_DJANGO) or near:
+        return []
+    found: list[MissInfo] = []
+    for entry in map(read_entry, list(signal.receivers)):
+        if len(found) == _MOST_OTHERS or entry.receiver is None or entry.sender_id == _NOBODY:
+            continue
+        name = _name_of_connected(entry, names[0])
+        if name not in (None, names[1]):
+            found.append(
+                MissInfo(_info_of_entry(entry), "connected_to_other", name, entry.sender_id)
+            )
+    return found
+
+
+def _name_of_connected(entry: Entry, signal: str) -> str | None:
+    if entry.sender_reference is not None:
+        connected = entry.sender_reference()
+        return "a sender that is gone" if connected is None else name_of_sender(connected)
+    connected = find_class(entry.sender_id)  # Django 5.2 keeps its id alone.
+    if connected is not None:
+        return name_of_sender(connected)
+    text = sender_in_source(entry.receiver, signal)
+    return None if text is None else repr(text)
 
 
 def listeners(

@@ -89,6 +89,11 @@ def class_bases(cls: type) -> tuple[type, ...]:
     return bases
 
 
+def qualname_of(cls: type) -> str:
+    name: str = _qualname_of(cls)
+    return name
+
+
 def find_in_class(cls: type, name: str) -> object:
     """The attribute as it stands in a class's own or inherited dictionary, or ``None``."""
     # Not by a generator, which has to be closed: near the recursion limit that may fail.
@@ -119,7 +124,7 @@ def name_of_class(cls: type) -> str:
     namespace = namespace_of(cls)
     meta = namespace.get("_meta")
     if type(meta) is Options:
-        return str(meta.label)
+        return f"{meta.label} of a migration" if is_of_migration(cls) else str(meta.label)
     try:
         # A class written in C has none in its namespace.
         module = _module_of(cls)
@@ -129,6 +134,16 @@ def name_of_class(cls: type) -> str:
 
 
 class_name: IdentityCache[str] = IdentityCache(name_of_class)
+
+
+def is_of_migration(cls: type) -> bool:
+    """Whether it stands for a model as it was when a migration was written.
+
+    Such classes are made for each state of the project that migrations go through.
+    """
+    namespace = namespace_of(cls)
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: where ModelState.render() puts them.
+    return namespace.get("__module__") == "__fake__" and type(namespace.get("_meta")) is Options
 
 
 # Receivers

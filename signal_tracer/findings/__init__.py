@@ -13,7 +13,9 @@ from signal_tracer.findings import (
     absences,
     commits,
     costs,
+    doors,
     failures,
+    map_doors,
     missing,
     over_map,
     raised,
@@ -53,11 +55,14 @@ RULES_OVER_A_TRACE: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     commits.relations_read_too_early,
     commits.fields_left_out,
     absences.bulk_bypasses,
+    doors.other_doors,
     absences.near_misses,
     repeats.called_twice,
     repeats.repeated_saves,
     costs.slow_receivers,
     costs.queries_in_loops,
+    doors.lost_fast_deletes,
+    doors.once_an_app,
     repeats.recursions,
     repeats.deep_nesting,
     absences.late_connections,
@@ -118,7 +123,7 @@ def over_signal_map(
     wanted = LEVELS[: LEVELS.index(at_least) + 1]
     found = (
         finding
-        for level, rule in over_map.RULES
+        for level, rule in (*over_map.RULES, *map_doors.RULES)
         if level in wanted
         for finding in rule(signal_map, sources)
         if finding.level in wanted  # A package's is of level "info", whatever it says.

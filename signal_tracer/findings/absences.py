@@ -16,8 +16,15 @@ from signal_tracer.findings.catalogue import (
     CONNECTED_TO_CONCRETE,
     CONNECTED_TO_INSTANCE,
     CONNECTED_TO_MODEL,
+    CONNECTED_TO_NAMESAKE,
+    CONNECTED_TO_OTHER,
+    CONNECTED_TO_OTHER_OBJECT,
+    CONNECTED_TO_OTHER_PROXY,
     CONNECTED_TO_PARENT,
     CONNECTED_TO_PROXY,
+    CONNECTED_TO_REAL_MODEL,
+    CONNECTED_TO_STAND_IN,
+    CONNECTED_TO_TEXT,
     DISCONNECTED_IN_REQUEST,
     DISCONNECTED_MEANWHILE,
     LEFT_DISCONNECTED,
@@ -44,7 +51,7 @@ from signal_tracer.records import (
     is_djangos,
     show_value,
 )
-from signal_tracer.wording import arguments_of, short_path, sum_of_rows
+from signal_tracer.wording import short_path, sum_of_rows
 
 # Not here are "not_run" and "muted", which is what the sender, or the test, asked for, and
 # "connected_to_child": nobody expects the receivers of a child for every row of its parent.
@@ -55,8 +62,16 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_class": CONNECTED_TO_CLASS,
     "connected_to_instance": CONNECTED_TO_INSTANCE,
     "connected_to_model": CONNECTED_TO_MODEL,
+    "connected_to_other_proxy": CONNECTED_TO_OTHER_PROXY,
+    "connected_to_real_model": CONNECTED_TO_REAL_MODEL,
+    "connected_to_stand_in": CONNECTED_TO_STAND_IN,
+    "connected_to_namesake": CONNECTED_TO_NAMESAKE,
+    "connected_to_other_object": CONNECTED_TO_OTHER_OBJECT,
+    "connected_to_text": CONNECTED_TO_TEXT,
+    "connected_to_other": CONNECTED_TO_OTHER,
 }
 _NAMED = 3
+_DELETIONS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_delete", "post_delete"))
 # The second is private, and the same in Django 5.2, 6.0 and 6.1.
 DELETING = frozenset({"delete", "_raw_delete"})
 
@@ -69,16 +84,17 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
     """
     # One that is known to have changed no row left nothing out of step.
     found = [
-        (bypass, _who_was_left_out(walk, bypass, sent))
-        for bypass, sent in _with_what_was_sent(walk)
+        (bypass, who_was_left_out(walk, bypass, sent))
+        for bypass, sent in with_what_was_sent(walk)
         if bypass.rows != 0
     ]
     awaited = [
         (bypass, wanted)
         for bypass, skipped in found
-        if (wanted := [each for each in skipped if _is_awaited(walk, bypass, each)])
+        if bypass.door == "bulk"
+        and (wanted := [each for each in skipped if is_awaited(walk, bypass, each)])
     ]
-    for same in grouped(awaited, lambda each: _what_was_bypassed(*each)):
+    for same in grouped(awaited, lambda each: what_was_bypassed(*each)):
         bypass, skipped = same[0]
         left = walk.not_ignored(BULK_BYPASS, (each.receiver for each in skipped))
         skipped = [each for each in skipped if each.receiver in left]
@@ -86,8 +102,8 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
         yield Finding(
             BULK_BYPASS,
             {
-                "operation": f"{bypass.model}.{bypass.method}{arguments_of(bypass)}",
-                "rows": _rows([each for each, _ in same]),
+                "operation": f"{bypass.model}{bypass.operation}",
+                "rows": rows_of([each for each, _ in same]),
                 "signals": Names.of(last_name(each.signal) for each in skipped),
                 "receivers": Names.of(receivers),
                 "place": At(bypass.sent_from),
@@ -101,7 +117,7 @@ def bulk_bypasses(walk: Walk) -> Iterator[Finding]:
     yield from _bypasses_of_others(walk, found)
 
 
-def _who_was_left_out(walk: Walk, bypass: Bypass, sent: list[Dispatch]) -> list[Skipped]:
+def who_was_left_out(walk: Walk, bypass: Bypass, sent: list[Dispatch]) -> list[Skipped]:
     """The receivers that were not called, neither by Django nor by the function itself."""
     called = {
         (dispatch.signal, call.receiver, call.defined_at)
@@ -116,13 +132,15 @@ def _who_was_left_out(walk: Walk, bypass: Bypass, sent: list[Dispatch]) -> list[
     ]
 
 
-def _is_awaited(walk: Walk, bypass: Bypass, skipped: Skipped) -> bool:
+def is_awaited(walk: Walk, bypass: Bypass, skipped: Skipped) -> bool:
     """Whether the project had it wait for this very model, or does the operation itself."""
     line = walk.owner_of(bypass.through or bypass.sent_from)
     owners = (line, walk.owner_of(skipped.defined_at, skipped.receiver))
     is_projects = line is None or any(
         each is not None and each.kind == "project" for each in owners
     )
+    if bypass.door == "sql":  # Whoever writes it knows best what it leaves out.
+        is_projects = line is not None and line.kind == "project"
     return is_projects and not skipped.hears_any_sender
 
 
@@ -131,7 +149,7 @@ def _bypasses_of_others(walk: Walk, found: list[tuple[Bypass, list[Skipped]]]) -
         (bypass, each, whose([walk.owner_of(each.defined_at, each.receiver)]))
         for bypass, skipped in found
         for each in skipped
-        if not _is_awaited(walk, bypass, each)
+        if not is_awaited(walk, bypass, each)
     ]
     for same in grouped(others, lambda each: each[2].kind):
         first, _, _ = same[0]
@@ -162,7 +180,7 @@ def _some(names: Iterable[str]) -> Names:
     return Names.of([*every[:_NAMED], Count(more, "%(number)s more", "%(number)s more")])
 
 
-def _with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
+def with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
     """Each bulk operation, with what its function sent by hand for the same model in that call.
 
     As far as can be told: from the last operation like it until the next.
@@ -173,14 +191,26 @@ def _with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
         by_hand.setdefault(_function(dispatch.sent_from, dispatch.sender, step.inside), []).append(
             dispatch
         )
+    bypasses = [each for each in walk.bypasses() if not _did_delete(walk, each[0])]
     for same in grouped(
-        walk.bypasses(), lambda each: _function(each[0].sent_from, each[0].model, each[1])
+        bypasses, lambda each: _function(each[0].sent_from, each[0].model, each[1])
     ):
         moments = [0.0, *(bypass.started_at for bypass, _ in same), inf]
         for number, (bypass, inside) in enumerate(same):
             sent = by_hand.get(_function(bypass.sent_from, bypass.model, inside), [])
             before, after = moments[number], moments[number + 2]
             yield bypass, [each for each in sent if before <= each.started_at < after]
+
+
+def _did_delete(walk: Walk, bypass: Bypass) -> bool:
+    """Whether a delete() of one's own may have been one that deletes after all.
+
+    It may change other rows of the model on the way, and Django sent what it sends.
+    """
+    return bypass.door == "soft_delete" and any(
+        step.dispatch.signal in _DELETIONS and step.dispatch.sender == bypass.model
+        for step in walk.steps
+    )
 
 
 def _function(
@@ -191,17 +221,20 @@ def _function(
     return location.file, location.function, model, id(inside)
 
 
-def _rows(bypasses: list[Bypass]) -> Count | Phrase:
+def rows_of(bypasses: list[Bypass]) -> Count | Phrase:
     number, is_whole = sum_of_rows(bypasses)
     if number is None:
         return Phrase("rows")
     return Count(number, "%(number)s row", "%(number)s rows", is_at_least=not is_whole)
 
 
-def _what_was_bypassed(bypass: Bypass, skipped: list[Skipped]) -> Hashable:
+def what_was_bypassed(bypass: Bypass, skipped: list[Skipped]) -> Hashable:
     return (
         bypass.method,
         bypass.model,
+        bypass.door,
+        bypass.field,
+        bypass.origin,
         bypass.options,
         bypass.sent_from,
         tuple((each.signal, each.receiver) for each in skipped),
@@ -220,9 +253,14 @@ def near_misses(walk: Walk) -> Iterator[Finding]:
                 or _row_of(miss, dispatch, miss.connected_to) in ran
             ):
                 missed.append((dispatch.signal, dispatch.sender, miss, dispatch, 1))
+    heard = {(step.dispatch.signal, call.receiver, call.defined_at) for call, step in walk.calls}
     for each in walk.contents.unheard:
         for miss in each.near_misses:
-            if miss.reason in NEAR_MISSES:
+            # One that heard another sender in this trace waits for the right one.
+            is_right = miss.reason == "connected_to_other" and (
+                (each.signal, miss.receiver, miss.defined_at) in heard
+            )
+            if miss.reason in NEAR_MISSES and not is_right:
                 missed.append((each.signal, each.sender, miss, None, each.count))
     for same in grouped(
         missed,

@@ -218,6 +218,50 @@ BULK_BYPASS_OF_OTHERS = replace(
     advice="Nothing, unless %(receivers)s should have had these rows: then save() them one by one, "
     "or ask what to call in the documentation of who wrote it.",
 )
+SET_ON_DELETE = Kind(
+    "set-on-delete",
+    "warning",
+    "A deletion changed rows of another model past receivers",
+    "Deleting %(origin)s changed %(field)s in %(rows)s by on_delete=%(method)s without sending "
+    "%(signals)s, so %(receivers)s did not run.",
+    "on_delete changes the rows that point to what is deleted with one UPDATE, and sends no save "
+    "signals for them.",
+    "In a receiver of pre_delete of %(origin)s, do for its rows of %(model)s what %(receivers)s "
+    "would have done; or save() them without it before %(place)s deletes it.",
+)
+M2M_BY_HAND = Kind(
+    "m2m-by-hand",
+    "warning",
+    "Rows between two models changed without m2m_changed",
+    "%(operation)s changed %(rows)s of the many-to-many relation without sending m2m_changed, so "
+    "%(receivers)s did not run.",
+    "m2m_changed is sent by the manager of the field alone: by add(), remove(), set() and clear(). "
+    "A row of the through model that is saved or deleted itself sends only what any row does.",
+    "At %(place)s, use add() (with through_defaults), remove(), set() or clear() of the field. Or "
+    "connect what %(receivers)s does to post_save and post_delete of %(model)s as well.",
+)
+M2M_WITH_OBJECT = replace(
+    M2M_BY_HAND,
+    slug="m2m-with-object",
+    level="info",
+    title="An object was deleted together with its many-to-many rows",
+    message="Deleting %(origin)s deleted %(rows)s of %(model)s with it, without sending "
+    "m2m_changed, so %(receivers)s did not run.",
+    why="The rows between two models go with either of them, and m2m_changed is sent by the "
+    "manager of the field alone.",
+    advice="If %(receivers)s should know, clear() the relation before %(place)s deletes, or do its "
+    "work in a receiver of pre_delete of %(origin)s, while the rows are still there.",
+)
+SQL_BYPASS = Kind(
+    "sql-bypass",
+    "warning",
+    "SQL changed rows past receivers",
+    "%(method)s in SQL changed %(rows)s of %(model)s without sending %(signals)s, so %(receivers)s "
+    "did not run.",
+    "Django does not look into the SQL that a cursor is given, and sends no signals for it.",
+    "After %(place)s, do for the rows what %(receivers)s would have done; or change them through "
+    "the model, with save() or delete().",
+)
 CONNECTED_TO_PARENT = Kind(
     "near-miss",
     "warning",
@@ -264,6 +308,68 @@ CONNECTED_TO_MODEL = replace(
     advice="Connect %(receiver)s (%(place)s) with the table between the two models: "
     "sender=%(connected_name)s.<field>.through.",
 )
+CONNECTED_TO_OTHER_PROXY = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, another proxy of the same model.",
+    advice="Connect %(receiver)s (%(place)s) with sender=%(sender)s as well; or to all senders, "
+    "asking sender._meta.concrete_model in it.",
+)
+CONNECTED_TO_REAL_MODEL = replace(
+    CONNECTED_TO_PARENT,
+    title="A migration saved without a receiver",
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to the model "
+    "%(connected_to)s, and a migration works with classes of its own.",
+    why="apps.get_model() of a migration makes classes from what the models were when it was "
+    "written. To a signal they are other senders, and they have no methods of the model either.",
+    advice="If the rows of the migration need what %(receiver)s (%(place)s) does, do it in the "
+    "migration, with the models that it is given. The receiver itself expects today's fields.",
+)
+CONNECTED_TO_STAND_IN = replace(
+    CONNECTED_TO_REAL_MODEL,
+    title="A receiver waits for a migration's class",
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, a class that nothing but that migration works with.",
+    advice="Connect %(receiver)s (%(place)s) with the model that is imported: sender=%(sender)s.",
+)
+CONNECTED_TO_NAMESAKE = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to "
+    "%(connected_to)s, another class of the same name from the same file.",
+    why="A module that is imported under two names, or again, makes each of its classes twice. "
+    "Django compares the sender by identity, so that the two are different senders.",
+    advice="Import %(sender)s by one dotted path everywhere, also where %(receiver)s (%(place)s) "
+    "is connected, and look through sys.path for a folder that stands inside a package.",
+)
+CONNECTED_TO_OTHER_OBJECT = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to another "
+    "object that is %(connected_to)s too.",
+    why="Django compares the sender by identity: what was loaded or made again is another sender, "
+    "though it is equal.",
+    advice="Connect %(receiver)s (%(place)s) with the very object that sends: an AppConfig as "
+    "apps.get_app_config() returns it. For rows, send the class, and the row as an argument.",
+)
+CONNECTED_TO_TEXT = replace(
+    CONNECTED_TO_PARENT,
+    message="%(receiver)s did not run for %(signal)s from %(sender)s: it is connected to the "
+    "string %(connected_to)s.",
+    why="Only the signals of Django's models look up a model by its label. Any other Signal "
+    "compares the sender by identity, and a string is never the class.",
+    advice="Connect %(receiver)s (%(place)s) with the class itself: sender=%(sender_name)s.",
+)
+CONNECTED_TO_OTHER = replace(
+    CONNECTED_TO_PARENT,
+    slug="unheard-sender",
+    level="info",
+    title="Nobody heard a signal, and somebody waits for another sender",
+    message="Nobody heard %(signal)s from %(sender)s: %(receiver)s is connected to "
+    "%(connected_to)s.",
+    why="Django compares the sender by identity. What a package's documentation connects to is not "
+    "always what it sends with.",
+    advice="If %(receiver)s (%(place)s) should have run, connect it with sender=%(sender)s, or to "
+    "all senders. If not, ignore this.",
+)
 CALLED_TWICE = Kind(
     "called-twice",
     "warning",
@@ -309,6 +415,26 @@ QUERY_IN_LOOP = Kind(
     "In %(receiver)s (%(place)s), fetch before the loop what it needs: select_related(), "
     "prefetch_related(), in_bulk() or filter(pk__in=...).",
 )
+FAST_DELETE_LOST = Kind(
+    "fast-delete-lost",
+    "warning",
+    "Rows were loaded to be deleted, because a receiver hears every model",
+    "%(receivers)s hears deletions of every model, so Django loads the rows first: %(rows)s of "
+    "%(model)s at %(place)s, deleted without the fast way of one statement.",
+    "Django deletes with one statement where nobody listens and nothing cascades. A receiver of "
+    "any sender ends that for every model: each row is loaded, and each sends its signals.",
+    "Connect %(receivers)s (%(defined)s) with a sender, once for each model that it is for.",
+)
+ONCE_AN_APP = Kind(
+    "once-an-app",
+    "warning",
+    "A receiver did the same for every app",
+    "%(receiver)s ran %(times)d times for %(signal)s, once for each app, with the same "
+    "%(queries)s.",
+    "pre_migrate and post_migrate are sent once for each app that has models, with its AppConfig "
+    "as the sender.",
+    "Connect %(receiver)s (%(place)s) in AppConfig.ready() with sender=self, so that it runs once.",
+)
 WRITE_IN_LOOP = replace(
     QUERY_IN_LOOP,
     advice="In %(receiver)s (%(place)s), collect what the loop changes and write it at once: "
@@ -342,6 +468,16 @@ _RECURSION_OF_INIT = replace(
     "receiver makes or loads itself.",
     advice="At %(place)s, load no instances of the model: ask for what is needed with values() or "
     "values_list(), or do the work later, in a property.",
+)
+RECURSION_OF_DEFERRED = replace(
+    _RECURSION_OF_INIT,
+    title="A receiver loads a deferred field of each instance",
+    message="%(receiver)s ran again before it had ended, %(levels)d levels deep: it reads a "
+    "deferred field of the instance that %(signal)s is sent for, and so loads that row again.",
+    why="only() and defer() leave fields out. Reading one runs a query and makes another instance, "
+    "for which the signal is sent too: a query for each row, and for two such fields no end.",
+    advice="In %(receiver)s (%(defined)s), read no field that may be deferred: ask "
+    "instance.get_deferred_fields() first, or look into instance.__dict__.",
 )
 _RECURSION_OF_DELETE = replace(
     RECURSION,
@@ -711,6 +847,93 @@ CATCH_ALL_RECEIVER = Kind(
     "%(receiver)s is connected to %(signal)s for any sender.",
     "It runs for every model of every app, sessions, migrations and log entries included.",
     "Connect it (%(place)s) with a sender, once for each model it is for.",
+)
+CATCH_ALL_DELETION = replace(
+    CATCH_ALL_RECEIVER,
+    title="A receiver hears the deletions of every model",
+    why="While it is connected, Django deletes nothing the fast way, with one statement: it loads "
+    "the rows of any model first and sends the signals for each, those of sessions included.",
+)
+SET_ON_DELETE_MAPPED = replace(
+    SET_ON_DELETE,
+    slug="changed-by-deletion",
+    level="info",
+    message="%(receiver)s hears %(signal)s of %(sender)s, and not of its rows that a deletion of "
+    "%(origins)s changes: %(fields)s.",
+    advice="If %(receiver)s (%(place)s) should know, do it in a receiver of pre_delete of "
+    "%(origins)s.",
+)
+EVERY_APP_RECEIVER = replace(
+    ONCE_AN_APP,
+    slug="every-app-receiver",
+    level="info",
+    title="A receiver runs once for every app",
+    message="%(receiver)s is connected to %(signal)s for any sender, and runs once for every app: "
+    "it never looks at which.",
+)
+DATABASE_CASCADE = Kind(
+    "database-cascade",
+    "warning",
+    "The database deletes rows past receivers",
+    "Deleting %(origin)s has the database delete the rows of %(model)s that point to it, if there "
+    "are any (%(field)s, on_delete=%(method)s). It cascades without %(signals)s, so %(receivers)s "
+    "did not run.",
+    "What the database deletes by itself Django never sees: no signal is sent, and no file, cache "
+    "or index is cleaned up.",
+    "If %(receivers)s must run, let %(field)s have on_delete=CASCADE: Django then loads the rows "
+    "and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origin)s.",
+)
+DATABASE_UPDATE = replace(
+    DATABASE_CASCADE,
+    title="The database changes rows past receivers",
+    message="Deleting %(origin)s has the database change the rows of %(model)s that point to it, "
+    "if there are any (%(field)s, on_delete=%(method)s). It does so without %(signals)s, so "
+    "%(receivers)s did not run.",
+    advice="If %(receivers)s must run, save() the rows without %(origin)s before %(place)s deletes "
+    "it. No on_delete sends the signals of a save.",
+)
+DATABASE_CASCADE_MAPPED = replace(
+    DATABASE_CASCADE,
+    message="%(receiver)s does not run for the rows of %(sender)s that the database deletes: they "
+    "cascade with %(origins)s, by %(fields)s, and no %(signal)s is sent.",
+    advice="If %(receiver)s (%(place)s) must run, use on_delete=CASCADE: Django then loads the "
+    "rows and sends the signals. Or do it for all rows in a receiver of pre_delete of %(origins)s.",
+)
+LEFT_TO_DATABASE = replace(
+    DATABASE_CASCADE_MAPPED,
+    slug="left-to-database",
+    level="info",
+    title="A deletion is left to the database",
+    message="If the database cascades from %(origins)s to %(sender)s, %(receiver)s does not run "
+    "for those rows: Django does nothing, by %(fields)s, and sends no %(signal)s.",
+)
+SOFT_DELETE = Kind(
+    "soft-delete",
+    "warning",
+    "A delete() did not delete, and receivers of deletions did not run",
+    "%(model)s.delete() marked %(rows)s and deleted nothing: it sends no %(signals)s, so "
+    "%(receivers)s did not run.",
+    "Signals of a deletion are sent by Django's own delete() alone. One that is overridden without "
+    "super() sends none, while that of a queryset and a cascade still do.",
+    "In delete() (%(place)s), call what %(receivers)s does, or send a signal of your own for it; "
+    "or let a receiver of post_save look at the mark.",
+)
+SOFT_DELETE_MAPPED = replace(
+    SOFT_DELETE,
+    message="%(sender)s.delete() is overridden without super(), and deletes nothing: %(receiver)s "
+    "does not run for it, as %(signal)s is sent by Django's own delete() alone.",
+    advice="In delete() (%(place)s), call what %(receiver)s does, or send a signal of your own for "
+    "it; or let a receiver of post_save look at the mark.",
+)
+LOST_SENDER = Kind(
+    "lost-sender",
+    "warning",
+    "The sender of a connection cannot be found",
+    "%(receiver)s is connected to %(signal)s for a sender that is not among what is alive: it is "
+    "gone, or a text or a number.",
+    "Django compares senders by identity. For one that is gone the receiver never runs, and before "
+    "Django 6.0 it runs for whatever takes the place of it in memory.",
+    "Connect %(receiver)s (%(place)s) with a class, or with an object that lives as long as it.",
 )
 HOT_SIGNAL = Kind(
     "hot-signal",

@@ -23,6 +23,7 @@ MODEL_SIGNALS = frozenset(
 )
 _HOT_SIGNALS = frozenset((f"{_MODELS}pre_init", f"{_MODELS}post_init"))
 _SAVE_SIGNALS = frozenset((f"{_MODELS}pre_save", f"{_MODELS}post_save"))
+_DELETE_SIGNALS = frozenset((f"{_MODELS}pre_delete", f"{_MODELS}post_delete"))
 _M2M_CHANGED = f"{_MODELS}m2m_changed"
 
 _KINDS_IN_WORDS = {"instance": "callable instance", "mock": "mock", "partial": "partial"}
@@ -121,6 +122,11 @@ def _why_never(signal: MappedSignal, connection: Connection) -> tuple[str, str] 
         return (
             "no model goes by that name",
             "compare the string with the model's label (app_label.ModelName), or install its app",
+        )
+    if kind == "string":
+        return (
+            "it is a string, and only the signals of Django's models look a model up by its label",
+            "give the class itself",
         )
     if kind == "gone" and connection.state == "alive":
         return (
@@ -230,7 +236,12 @@ def bulk_calls(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
 def catch_all_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
     for signal, connection in signal_map.walk():
         if signal.name in MODEL_SIGNALS and connection.sender_kind == "any":
-            yield _finding(catalogue.CATCH_ALL_RECEIVER, signal, connection)
+            kind = (
+                catalogue.CATCH_ALL_DELETION
+                if signal.name in _DELETE_SIGNALS
+                else catalogue.CATCH_ALL_RECEIVER
+            )
+            yield _finding(kind, signal, connection)
 
 
 def hot_signals(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:

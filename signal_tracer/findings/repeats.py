@@ -10,6 +10,7 @@ from signal_tracer.findings.catalogue import (
     CALLED_TWICE,
     DEEP_NESTING,
     RECURSION,
+    RECURSION_OF_DEFERRED,
     RECURSIONS,
     REPEATED_SAVE,
 )
@@ -29,6 +30,7 @@ from signal_tracer.records import (
 
 _OF_MODELS = "django.db.models.signals."
 POST_SAVE = f"{_OF_MODELS}post_save"
+POST_INIT = f"{_OF_MODELS}post_init"
 MOST_LEVELS = 3
 
 
@@ -198,7 +200,9 @@ def recursions(walk: Walk) -> Iterator[Finding]:
     for same in grouped(again, lambda each: (each[0].receiver, each[0].defined_at)):
         call, step, _ = same[0]
         yield Finding(
-            RECURSIONS.get(last_name(step.dispatch.signal), RECURSION)
+            RECURSION_OF_DEFERRED
+            if any(map(_loads_its_row_again, same))
+            else RECURSIONS.get(last_name(step.dispatch.signal), RECURSION)
             if step.dispatch.signal.startswith(_OF_MODELS)
             else RECURSION,
             {
@@ -206,6 +210,7 @@ def recursions(walk: Walk) -> Iterator[Finding]:
                 "levels": max(levels for _, _, levels in same),
                 "signal": step.dispatch.signal,
                 "place": At(step.dispatch.sent_from),
+                "defined": At(call.defined_at),
             },
             names=(call.receiver, step.dispatch.signal),
             location=step.dispatch.sent_from,
@@ -213,6 +218,16 @@ def recursions(walk: Walk) -> Iterator[Finding]:
             count=sum(levels == 2 for _, _, levels in same),
             owner=whose([walk.owner_of_call(call)]),
         )
+
+
+def _loads_its_row_again(again: tuple[ReceiverCall, Step, int]) -> bool:
+    """Whether a receiver of post_init had the row loaded that its instance stands for."""
+    _, step, _ = again
+    if step.dispatch.signal != POST_INIT or step.above is None or step.inside is None:
+        return False
+    row, around = (each.kwargs.get("instance") for each in (step.dispatch, step.above.dispatch))
+    is_row = isinstance(row, Summary) and "(pk=" in row.text and not row.text.endswith("(pk=None)")
+    return is_row and row == around and any(not each.is_write for each in step.inside.queries)
 
 
 def _levels(call: ReceiverCall, step: Step) -> int:

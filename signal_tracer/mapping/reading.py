@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
 from signal_tracer.describing.connections import Entry, entries_of, identity, read_entry
@@ -12,6 +13,7 @@ from signal_tracer.describing.names import class_name, find_in_class, is_a, sign
 from signal_tracer.describing.values import Capture, render
 from signal_tracer.mapping.bulk_calls import bulk_calls
 from signal_tracer.mapping.connectors import Connectors
+from signal_tracer.mapping.doors import detours
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.missing import missing_connections
 from signal_tracer.mapping.ownership import Ownership
@@ -136,6 +138,10 @@ class _Reader:
     ) -> Connection:
         entry = read_entry(live)
         sender, sender_kind = self.senders.describe(entry)
+        # Those of models look strings up, in Django 5.2, 6.0 and 6.1.
+        if sender_kind in ("unknown", "instance") and not is_a(signal, ModelSignal):
+            written = self.senders.describe_written(entry, signal_name(signal))
+            sender, sender_kind = written or (sender, sender_kind)
         known: dict[str, Any] = {
             "position": position,
             "sender": sender,
@@ -147,6 +153,8 @@ class _Reader:
             "is_fragile": id(live) in self.fragile,
             "preset_key": self.senders.preset_key(entry, sender_kind),
         }
+        if sender_kind == "model":
+            known["detours"] = detours(signal, self.senders.find(entry)[1])
         if entry.receiver is None:
             return self._dead(signal, entry, known)
         known["cannot"] = why_not_callable(entry.receiver, name, self._sendings(signal, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -13,8 +14,10 @@ from django.db.models import NOT_PROVIDED
 from django.db.models.options import Options
 
 from signal_tracer.describing.connections import Entry, identity
-from signal_tracer.describing.names import class_name, is_a, namespace_of
+from signal_tracer.describing.names import class_name, is_a, module_namespace, namespace_of
+from signal_tracer.describing.near_misses import is_named_by
 from signal_tracer.describing.values import name_of_sender
+from signal_tracer.describing.written import sender_in_source
 from signal_tracer.signal_map import SenderKind
 
 _NONE_ID = identity(None)
@@ -32,6 +35,7 @@ class Senders:
         self._thorough = thorough
         self._classes: dict[int, type] | None = None
         self._objects: dict[int, Any] | None = None
+        self._constants: dict[int, Any] | None = None
         self._models = {
             # All models of each app by name: not documented, the same in Django 5.2, 6.0 and 6.1.
             id(model): model
@@ -54,6 +58,20 @@ class Senders:
         if entry.sender_reference is not None:
             return "a sender that is gone", "gone"
         return "an unknown sender", "unknown"
+
+    def describe_written(self, entry: Entry, signal: str) -> tuple[str, SenderKind] | None:
+        """A string, as far as the source says that it is one: of those only an address is kept.
+
+        What has that address now may be something else, unless it is written as an identifier:
+        then it is the same object wherever it is written.
+        """
+        if entry.receiver is None or entry.sender_reference is not None:
+            return None
+        text = sender_in_source(entry.receiver, signal)
+        if text is None:
+            return None
+        is_model = "." in text and any(is_named_by(text, name) for name in model_names())
+        return repr(text), "string" if is_model else "instance"
 
     def describe_live(self, sender: object) -> tuple[str, SenderKind]:
         """The name of a live sender, as a trace would give it, and what it is."""
@@ -92,15 +110,26 @@ class Senders:
             if type(key) is int and key in known:
                 return True, known[key]
         if self._thorough and type(key) is int:
-            known = self._all_objects()
-            if key in known:
-                return True, known[key]
+            for known in (self._all_objects(), self._all_constants()):
+                if key in known:
+                    return True, known[key]
         return False, None
 
     def _all_classes(self) -> dict[int, type]:
         if self._classes is None:
             self._classes = classes_by_id()
         return self._classes
+
+    def _all_constants(self) -> dict[int, Any]:
+        """Texts and numbers that stand in a module, which the collector does not list."""
+        if self._constants is None:
+            self._constants = {
+                id(value): value
+                for module in list(sys.modules.values())
+                for value in list(module_namespace(module).values())
+                if type(value) in (str, int, float, bytes)
+            }
+        return self._constants
 
     def _all_objects(self) -> dict[int, Any]:
         if self._objects is None:

@@ -267,7 +267,11 @@ class Page:
             # How many are folded with this one, on this page or a later one.
             "of_instances": self._unheard_of_instances if _is_of_instances(unheard) else 0,
             "near_misses": [
-                (visible(miss.receiver), visible(miss.connected_to or ""))
+                (
+                    visible(miss.receiver),
+                    visible(miss.connected_to or ""),
+                    miss.reason != "connected_to_other",
+                )
                 for miss in unheard.near_misses
             ],
         }

@@ -24,6 +24,7 @@ from signal_tracer.records import (
     CallbackOutcome,
     Contents,
     Dispatch,
+    Door,
     Errand,
     ErrandKind,
     Error,
@@ -40,7 +41,7 @@ from signal_tracer.records import (
     Value,
     show_value,
 )
-from signal_tracer.wording import arguments_of, format_duration, location_of, plural, sum_of_rows
+from signal_tracer.wording import format_duration, location_of, plural, sum_of_rows
 
 Kind = Literal[
     "dispatch",
@@ -92,6 +93,7 @@ MARKS = {
         Mark("BYPASS", "⤼", "caution"),
         Mark("SKIPPED", "○", "caution"),
         Mark("NOT WATCHED", "?", "caution"),
+        Mark("OTHER SENDER", "≠", "plain"),
         Mark("MUTED", "○", "plain"),
         Mark("WAITING", "…", "plain"),
         Mark("ASYNC", "⇉", "plain"),
@@ -400,7 +402,12 @@ class OfNearMiss(About[NearMiss]):
         return Title(record.receiver)
 
     def marks(self, record: NearMiss, slow_after: float) -> Iterator[str]:
-        fates = {"not_run": "NOT RUN", "refused": "NOT RUN", "muted": "MUTED"}
+        fates = {
+            "not_run": "NOT RUN",
+            "refused": "NOT RUN",
+            "muted": "MUTED",
+            "connected_to_other": "OTHER SENDER",
+        }
         yield fates.get(record.reason, "NEAR MISS")
         if record.is_async:
             yield "ASYNC"
@@ -441,6 +448,8 @@ class OfNearMiss(About[NearMiss]):
                 "Near miss: the source connects this receiver, and the process does not have the "
                 "connection. manage.py signal_map --missing says why."
             )
+        if record.reason == "connected_to_other":
+            return Phrase("Other sender: it is connected to this signal, and waits for another.")
         return Sentence(
             "Near miss: the signal was sent and this receiver waits for it, but it is %(why)s. "
             "Django compares senders by identity: connect it to the very sender, or to none.",
@@ -457,6 +466,21 @@ REASONS: dict[Reason, Phrase] = {
     "connected_to_class": Phrase("connected to %(sender)s, the class of the sender"),
     "connected_to_instance": Phrase("connected to %(sender)s, an instance of the sender"),
     "connected_to_model": Phrase("connected to %(sender)s, a model, and not the table between two"),
+    "connected_to_other_proxy": Phrase("connected to %(sender)s, another proxy of the same model"),
+    "connected_to_real_model": Phrase(
+        "connected to %(sender)s, the model itself, for which a migration has a class of its own"
+    ),
+    "connected_to_stand_in": Phrase(
+        "connected to %(sender)s, a class that only a migration works with"
+    ),
+    "connected_to_namesake": Phrase(
+        "connected to another class that is %(sender)s: its module was imported twice"
+    ),
+    "connected_to_other_object": Phrase("connected to another object that is %(sender)s too"),
+    "connected_to_text": Phrase(
+        "connected to the string %(sender)s, which this signal does not look up"
+    ),
+    "connected_to_other": Phrase("connected to %(sender)s"),
 }
 
 
@@ -481,7 +505,7 @@ class OfBypass(About[Bypass]):
     is_timed = True
 
     def title(self, record: Bypass) -> Title:
-        return Title(record.model, after=f".{record.method}{arguments_of(record)}")
+        return Title(record.model, after=record.operation)
 
     def marks(self, record: Bypass, slow_after: float) -> Iterator[str]:
         yield "BYPASS"
@@ -490,7 +514,8 @@ class OfBypass(About[Bypass]):
         first = records[0]
         number, is_whole = sum_of_rows(records)
         yield Fact("Model", first.model, where="nowhere")
-        yield Fact("Method", f"{first.method}()", where="nowhere")
+        is_called = first.field is None and first.door != "sql"
+        yield Fact("Method", f"{first.method}()" if is_called else first.method, where="nowhere")
         yield Fact(
             "Rows",
             None
@@ -507,11 +532,37 @@ class OfBypass(About[Bypass]):
         yield Fact("Skipped", skipped, where="nowhere")
 
     def sentence(self, record: Bypass) -> Words | None:
-        return Phrase(
-            "Bypass: a bulk operation changes rows without sending the signals of each. The "
-            "receivers below wait for those signals and did not run. If they matter here, save "
-            "one by one, or call what they do for all rows at once."
-        )
+        return DOORS[record.door]
+
+
+# Why no signals were sent for the rows of a bypass.
+DOORS: dict[Door, Phrase] = {
+    "bulk": Phrase(
+        "Bypass: a bulk operation changes rows without sending the signals of each. The "
+        "receivers below wait for those signals and did not run. If they matter here, save "
+        "one by one, or call what they do for all rows at once."
+    ),
+    "on_delete": Phrase(
+        "Bypass: a row was deleted, and its on_delete changed the rows that point to it, without "
+        "sending the signals of a save. The receivers below wait for those, and did not run."
+    ),
+    "database": Phrase(
+        "Bypass: a row was deleted, and the database itself deleted or changed the rows that "
+        "point to it, if there were any. Django knows nothing of them, and sends no signals."
+    ),
+    "many_to_many": Phrase(
+        "Bypass: rows between two models were saved or deleted themselves. m2m_changed is sent "
+        "by add(), remove(), set() and clear() alone, and the receivers below wait for it."
+    ),
+    "soft_delete": Phrase(
+        "Bypass: delete() is overridden and only marked the row. Django sends the signals of a "
+        "deletion in its own delete() alone, and the receivers below wait for them."
+    ),
+    "sql": Phrase(
+        "Bypass: SQL that was given to a cursor changed rows of this model. Django does not look "
+        "into it, and sends no signals."
+    ),
+}
 
 
 class OfSkipped(About[Skipped]):
@@ -530,7 +581,7 @@ class OfSkipped(About[Skipped]):
         yield Fact("Waits for", records[0].signal)
 
     def sentence(self, record: Skipped) -> Words | None:
-        return Phrase("Skipped: a bulk operation sends no signal that it waits for.")
+        return Phrase("Skipped: this operation sends no signal that it waits for.")
 
 
 class OfOnCommit(About[OnCommit]):
@@ -788,7 +839,8 @@ def count(trace: Recorded) -> Counts:
     reasons = Counter(miss.reason for dispatch in dispatches for miss in dispatch.near_misses)
     for each in contents.unheard:
         for miss in each.near_misses:
-            reasons[miss.reason] += each.count
+            if miss.reason != "connected_to_other":
+                reasons[miss.reason] += each.count
     not_run, muted = reasons["not_run"] + reasons["refused"], reasons["muted"]
     return Counts(
         dispatches=len(dispatches),

@@ -44,7 +44,6 @@ _OBSTACLES: dict[Obstacle, str] = {
     "dead": "it was collected as garbage: nothing but the connection referred to it",
     "waiting": "it waits for a model %(sender)s, and no model goes by that name",
     "sender_gone": "the sender that it was connected to is gone",
-    "connected_to_other": "it is connected to %(sender)s",
     **{reason: f"it is {phrase.words}" for reason, phrase in REASONS.items()},
 }
 # What a sender can be that Django never sends a signal of its models with.

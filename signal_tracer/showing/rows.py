@@ -272,5 +272,5 @@ def _shape(action: Action, shapes: dict[int, int]) -> object:
     if isinstance(action, Dispatch):
         return shapes[id(action)]
     if isinstance(action, Bypass):
-        return action.method, action.model, action.options, action.sent_from, tuple(action.skipped)
+        return action.operation, action.model, action.door, action.sent_from, tuple(action.skipped)
     return action.callback, action.alias, action.defined_at, action.outcome

@@ -50,11 +50,12 @@ def missed(trace: Trace) -> list[tuple[str, str, str | None]]:
 
 
 def unheard(trace: Trace, signal: str = "post_save") -> list[tuple[str, str, str, str | None]]:
+    """Near misses of unheard dispatches, without those who only listen to another sender."""
     return [
         (each.sender, miss.receiver.rpartition(".")[2], miss.reason, miss.connected_to)
         for each in trace.unheard
         for miss in each.near_misses
-        if each.signal.endswith(signal)
+        if each.signal.endswith(signal) and miss.reason != "connected_to_other"
     ]
 
 

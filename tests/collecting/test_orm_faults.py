@@ -9,23 +9,27 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import Signal
-from library import Author, Book, Counted, Tag, empty_tables
+from library import Author, Book, Counted, Loan, Tag, empty_tables
 from observing import is_ours
+from test_deletions import Entry, Item, Shop
+from test_deletions import installed as installed
+from test_deletions import tables as tables
 from test_faults import Fault, broken, functions
 
 from signal_tracer import trace_signals
-from signal_tracer.collecting import nodes, raw, routes, savepoints
-from signal_tracer.collecting.watching import bulk, callbacks, transactions
+from signal_tracer.collecting import bypassing, nodes, raw, routes, savepoints, sql
+from signal_tracer.collecting.watching import bulk, callbacks, deletions, transactions
 from signal_tracer.tracer import uninstall
 
-pytestmark = pytest.mark.usefixtures("committed_books")
+pytestmark = pytest.mark.usefixtures("committed_books", "tables", "installed")
 
-MODULES = (bulk, callbacks, raw, routes, savepoints, transactions)
+MODULES = (bulk, bypassing, callbacks, deletions, raw, routes, savepoints, sql, transactions)
 # What stands here runs inside the user's code only; of the others test_faults tells.
 OURS = (
-    *("bulk.", "callbacks.", "transactions.", "routes.listeners"),
+    *("bulk.", "bypassing.", "callbacks.", "deletions.", "sql.", "transactions."),
+    "routes.listeners",
     *("raw.Activity", "savepoints.Here", "savepoints.Savepoint"),
 )
 
@@ -44,6 +48,7 @@ WRAPPERS = {
 AT_THE_START = {
     "bulk._replacements",
     "callbacks._replacements",
+    "deletions._replacements",
     "callbacks._test_case",
     "callbacks._watch_capture",
     "transactions._look_around",
@@ -51,30 +56,51 @@ AT_THE_START = {
 }
 
 FUNCTIONS = """
-bulk.BypassRecord.__init__
 bulk._begin
-bulk._codes_of
 bulk._concrete
 bulk._end
 bulk._is_automatic
 bulk._is_called_for_saving
 bulk._is_inside_save
-bulk._model_of
 bulk._options
 bulk._rows
-bulk._who_called
+bypassing.BypassRecord.__init__
+bypassing._find_own_deletes
+bypassing.codes_of
+bypassing.deletes_softly
+bypassing.left_out_by
+bypassing.model_of
+bypassing.note
+bypassing.who_called
 callbacks.CallbackRecord.__init__
 callbacks._Running._note_end
 callbacks._Running.begin
 callbacks._Running.begin_next
 callbacks._new_callback
 callbacks._note_registered
+deletions.SlowRecord.__init__
+deletions._Deletion.__init__
+deletions._Deletion.told
+deletions._Unheard._has_signal_listeners
+deletions._begin
+deletions._class_of
+deletions._end
+deletions._in_database
+deletions._loaded_rows
+deletions._name_of_rule
+deletions._note_mark
+deletions._note_row
+deletions._note_slow
 raw.Activity.__missing__
 routes.listeners
 savepoints.Here.__init__
 savepoints.Here._about_database
 savepoints.Here.of
 savepoints.Savepoint.__init__
+sql._is_listening
+sql._models_of
+sql._user_of
+sql.note_write
 transactions._Stack.__init__
 transactions._Stack.index_of
 transactions._Stack.push
@@ -104,6 +130,7 @@ class Failed(Exception):
 def play() -> list[Any]:
     """Bulk operations and transactions of every kind; returns what they answered and left."""
     answers: list[Any] = []
+    bypassing._own_deletes.clear()
 
     def run(sender: Any, **named: Any) -> None:
         answers.append(sender)
@@ -135,6 +162,8 @@ def play() -> list[Any]:
         Tag.objects.filter(pk=instance.pk).update(name="u")
 
     sent.connect(run)
+    post_delete.connect(run)
+    m2m_changed.connect(run, sender=Loan)
     post_save.connect(updating, sender=Tag)
     mailed.connect(run)
     sent.connect(registering)
@@ -149,6 +178,13 @@ def play() -> list[Any]:
         Book.objects.earliest("title").tags.add(Tag.objects.create(name="t"))
         Counted(title="c").save()
         answers.append(Book.objects.filter(title="b")._raw_delete("default"))
+        Loan.objects.create(book=Book.objects.earliest("title"), reader=author).save()
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE library_author SET name = name")
+        Item.objects.create(shop=Shop.objects.create()).delete()
+        answers.append(Shop.objects.all().delete())
+        Entry.objects.bulk_create([Entry() for _ in range(10)])
+        answers.append(Entry.objects.all().delete())
         for text in ("works", "fails"):
             with contextlib.suppress(Failed):
                 block(text)
@@ -159,12 +195,29 @@ def play() -> list[Any]:
         sent.receivers = []
         mailed.receivers = []
         post_save.disconnect(run)
+        post_delete.disconnect(run)
+        m2m_changed.disconnect(run, sender=Loan)
         post_save.disconnect(updating, sender=Tag)
     answers.append(sorted(Book.objects.values_list("title", "is_lent", "author__name")))
     answers.append((connection.in_atomic_block, connection.run_on_commit, connection.savepoint_ids))
     connection.savepoint_state = 0
     empty_tables()
+    for model in (Item, Shop):
+        model.objects.all()._raw_delete("default")
     return answers
+
+
+def wait(**named: Any) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def somebody_waits() -> Iterator[None]:
+    """From before a trace begins: what nobody waits for is not watched."""
+    m2m_changed.connect(wait, sender=Loan)
+    post_delete.connect(wait, sender=Item)
+    yield
+    m2m_changed.disconnect(wait, sender=Loan)
+    post_delete.disconnect(wait, sender=Item)
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,12 @@
 """Bulk operations are watched, which change rows and send no signals for them.
 
 Watched are the ``QuerySet``'s own methods: managers, related managers and the async twins all go
-through these. Not a bypass is
+through these. Rows of a many-to-many field that are not changed by its manager are bypasses of
+``m2m_changed``, and an ``update()`` by a ``delete()`` of the project's own of what a deletion
+sends. Not a bypass is
 
 * what sends the signals itself: ``Model.save()`` and ``delete()``, which use other methods;
-* what ``delete()`` does to other rows on the way, such as setting a foreign key to null;
+* what ``delete()`` does to other rows on the way, which ``deletions`` tells of;
 * what changed no row, or a model that nobody listens to, or only receivers that are muted;
 * an ``update()`` of one row inside ``save()`` of its model, or inside a receiver of that:
   in all likelihood the row is the one whose signals are being sent.
@@ -18,41 +20,31 @@ import types
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import django
 from django.db.models import Model, QuerySet, deletion, signals
-from django.db.models.fields import related_descriptors
 
 from signal_tracer.collecting import clock, nodes
-from signal_tracer.collecting.muting import would_mute
+from signal_tracer.collecting.bypassing import (
+    MANAGER_METHODS,
+    codes_of,
+    deletes_softly,
+    in_deletion,
+    left_out_by,
+    model_of,
+    note,
+    who_called,
+)
 from signal_tracer.collecting.nodes import DispatchRecord, Node, Root, Unkept, current, fenced
 from signal_tracer.collecting.patching import Replacement, Watcher, hide_file, hide_from_stacklevel
-from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.receivers import DISPATCHER_FILE
-from signal_tracer.collecting.routes import ReceiverInfo, listeners
-from signal_tracer.describing.frames import find_project_frame, find_sender_frame
-from signal_tracer.describing.names import (
-    class_name,
-    find_all_in_class,
-    find_in_class,
-    is_a,
-    name_of_signal,
-    unwrapped,
-)
-from signal_tracer.records import Bypass, Skipped
+from signal_tracer.describing.names import find_in_class, is_a, name_of_signal
+from signal_tracer.describing.near_misses import is_through
 
 hide_file(__file__)
 
 _SAVED = (signals.pre_save, signals.post_save)
 _DELETED = (signals.pre_delete, signals.post_delete)
-
-# Where Django's related managers are, and the methods of theirs that a person calls.
-# Private, and the same in Django 5.2, 6.0 and 6.1.
-_GENERIC_MANAGERS = Path(django.__file__).parent.joinpath("contrib", "contenttypes", "fields.py")
-_MANAGER_FILES = (related_descriptors.__file__, str(_GENERIC_MANAGERS))
-_MANAGER_METHODS = ("add", "remove", "clear", "set")
 
 _DJANGOS_SAVE = Model.save.__code__
 
@@ -61,81 +53,6 @@ _OPTIONS = ("ignore_conflicts", "update_conflicts")
 
 # The ORM sends with these alone.
 _SENDS = ("send", "send_robust")
-
-
-class BypassRecord:
-    """A bulk operation that changed rows. ``skipped`` pairs a signal's name with a receiver."""
-
-    __slots__ = (
-        "instruction",
-        "method",
-        "model",
-        "options",
-        "rows",
-        "sent_by",
-        "skipped",
-        "started",
-        "stopped",
-        "through",
-    )
-
-    def __init__(
-        self,
-        method: str,
-        model: str,
-        rows: int | None,
-        options: tuple[str, ...],
-        sent_by: types.CodeType | None,
-        instruction: int,
-        started: int,
-        stopped: int,
-        skipped: list[tuple[str, ReceiverInfo]],
-        through: tuple[types.CodeType, int] | None = None,
-    ) -> None:
-        self.method = method
-        self.model = model
-        self.rows = rows
-        self.options = options
-        self.sent_by = sent_by
-        self.instruction = instruction
-        self.started = started
-        self.stopped = stopped
-        self.skipped = skipped
-        self.through = through
-
-
-class Bypasses(list[BypassRecord]):
-    """Those of a receiver call, or of a trace outside of any."""
-
-    __slots__ = ()
-
-    def read(self, reading: Reading) -> dict[str, Any]:
-        found = [each for each in self[:] if each.stopped <= reading.until]
-        return {"bypasses": [_read(each, reading) for each in found]}
-
-
-def _read(record: BypassRecord, reading: Reading) -> Bypass:
-    return Bypass(
-        method=record.method,
-        model=record.model,
-        rows=record.rows,
-        options=record.options,
-        sent_from=reading.location(record.sent_by, record.instruction),
-        through=None if record.through is None else reading.location(*record.through),
-        started_at=reading.since_start(record.started),
-        duration=reading.seconds(record.started, record.stopped),
-        skipped=[
-            Skipped(
-                signal,
-                info.name,
-                info.defined_at,
-                reading.value(info.dispatch_uid),
-                info.is_async,
-                info.hears_any_sender,
-            )
-            for signal, info in record.skipped
-        ],
-    )
 
 
 # The operation that runs: bulk_update() calls update(), and an override calls its original.
@@ -151,7 +68,12 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
         caller = sys._getframe(1)
         token = _begin(node, self, caller)
         if token is None:
-            return original(self, *args, **kwargs)
+            answer = original(self, *args, **kwargs)
+            # Where Django 5.2, 6.0 and 6.1 call _raw_delete() and update() for a delete().
+            deleting = in_deletion.get()
+            if deleting is not None and caller.f_code.co_filename == deletion.__file__:
+                deleting.told(self, original.__name__, kwargs, answer)
+            return answer
         started = clock.now()
         try:
             answer = original(self, *args, **kwargs)
@@ -167,10 +89,9 @@ def _watch(original: Any, left_out: tuple[Any, ...]) -> Any:
 def _begin(node: Node | None, queryset: Any, caller: types.FrameType) -> Any:
     """A token when this is an operation of its own, and not a part of another."""
     running = _running.get()
-    model = _model_of(queryset)
+    model = model_of(queryset)
     if running is not None and running[0] is node and running[1] is model:
         return None
-    # Where Django 5.2, 6.0 and 6.1 call _raw_delete() and update() on the way of a delete().
     if caller.f_code.co_filename == deletion.__file__:
         return None
     return _running.set((node, model))
@@ -192,44 +113,29 @@ def _end(
     node = nodes.node_with_everywhere(node)
     recorders = node.recorders.all if node is not None else ()
     rows = _rows(answer)
-    model = _model_of(queryset)
-    if rows == 0 or not recorders or not is_a(model, type) or _is_automatic(model):
+    model = model_of(queryset)
+    if rows == 0 or not recorders or not is_a(model, type):
         return
-    skipped = [
-        (name_of_signal(signal), info)
-        for signal in left_out
-        if not all(each.excludes(name_of_signal(signal)) for each in recorders)
-        for info in listeners(signal, model, would_mute)
-    ]
-    if not skipped:
+    skipped = left_out_by(node, () if _is_automatic(model) else left_out, model)
+    of_rows_between = left_out_by(node, (signals.m2m_changed,), model) if method != "update" else []
+    of_deletion = left_out_by(node, _DELETED, model) if method == "update" else []
+    if of_rows_between and not is_through(model):
+        of_rows_between = []
+    if of_deletion and not deletes_softly(caller, model, type(queryset)):
+        of_deletion = []
+    if not (skipped or of_rows_between or of_deletion):
         return
-    method, site = _who_called(caller, queryset, method)
-    if method == "update" and rows == 1 and _is_inside_save(node, site, model):
-        return
-    wanting = [each for each in recorders if each.keep_other()]  # Each counts what it lacks.
-    if not wanting:
-        return
-    lead = find_project_frame(site) or site
-    if not recorders[-1].config.record_locations:
-        site = lead = None
-    record = BypassRecord(
-        method,
-        class_name(model),
-        rows,
-        _options(args, kwargs) if method == "bulk_create" else (),
-        None if lead is None else lead.f_code,
-        0 if lead is None else lead.f_lasti,
-        started,
-        stopped,
-        skipped,
-        None if site is None or site is lead else (site.f_code, site.f_lasti),
-    )
-    for activity in nodes.activities_at(node):
-        activity[Bypasses].append(record)
-
-
-def _model_of(queryset: Any) -> Any:
-    return dict.get(queryset.__dict__, "model")
+    called, site = who_called(caller, queryset, method)
+    about = node, site, started, stopped
+    is_of_save = method == "update" and rows == 1 and _is_inside_save(node, site, model)
+    if skipped and not is_of_save:
+        options = _options(args, kwargs) if method == "bulk_create" else ()
+        note(*about, skipped, called, model, rows, options)
+    if of_rows_between and called not in MANAGER_METHODS:
+        called = "delete" if called == "_raw_delete" else called
+        note(*about, of_rows_between, called, model, rows, door="many_to_many")
+    if of_deletion:
+        note(*about, of_deletion, "delete", model, rows, door="soft_delete")
 
 
 def _rows(answer: Any) -> int | None:
@@ -253,39 +159,11 @@ def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
     return tuple(each for each in _OPTIONS if given.get(each) is True)
 
 
-def _who_called(
-    frame: types.FrameType | None, queryset: Any, method: str
-) -> tuple[str, types.FrameType | None]:
-    """What a person calls the operation, such as ``add`` of a related manager, and where.
-
-    Where a queryset's class has an override that calls Django's, that is who called the override.
-    """
-    overrides = _codes_of(type(queryset), method)
-    site = find_sender_frame(frame)
-    while site is not None and any(site.f_code is each for each in overrides):
-        site = find_sender_frame(site.f_back)
-    while frame is not None and frame is not site:
-        code = frame.f_code
-        if code.co_name in _MANAGER_METHODS and code.co_filename in _MANAGER_FILES:
-            method = code.co_name
-        frame = frame.f_back
-    return method, site
-
-
-def _codes_of(cls: type, name: str) -> list[types.CodeType]:
-    """Of each function that one of the classes has under this name."""
-    return [
-        unwrapped(each).__code__
-        for each in find_all_in_class(cls, name)
-        if type(each) is types.FunctionType
-    ]
-
-
 def _is_inside_save(node: Any, frame: types.FrameType | None, model: Any) -> bool:
     """Whether a ``save()`` that the model's classes define, or a receiver of it, is running."""
     if _is_called_for_saving(node, model):
         return True
-    saves = [each for each in _codes_of(model, "save") if each is not _DJANGOS_SAVE]
+    saves = [each for each in codes_of(model, "save") if each is not _DJANGOS_SAVE]
     while frame is not None:
         code = frame.f_code
         if any(code is each for each in saves):

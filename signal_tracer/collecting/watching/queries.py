@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ from signal_tracer.collecting.patching import Replacement, Watcher, hide_from_st
 from signal_tracer.collecting.raw import Activity
 from signal_tracer.collecting.reading import Reading
 from signal_tracer.collecting.recorder import Statement
+from signal_tracer.collecting.sql import COMPILER, note_write
 from signal_tracer.describing.names import class_name
 from signal_tracer.records import Query
 
@@ -114,6 +116,12 @@ def _note(
     try:
         if nodes.everywhere is not None:
             node = nodes.node_with_everywhere(node)
+        if type(sql) is str and sql[:1] != "S":  # No SELECT, and no savepoint.
+            # Past what runs it and CursorWrapper.execute(): most writes are Django's own.
+            frame = sys._getframe(2).f_back
+            frame = None if frame is None else frame.f_back
+            if frame is None or frame.f_code.co_filename != COMPILER:
+                note_write(node, cursor, sql, started, stopped)
         call = node if type(node) is CallRecord else nodes.innermost_call(node)
         is_wanted, keeper = False, None
         for recorder in node.recorders.all:
