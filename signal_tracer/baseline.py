@@ -167,7 +167,8 @@ def written(old: Baseline | None, new: Baseline, found: Comparison, file: Path) 
         count = plural(len(new.findings), "finding")
         return [f"Kept {count} in {file} as known: from now on only others fail."]
     count = plural(len(old.findings) - len(new.findings), "mended finding")
-    lines = [f"Took {count} out of {file}, and added none: {len(new.findings)} are left in it."]
+    left = plural(len(new.findings), "known finding")
+    lines = [f"Took {count} out of {file}, and added none: it has {left} left."]
     if found.new:
         lines.append(
             f"{plural(len(found.new), 'new finding')} not added, because {file} only gets "
