@@ -11,7 +11,7 @@ from typing import Any
 
 from signal_tracer import __version__, baseline, plain
 from signal_tracer.baseline import Baseline, BaselineError, Comparison
-from signal_tracer.findings import over_trace
+from signal_tracer.findings import catalogue, over_trace
 from signal_tracer.findings.kinds import LEVELS, Level
 from signal_tracer.findings.remarks import Key, Remark, in_order, key_of, remark_of
 from signal_tracer.mapping import settings_file
@@ -27,9 +27,9 @@ from signal_tracer.wording import location_of, plural, printable, source_root
 class Sighting:
     """A finding and where it was seen.
 
-    ``tests``: by name, each with its number in the order of collection. ``fixtures``: those that
-    several tests share, which are set up in whichever comes first. ``first`` is the number of the
-    test that ``remark`` is from.
+    ``tests``: by name, each with its number in the order of collection; ``first`` is the number
+    of the one that ``remark`` is from. ``fixtures``: what tests share, and so does not belong to
+    the one that happens to come first.
     """
 
     remark: Remark
@@ -82,8 +82,11 @@ class Gathered:
             # What is slow differs from run to run, unless somebody has said what is.
             is_guessed = finding.slug == "slow-receiver" and trace.slow_share > 0
             if finding.level in wanted and not is_guessed:
-                first = min(where.get("tests", {}).values(), default=MOST)
-                self._add(Sighting(remark_of(finding), first, **where))
+                # Once in a process, in whichever of its tests comes first.
+                by_import = finding.kind is catalogue.CONNECTED_BY_IMPORT
+                seen = {"fixtures": {"the first test that imports it": 0}} if by_import else where
+                first = min(seen.get("tests", {}).values(), default=MOST)
+                self._add(Sighting(remark_of(finding), first, **seen))
 
     def _add(self, sighting: Sighting) -> None:
         key = sighting.remark.key

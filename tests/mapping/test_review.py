@@ -404,3 +404,15 @@ def test_the_command_writes_sarif_and_prints_workflow_commands_of_what_is_new(
 
 def test_what_concerns_django_alone_is_in_no_baseline() -> None:
     assert remark(owner=DJANGO).is_projects is False
+
+
+def test_the_page_about_review_names_every_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "review.md").read_text()
+
+    for name in ("baseline", "write-baseline", "sarif", "github"):
+        assert f"`--{name}" in page
+        assert f"`--signal-{name}" in page
+    # What it shows of a file is what is written.
+    [line] = re.findall(r"```json\n(.*)\n```", page)
+    known = KnownFinding(**{**json.loads(line), "names": tuple(json.loads(line)["names"])})
+    assert Baseline("tests", {}, (known,)).to_text().splitlines()[5].strip() == line
