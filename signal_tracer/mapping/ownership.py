@@ -85,4 +85,6 @@ def file_of_module(module: str | None) -> str | None:
 
 def settings_file() -> str | None:
     """The file of the settings, which stands for the project where no other one does."""
-    return file_of_module(getattr(settings, "SETTINGS_MODULE", None))
+    return file_of_module(
+        getattr(settings, "SETTINGS_MODULE", None) if settings.configured else None
+    )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -416,3 +419,14 @@ def test_the_page_about_review_names_every_option() -> None:
     [line] = re.findall(r"```json\n(.*)\n```", page)
     known = KnownFinding(**{**json.loads(line), "names": tuple(json.loads(line)["names"])})
     assert Baseline("tests", {}, (known,)).to_text().splitlines()[5].strip() == line
+
+
+def test_without_settings_no_file_stands_for_the_project() -> None:
+    program = "from signal_tracer.mapping import settings_file; print(settings_file())"
+    environment = {key: it for key, it in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert (done.stdout, done.stderr) == ("None\n", "")
