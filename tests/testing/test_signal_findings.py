@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from functools import reduce
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from signal_tracer.findings.remarks import Remark
+from signal_tracer.records import PROJECT, Owner
+from signal_tracer.reviewing import Gathered, Sighting
+
 if TYPE_CHECKING:
     from conftest import Project
+
+    from signal_tracer.findings import Level
 
 FAILS_ROBUSTLY = """
 import pytest
@@ -441,3 +449,31 @@ def pytest_collection_finish():
         "No findings.",
         "1 finding in installed packages, which do not count: texting 1.",
     ]
+
+
+def sighting(message: str, number: int, level: Level = "warning", owner: Owner = PROJECT) -> Any:
+    remark = Remark("near-miss", level, "", message, "", ("a",), None, owner)
+    return Sighting(remark, number, tests={f"test_{number}": number})
+
+
+def test_what_is_said_is_of_the_worst_and_first_test_in_whatever_order_workers_end() -> None:
+    some = [
+        sighting("of a package", 0, owner=Owner("package", "texting")),
+        sighting("for information", 1, level="info"),
+        sighting("second", 3),
+        sighting("first", 2),
+    ]
+
+    told = {str(reduce(Sighting.joined, each).told()) for each in permutations(some)}
+
+    assert len(told) == 1
+    said = reduce(Sighting.joined, some).told()
+    assert (said.message, said.seen) == ("first", "in 4 tests, first test_0")
+
+
+def test_what_a_worker_found_is_the_same_where_it_arrives() -> None:
+    gathered = Gathered(hidden={("near-miss", ("b",))}, not_kept=3, is_whole=False)
+    some = sighting("ä\n\udcff", 2)
+    gathered.sightings[some.remark.key] = some
+
+    assert Gathered.from_text(gathered.to_text()) == gathered
