@@ -161,6 +161,20 @@ def save(baseline: Baseline, file: Path) -> None:
         ) from error
 
 
+def renewed(old: Baseline | None, found: Comparison, over: Over, filters: JSON) -> Baseline:
+    """What is to be kept from now on: all that was found, or what is left of ``old``."""
+    return baseline_of(found.new, over, filters) if old is None else old.without(found.mended)
+
+
+def mended(found: Comparison, file: Path, option: str) -> list[str]:
+    """What is said of known findings that are gone; ``option`` takes them out of the file."""
+    count = plural(len(found.mended), "known finding")
+    return [
+        f"{count} of {file} mended, which {option} takes out of it:",
+        *(f"  {each}" for each in found.mended),
+    ]
+
+
 def written(old: Baseline | None, new: Baseline, found: Comparison, file: Path) -> list[str]:
     """What is said when ``new`` was written in the place of ``old``, and what was not added."""
     if old is None:

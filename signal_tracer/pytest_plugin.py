@@ -22,7 +22,7 @@ import pytest
 if TYPE_CHECKING:
     from signal_tracer.coverage.files import Report
     from signal_tracer.coverage.result import SignalCoverage
-    from signal_tracer.reviewing import Gathered, Request
+    from signal_tracer.reviewing import Asked, Gathered
     from signal_tracer.testing import SignalTrace
     from signal_tracer.trace import Trace
     from signal_tracer.tracer import trace_signals
@@ -562,14 +562,14 @@ class _Findings(_OfTheRun):
 
     def __init__(self, config: pytest.Config) -> None:
         from signal_tracer.baseline import BaselineError
-        from signal_tracer.reviewing import Gathered, Request
+        from signal_tracer.reviewing import Asked, Gathered
 
         super().__init__(config)
         folder = config.invocation_params.dir
         paths = [config.getoption(name) for name in ("signal_baseline", "signal_sarif")]
         kept, sarif = (folder / each if each else None for each in paths)
         is_asked_for = config.args_source is pytest.Config.ArgsSource.ARGS
-        self.request: Request = Request(
+        self.asked: Asked = Asked(
             config.getoption("signal_findings"),
             kept,
             config.getoption("signal_write_baseline"),
@@ -579,7 +579,7 @@ class _Findings(_OfTheRun):
         )
         self.is_worker = hasattr(config, "workerinput")
         try:
-            self.known = None if self.is_worker else self.request.known()
+            self.known = None if self.is_worker else self.asked.known()
         except BaselineError as error:
             raise pytest.UsageError(str(error)) from error
         self.gathered: Gathered = Gathered()
@@ -664,7 +664,7 @@ class _Findings(_OfTheRun):
         with self._going_on("to look at a trace"):
             if self.tracing is not None and self.trace is not None:
                 self.tracing.__exit__(None, None, None)
-                self.gathered.note(self.trace, self.request.at_least, **where)
+                self.gathered.note(self.trace, self.asked.at_least, **where)
             self.tracing = self.trace = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -682,7 +682,7 @@ class _Findings(_OfTheRun):
 
             result = review(
                 self.gathered,
-                self.request,
+                self.asked,
                 self.known,
                 self.test_files,
                 self.config.invocation_params.dir,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -125,7 +126,7 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Asked:
     """What was asked for on the command line; files from where pytest was started."""
 
     at_least: Level
@@ -158,7 +159,7 @@ class Review:
 
 def review(
     gathered: Gathered,
-    request: Request,
+    asked: Asked,
     known: Baseline | None,
     test_files: Collection[str],
     folder: Path,
@@ -169,20 +170,20 @@ def review(
     # A test that sets up its rows in bulk, say, is not what anybody wants to hear of.
     of_tests = [each for each in of_project if each.location and each.location.file in test_files]
     counting = [each for each in of_project if each not in of_tests]
-    found = baseline.compare(known, counting, request.at_least)
+    found = baseline.compare(known, counting, asked.at_least)
     result = Review([*_lines(found)], [])
     result.said += _folds([each for each in told if not each.is_projects], of_tests)
     result.said += _left_out(gathered)
-    is_whole = gathered.is_whole and (known is None or known.filters == request.filters)
-    if request.is_written:
-        _write_baseline(request, known, found, result, is_whole=is_whole)
-    elif found.mended:
-        result.said += _mended(found, request, is_whole=is_whole)
-    if found.new and not (request.is_written and known is None and is_whole):
+    is_whole = gathered.is_whole and (known is None or known.filters == asked.filters)
+    if asked.is_written:
+        _write_baseline(asked, known, found, result, is_whole=is_whole)
+    elif found.mended and asked.baseline is not None:
+        result.said += _mended(found, asked.baseline, is_whole=is_whole)
+    if found.new and not (asked.is_written and known is None and is_whole):
         new = "finding" if known is None else "new finding"
-        worse = "" if request.at_least == "error" else " or worse"
-        result.failures.append(f"{plural(len(found.new), new)} of level {request.at_least}{worse}")
-    _take_away(counting, found, request, result, folder)
+        worse = "" if asked.at_least == "error" else " or worse"
+        result.failures.append(f"{plural(len(found.new), new)} of level {asked.at_least}{worse}")
+    _take_away(counting, found, asked, result, folder)
     return result
 
 
@@ -223,22 +224,21 @@ def _left_out(gathered: Gathered) -> Iterator[str]:
         )
 
 
-def _mended(found: Comparison, request: Request, *, is_whole: bool) -> Iterator[str]:
-    count = plural(len(found.mended), "known finding")
-    if not is_whole:
-        yield (
-            f"{count} of {request.baseline} not seen. Whether they are mended is not known: not "
-            "all the tests ran that it was written with, or some failed."
-        )
+def _mended(found: Comparison, file: Path, *, is_whole: bool) -> Iterator[str]:
+    if is_whole:
+        yield from baseline.mended(found, file, "--signal-write-baseline")
         return
-    yield f"{count} of {request.baseline} mended, which --signal-write-baseline takes out of it:"
-    yield from (f"  {each}" for each in found.mended)
+    count = plural(len(found.mended), "known finding")
+    yield (
+        f"{count} of {file} not seen. Whether they are mended is not known: not all the tests ran "
+        "that it was written with, or some failed."
+    )
 
 
 def _write_baseline(
-    request: Request, known: Baseline | None, found: Comparison, result: Review, *, is_whole: bool
+    asked: Asked, known: Baseline | None, found: Comparison, result: Review, *, is_whole: bool
 ) -> None:
-    file = request.baseline
+    file = asked.baseline
     if file is None:
         return
     if not is_whole:
@@ -246,11 +246,7 @@ def _write_baseline(
             f"{file} was not written: not all the tests ran that it is about, or some failed"
         )
         return
-    new = (
-        baseline.baseline_of(found.new, "tests", request.filters)
-        if known is None
-        else known.without(found.mended)
-    )
+    new = baseline.renewed(known, found, "tests", asked.filters)
     try:
         baseline.save(new, file)
         result.said += baseline.written(known, new, found, file)
@@ -259,22 +255,21 @@ def _write_baseline(
 
 
 def _take_away(
-    remarks: Iterable[Remark], found: Comparison, request: Request, result: Review, folder: Path
+    remarks: Iterable[Remark], found: Comparison, asked: Asked, result: Review, folder: Path
 ) -> None:
     """The findings for a code host, as a file or as lines that it reads."""
     root = source_root(str(folder))
-    if request.sarif is not None:
-        known = None if request.baseline is None else {each.key for each in found.known}
-        data = to_sarif(
-            remarks, root=root, elsewhere=settings_file() or root, version=__version__, known=known
-        )
+    if asked.sarif is not None:
+        known = None if asked.baseline is None else {each.key for each in found.known}
+        elsewhere = settings_file() or os.path.join(root, "manage.py")
+        data = to_sarif(remarks, root=root, elsewhere=elsewhere, version=__version__, known=known)
         try:
-            request.sarif.write_text(f"{json.dumps(data, indent=2)}\n", encoding="utf-8")
-            result.said.append(f"Written: {request.sarif}")
+            asked.sarif.write_text(f"{json.dumps(data, indent=2)}\n", encoding="utf-8")
+            result.said.append(f"Written: {asked.sarif}")
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have.
             result.failures.append(
-                f"{request.sarif} cannot be written ({baseline.reason(error)}). Give another "
+                f"{asked.sarif} cannot be written ({baseline.reason(error)}). Give another "
                 "file: --signal-sarif=FILE"
             )
-    if request.for_github:
+    if asked.for_github:
         result.said += workflow_commands(found.new, root=root)

@@ -64,7 +64,10 @@ def source_root(folder: str) -> str:
 def path_within(file: str, root: str) -> str | None:
     """``file`` as seen from the folder ``root``, with slashes; ``None`` if it is not in it."""
     inside = os.path.join(os.path.realpath(root), "")
-    real = os.path.realpath(file)
+    try:
+        real = os.path.realpath(file)
+    except ValueError:  # A name that no file can have: code may be compiled under any.
+        return None
     return real.removeprefix(inside).replace(os.sep, "/") if real.startswith(inside) else None
 
 

@@ -66,6 +66,11 @@ def kept(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def lines_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def nobody_hears_it() -> Any:
     yield
     rung.receivers = []
@@ -284,8 +289,9 @@ def sarif(*remarks: Remark, **more: Any) -> Any:
 
 @pytest.mark.parametrize("slug", slugs())
 def test_sarif_is_as_its_schema_wants_it_for_every_rule(slug: str) -> None:
-    place = Location("/elsewhere/ä b.py", 1, "hear")
-    some = [remark(slug, "a"), remark(slug, "b", location=None), remark(slug, location=place)]
+    places = ("/elsewhere/ä b.py", "/src/\udcff.py", "/src/a\0b.py", "<string>")
+    odd = [remark(slug, each, location=Location(each, 1, "hear")) for each in places]
+    some = [remark(slug, "a"), remark(slug, "b", location=None), *odd]
     levels = [remark(slug, level=level) for level in ("error", "info")]
 
     for known in (None, {some[0].key}):

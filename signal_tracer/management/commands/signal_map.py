@@ -308,12 +308,8 @@ class Command(BaseCommand):
         if self.options["write_baseline"]:
             self.write_baseline(known, compared)
         elif compared.mended:
-            count = plural(len(compared.mended), "known finding")
-            mended = "".join(f"\n  {each}" for each in compared.mended)
-            self.stderr.write(
-                f"{count} of {self.options['baseline']} mended, which --write-baseline takes out "
-                f"of it:{mended}"
-            )
+            for line in baseline.mended(compared, self.options["baseline"], "--write-baseline"):
+                self.stderr.write(line)
         if compared.new and not is_first:
             new = "finding" if known is None else "new finding"
             raise CommandError(
@@ -350,12 +346,7 @@ class Command(BaseCommand):
 
     def write_baseline(self, known: Baseline | None, found: Comparison) -> None:
         file = self.options["baseline"]
-        filters = self.filters_of_findings()
-        new = (
-            baseline.baseline_of(found.new, "signal_map", filters)
-            if known is None
-            else known.without(found.mended)
-        )
+        new = baseline.renewed(known, found, "signal_map", self.filters_of_findings())
         try:
             baseline.save(new, file)
         except BaselineError as error:
@@ -371,7 +362,7 @@ class Command(BaseCommand):
             data = to_sarif(
                 remarks,
                 root=root,
-                elsewhere=settings_file() or root,
+                elsewhere=settings_file() or os.path.join(root, "manage.py"),
                 version=__version__,
                 known=known,
             )

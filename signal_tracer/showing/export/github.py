@@ -19,7 +19,7 @@ def workflow_commands(remarks: Iterable[Remark], *, root: str) -> list[str]:
 def _command(remark: Remark, root: str) -> str:
     properties = {"title": f"{remark.slug}: {remark.title}"}
     place = remark.location
-    if place is not None:
+    if place is not None and not place.file.startswith("<"):  # Compiled from a file.
         file = path_within(place.file, root) or place.file
         properties = {"file": file, "line": str(place.line), **properties}
     named = ",".join(f"{name}={_property(value)}" for name, value in properties.items())

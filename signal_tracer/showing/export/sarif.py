@@ -83,12 +83,14 @@ def _texts(remark: Remark) -> Iterator[str]:
 
 def _location(remark: Remark, root: str, elsewhere: str) -> JSON:
     place = remark.location
+    if place is not None and place.file.startswith("<"):  # Compiled from no file.
+        place = None
     file = elsewhere if place is None else place.file
     inside = path_within(file, root)
     artifact = (
         {"uri": Path(file).absolute().as_uri()}
         if inside is None
-        else {"uri": quote(inside), "uriBaseId": "%SRCROOT%"}
+        else {"uri": quote(inside, errors="backslashreplace"), "uriBaseId": "%SRCROOT%"}
     )
     return {
         "artifactLocation": artifact,
