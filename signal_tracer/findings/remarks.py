@@ -22,6 +22,7 @@ class Remark:
     level: Level
     title: str
     message: str
+    why: str
     advice: str
     names: tuple[str, ...]
     location: Location | None
@@ -44,6 +45,7 @@ def remark_of(finding: Finding) -> Remark:
         finding.level,
         finding.title,
         finding.message,
+        finding.why,
         finding.advice,
         finding.names,
         finding.location,

@@ -226,6 +226,7 @@ def remark(slug: str = "near-miss", *names: str, **more: Any) -> Remark:
         "level": "warning",
         "title": "It is so",
         "message": "It did not run.",
+        "why": "Nobody waits for it.",
         "advice": "Connect it.",
         "location": Location("/src/shop/receivers.py", 7, "hear"),
         "owner": PROJECT,

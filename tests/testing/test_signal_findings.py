@@ -452,7 +452,7 @@ def pytest_collection_finish():
 
 
 def sighting(message: str, number: int, level: Level = "warning", owner: Owner = PROJECT) -> Any:
-    remark = Remark("near-miss", level, "", message, "", ("a",), None, owner)
+    remark = Remark("near-miss", level, "", message, "", "", ("a",), None, owner)
     return Sighting(remark, number, tests={f"test_{number}": number})
 
 

@@ -119,7 +119,7 @@ def _state(remark: Remark, known: Collection[Key] | None) -> dict[str, Any]:
 
 def _rule(slug: str) -> JSON:
     kinds = [kind for kind in catalogue.kinds() if kind.slug == slug]
-    why = kinds[0].why
+    why = _in_general(kinds[0].why)
     advices = dict.fromkeys(_in_general(kind.advice) for kind in kinds)
     return {
         "id": slug,
