@@ -6,7 +6,6 @@ Such a file is the same on every machine and in every run: it has no line number
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,12 +22,12 @@ from signal_tracer.signal_map import (
     SignalMapFormatError,
     without_version,
 )
+from signal_tracer.wording import without_addresses
 
 FORMAT_VERSION = 1
 # What may choose a part of the map: by names, or by being on.
 FILTERS = ("signal", "sender", "receiver", "app")
 SWITCHES = ("project_only", "unheard", "load_urls")
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}|\d{9,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +195,14 @@ def _is_lasting(connection: Connection) -> bool:
 def _keep(connection: Connection) -> Kept:
     uid = connection.dispatch_uid
     return Kept(
-        _without_addresses(connection.receiver),
-        None if connection.sender is None else _without_addresses(connection.sender),
+        without_addresses(connection.receiver),
+        None if connection.sender is None else without_addresses(connection.sender),
         # One that is no string holds ids as often as not.
-        _without_addresses(uid) if isinstance(uid, str) or uid is None else "(not a string)",
+        uid
+        if uid is None
+        else without_addresses(uid)
+        if isinstance(uid, str)
+        else "(not a string)",
         connection.is_weak,
         connection.is_async,
     )
-
-
-def _without_addresses(text: str | None) -> Any:
-    return None if text is None else _ADDRESS.sub("…", text)

@@ -13,7 +13,7 @@ import sys
 import traceback
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,8 +22,10 @@ import pytest
 if TYPE_CHECKING:
     from signal_tracer.coverage.files import Report
     from signal_tracer.coverage.result import SignalCoverage
+    from signal_tracer.reviewing import Asked, Gathered
     from signal_tracer.testing import SignalTrace
     from signal_tracer.trace import Trace
+    from signal_tracer.tracer import trace_signals
 
 Made = TypeVar("Made")
 
@@ -48,6 +50,10 @@ NOT_SEEN_TEXT = (
     "Raise SIGNAL_TRACER['MAX_DISPATCHES'] for the tests."
 )
 WORKER_OUTPUT = "signal_tracer_coverage"
+FOUND_OUTPUT = "signal_tracer_findings"
+LEVELS = ("error", "warning", "info")
+# What --signal-findings goes with.
+OF_FINDINGS = ("signal_baseline", "signal_write_baseline", "signal_sarif", "signal_github")
 NO_DJANGO = "signal_tracer: Django is not installed, and so there are no signals to look at."
 
 
@@ -78,6 +84,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="fail if less than N percent of the project's receivers ran, N from 0 to 100",
     )
+    group.addoption(
+        "--signal-findings",
+        nargs="?",
+        const="warning",
+        type=_level,
+        metavar="LEVEL",
+        help="report what is to be found over the signals of all tests, each finding once, and "
+        "fail if there are any of this level (error, warning or info; warning unless given) or "
+        "worse",
+    )
+    group.addoption(
+        "--signal-baseline",
+        metavar="FILE",
+        help="findings that FILE names are known: they are shown, and only others fail",
+    )
+    group.addoption(
+        "--signal-write-baseline",
+        action="store_true",
+        help="write the file of --signal-baseline: with all findings if there is none, and else "
+        "without those that are mended",
+    )
+    group.addoption(
+        "--signal-sarif",
+        metavar="FILE",
+        help="write the findings to FILE as SARIF 2.1.0, which code hosts show in a review",
+    )
+    group.addoption(
+        "--signal-github",
+        action="store_true",
+        help="print each new finding as GitHub's workflow command too",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -87,7 +124,13 @@ def pytest_configure(config: pytest.Config) -> None:
     fail_under = config.getoption("signal_coverage_fail_under")
     wants_trace = config.getoption("signal_trace") or config.getoption("fail_on_swallowed")
     wants_coverage = reports or fail_under is not None
-    if not (wants_trace or wants_coverage):
+    wants_findings = config.getoption("signal_findings")
+    for name in OF_FINDINGS if not wants_findings else ():
+        if config.getoption(name):
+            raise pytest.UsageError(f"--{name.replace('_', '-')} needs --signal-findings.")
+    if config.getoption("signal_write_baseline") and not config.getoption("signal_baseline"):
+        raise pytest.UsageError("--signal-write-baseline needs the file: --signal-baseline=FILE.")
+    if not (wants_trace or wants_coverage or wants_findings):
         return
     if not _has_django():
         config.pluginmanager.register(_Note(NO_DJANGO), "signal_tracer_note")
@@ -98,6 +141,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(
             _Coverage(config, reports or _reports(["term"]), fail_under), "signal_tracer_coverage"
         )
+    if wants_findings and not config.option.collectonly:
+        config.pluginmanager.register(_Findings(config), "signal_tracer_findings")
 
 
 def _percentage(given: str) -> float:
@@ -108,6 +153,15 @@ def _percentage(given: str) -> float:
     if not 0 <= number <= 100:  # Nor is this true of nan.
         raise ArgumentTypeError(f"{given!r} is no percentage: give a number from 0 to 100")
     return number
+
+
+def _level(given: str) -> str:
+    if given not in LEVELS:
+        raise ArgumentTypeError(
+            f"{given!r} is no level: give error, warning or info. Before the path of a test write "
+            "--signal-findings=warning"
+        )
+    return given
 
 
 def _reports(given: list[str]) -> list[Report]:
@@ -344,21 +398,15 @@ def _fail_on_swallowed(item: pytest.Item, trace: Trace) -> None:
         )
 
 
-# --signal-coverage
+class _OfTheRun:
+    """What is known only at the end of the run, perhaps of several workers, and is told then."""
 
+    title: str
+    option: str
 
-class _Coverage:
-    """Measures signal coverage in this process, or collects what the workers of xdist measured."""
-
-    def __init__(
-        self, config: pytest.Config, reports: list[Report], fail_under: float | None
-    ) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.reports = reports
-        self.fail_under = fail_under
-        self.measuring: Any = None
         self.test_files: set[str] = set()
-        self.results: list[SignalCoverage] = []
         self.said: list[str] = []
         # What makes the run fail, a line each.
         self.failures: list[str] = []
@@ -371,8 +419,8 @@ class _Coverage:
             yield
         except Exception as error:
             self._fail(
-                f"signal coverage failed {doing}: {_what(error)}. "
-                "Mend that, or leave out --signal-coverage."
+                f"{self.title} failed {doing}: {_what(error)}. "
+                f"Mend that, or leave out {self.option}."
             )
 
     def _fail(self, line: str) -> None:
@@ -382,17 +430,57 @@ class _Coverage:
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self.test_files.add(str(item.path))
 
+    def _add_conftests(self) -> None:
+        self.test_files |= {
+            each.__file__
+            for each in self.config.pluginmanager.get_plugins()
+            if getattr(each, "__file__", None) and Path(each.__file__).name == "conftest.py"
+        }
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from signal_tracer.wording import printable
+
+        if self.said or self.failures:
+            terminalreporter.section(self.title)
+        for line in self.said:
+            terminalreporter.write_line(printable(line))
+        for line in self.failures:
+            terminalreporter.write_line(printable(f"FAILED: {line}"), red=True)
+        self.is_told = True
+
+    def pytest_unconfigure(self) -> None:
+        # Without a terminal reporter, or without its summary, nobody has said why the run fails.
+        from signal_tracer.wording import printable
+
+        for line in () if self.is_told else self.failures:
+            sys.stderr.write(printable(f"{self.title}: FAILED: {line}") + "\n")
+
+
+# --signal-coverage
+
+
+class _Coverage(_OfTheRun):
+    """Measures signal coverage in this process, or collects what the workers of xdist measured."""
+
+    title = "signal coverage"
+    option = "--signal-coverage"
+
+    def __init__(
+        self, config: pytest.Config, reports: list[Report], fail_under: float | None
+    ) -> None:
+        super().__init__(config)
+        self.reports = reports
+        self.fail_under = fail_under
+        self.measuring: Any = None
+        self.results: list[SignalCoverage] = []
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self) -> None:
         with self._going_on("before the first test"):
             from signal_tracer.coverage.measuring import Measuring
 
             self.measuring = Measuring()
-            self.test_files |= {
-                each.__file__
-                for each in self.config.pluginmanager.get_plugins()
-                if getattr(each, "__file__", None) and Path(each.__file__).name == "conftest.py"
-            }
+            self._add_conftests()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
@@ -458,23 +546,176 @@ class _Coverage:
                 "--signal-coverage-fail-under"
             )
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        from signal_tracer.wording import printable
 
-        if self.said or self.failures:
-            terminalreporter.section("signal coverage")
-        for line in self.said:
-            terminalreporter.write_line(printable(line))
-        for line in self.failures:
-            terminalreporter.write_line(printable(f"FAILED: {line}"), red=True)
-        self.is_told = True
+# --signal-findings
 
-    def pytest_unconfigure(self) -> None:
-        # Without a terminal reporter, or without its summary, nobody has said why the run fails.
-        from signal_tracer.wording import printable
 
-        for line in () if self.is_told else self.failures:
-            sys.stderr.write(printable(f"signal coverage: FAILED: {line}") + "\n")
+class _Findings(_OfTheRun):
+    """Gathers the findings over every test of this process, or what the workers of xdist gathered.
+
+    Fixtures that tests share have traces of their own: which test sets them up depends on who
+    runs where, and what is found must not.
+    """
+
+    title = "signal findings"
+    option = "--signal-findings"
+
+    def __init__(self, config: pytest.Config) -> None:
+        from signal_tracer.baseline import BaselineError
+        from signal_tracer.reviewing import Asked, Gathered
+
+        super().__init__(config)
+        folder = config.invocation_params.dir
+        paths = [config.getoption(name) for name in ("signal_baseline", "signal_sarif")]
+        kept, sarif = (folder / each if each else None for each in paths)
+        is_asked_for = config.args_source is pytest.Config.ArgsSource.ARGS
+        self.asked: Asked = Asked(
+            config.getoption("signal_findings"),
+            kept,
+            config.getoption("signal_write_baseline"),
+            sarif,
+            config.getoption("signal_github"),
+            tuple(config.args) if is_asked_for else (),
+        )
+        self.is_worker = hasattr(config, "workerinput")
+        try:
+            self.known = None if self.is_worker else self.asked.known()
+        except BaselineError as error:
+            raise pytest.UsageError(str(error)) from error
+        self.gathered: Gathered = Gathered()
+        self.numbers: dict[str, int] = {}
+        # What is looked at, innermost last: one trace at a time, of the last.
+        self.inside: list[dict[str, dict[str, int]]] = []
+        self.tracing: trace_signals | None = None
+        self.trace: Trace | None = None
+        self.is_set_up: set[pytest.FixtureDef[Any]] = set()
+        self.is_last_of_its_kind = False
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.gathered.is_whole &= not items
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._add_conftests()
+        self.numbers = {item.nodeid: number for number, item in enumerate(session.items)}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        with self._looking_at_test(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        with self._looking_at_test(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, Any, Any]:
+        self.is_last_of_its_kind = nextitem is None or nextitem.parent is not item.parent
+        with self._looking_at_test(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        if fixturedef.scope == "function":
+            return (yield)
+        self.is_set_up.add(fixturedef)
+        with self._looking_at(_as_shared(fixturedef)):
+            return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        if not self.inside:
+            return
+        if fixturedef in self.is_set_up:  # Others are asked again and again, and have nothing left.
+            self.is_set_up.discard(fixturedef)
+            self._end(_as_shared(fixturedef))
+            self._begin()
+        elif fixturedef.scope == "function" and self.is_last_of_its_kind:
+            self._end(self.inside[-1])
+            self._begin()
+
+    def _looking_at_test(self, item: pytest.Item) -> AbstractContextManager[None]:
+        return self._looking_at({"tests": {item.nodeid: self.numbers.get(item.nodeid, 0)}})
+
+    @contextmanager
+    def _looking_at(self, where: dict[str, dict[str, int]]) -> Iterator[None]:
+        if self.inside:
+            self._end(self.inside[-1])
+        self.inside.append(where)
+        self._begin()
+        try:
+            yield
+        finally:
+            self._end(self.inside.pop())
+            if self.inside:
+                self._begin()
+
+    def _begin(self) -> None:
+        with self._going_on("to start a trace"):
+            from signal_tracer.tracer import trace_signals
+
+            self.tracing = trace_signals("findings", all_threads=True)
+            self.trace = self.tracing.__enter__()
+
+    def _end(self, where: dict[str, dict[str, int]]) -> None:
+        with self._going_on("to look at a trace"):
+            if self.tracing is not None and self.trace is not None:
+                self.tracing.__exit__(None, None, None)
+                self.gathered.note(self.trace, self.asked.at_least, **where)
+            self.tracing = self.trace = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self.gathered.is_whole &= exitstatus == pytest.ExitCode.OK and not self._chooses()
+        if self.is_worker:
+            worker: dict[str, Any] = self.config.workeroutput  # type: ignore[attr-defined]  # xdist
+            worker[FOUND_OUTPUT] = json.dumps(
+                [self.gathered.to_text(), self.failures, sorted(self.test_files)]
+            )
+            self.is_told = True
+            return
+        with self._going_on("to make its report"):
+            from signal_tracer.reviewing import review
+
+            result = review(
+                self.gathered,
+                self.asked,
+                self.known,
+                self.test_files,
+                self.config.invocation_params.dir,
+            )
+            self.said += result.said
+            self.failures += result.failures
+        if self.failures and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _chooses(self) -> bool:
+        """Whether an option of pytest's own has left out tests without saying so to us."""
+        return any(getattr(self.config.option, name, False) for name in ("lf", "stepwise"))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        with self._going_on("to read what a worker found"):
+            from signal_tracer.reviewing import Gathered
+
+            given = getattr(node, "workeroutput", {}).get(FOUND_OUTPUT)
+            if given is None:
+                self.gathered.is_whole = False
+                self.said.append(f"What worker {node.gateway.id} found is not known: it crashed.")
+                return
+            gathered, failures, test_files = json.loads(given)
+            self.gathered.join(Gathered.from_text(gathered))
+            self.test_files |= {*test_files}
+            for each in failures:
+                self._fail(each)
+
+
+def _as_shared(fixturedef: pytest.FixtureDef[Any]) -> dict[str, dict[str, int]]:
+    of = f" of {fixturedef.baseid}" if fixturedef.baseid else ""
+    return {"fixtures": {f"the {fixturedef.scope} fixture {fixturedef.argname}{of}": 0}}
 
 
 def _what(error: Exception) -> str:

@@ -43,6 +43,34 @@ def short_path(file: str) -> str:
     return file.removeprefix(here)
 
 
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}|\d{9,}")
+
+
+def without_addresses(text: str) -> str:
+    """``text`` as it is in every run: without addresses in memory, and ids."""
+    return _ADDRESS.sub("…", text)
+
+
+def source_root(folder: str) -> str:
+    """The folder that a code host shows paths from: the nearest with ``.git``, or ``folder``."""
+    above = here = os.path.realpath(folder)
+    while not os.path.exists(os.path.join(above, ".git")):
+        above, below = os.path.dirname(above), above
+        if above == below:
+            return here
+    return above
+
+
+def path_within(file: str, root: str) -> str | None:
+    """``file`` as seen from the folder ``root``, with slashes; ``None`` if it is not in it."""
+    inside = os.path.join(os.path.realpath(root), "")
+    try:
+        real = os.path.realpath(file)
+    except ValueError:  # A name that no file can have: code may be compiled under any.
+        return None
+    return real.removeprefix(inside).replace(os.sep, "/") if real.startswith(inside) else None
+
+
 def location_of(location: Location | None) -> str:
     """``shop/receivers.py:12``; an unknown one says so."""
     return f"{short_path(location.file)}:{location.line}" if location else "a line not recorded"

@@ -12,6 +12,7 @@ from pathlib import Path
 import django
 from django.conf import settings
 
+from signal_tracer.findings.source import installed_in
 from signal_tracer.records import DJANGO, PROJECT, Bypass, Contents, Location, Owner
 
 # A project may live in a folder of that name, so that the whole name of a folder must match.
@@ -62,7 +63,7 @@ def _package_of(file: str) -> str | None:
             return _top_of(inside)
     root = max((each for each in _roots() if file.startswith(each)), key=len, default=None)
     package = None if root is None else _top_of(file.removeprefix(root))
-    return package if root is not None and package in _installed_in(root) else None
+    return package if root is not None and package in installed_in(root) else None
 
 
 def _top_of(inside: str) -> str:
@@ -74,19 +75,6 @@ def _roots() -> Iterator[str]:
     for each in list(sys.path):
         if type(each) is str and os.path.isabs(each):
             yield each.rstrip(os.sep) + os.sep
-
-
-@lru_cache(maxsize=100)
-def _installed_in(root: str) -> frozenset[str]:
-    """What ``pip install --target`` has put into a folder, where a project may be as well."""
-    found: set[str] = set()
-    try:
-        for info in Path(root).glob("*.dist-info"):
-            for line in info.joinpath("RECORD").read_text(encoding="utf-8").splitlines():
-                found.add(_top_of(line.partition(",")[0].replace("/", os.sep)))
-    except (OSError, ValueError):
-        pass
-    return frozenset(found)
 
 
 def owners_of(contents: Contents) -> dict[str, Owner]:

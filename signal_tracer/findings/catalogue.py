@@ -962,7 +962,11 @@ UNHEARD_SIGNAL = Kind(
 )
 
 
+def kinds() -> list[Kind]:
+    """Every kind of the catalogue, in its order; those that share a slug differ in their words."""
+    return [each for each in globals().values() if isinstance(each, Kind)]
+
+
 def slugs() -> list[str]:
-    """Every slug of the catalogue, once; kinds that share one differ in their words only."""
-    kinds = [each for each in globals().values() if isinstance(each, Kind)]
-    return list(dict.fromkeys(kind.slug for kind in kinds))
+    """Every slug of the catalogue, once."""
+    return list(dict.fromkeys(kind.slug for kind in kinds()))

@@ -10,8 +10,9 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
+from pathlib import Path
 
 from signal_tracer.records import Location
 from signal_tracer.signal_map import MappedApp, MappedSignal, SignalMap
@@ -68,13 +69,17 @@ def _name(decorator: ast.expr) -> str:
 
 
 class Sources:
-    """The source files that a map names, each read once and only when it is asked for."""
+    """The source files of a project, each parsed once and only when it is asked for.
+
+    The trees are kept of files that the map names; of others only what they import.
+    """
 
     def __init__(self, signal_map: SignalMap) -> None:
         self._signal_map = signal_map
         self._trees: dict[str, ast.Module | None] = {}
         self._functions: dict[str, dict[tuple[int, str], Function]] = {}
-        self._imported_by_ready: set[str] | None = None
+        self._imported_by_ready: set[str] = set()
+        self._following = self._follow()
         self._hints: set[str] = set()
         self._is_readable = True
         self._sent_robustly: dict[str, set[str]] = {}
@@ -91,7 +96,8 @@ class Sources:
 
     def tree(self, file: str) -> ast.Module | None:
         if file not in self._trees:
-            self._trees[file] = _parse(file)
+            text = _read(file)
+            self._trees[file] = None if text is None else _parse(text, file)
         return self._trees[file]
 
     def is_imported_by_ready(self, module: str | None) -> bool | None:
@@ -101,13 +107,12 @@ class Sources:
         """
         if module is None or self._file_of(module) is None:
             return None
-        if self._imported_by_ready is None:
-            self._imported_by_ready = self._follow()
-        if not self._is_readable:
-            return None
-        # A string in ready(), as in autodiscover_modules("receivers"), may be its name.
-        named = module in self._hints or module.rpartition(".")[2] in self._hints
-        return named or module in self._imported_by_ready
+        # Most receivers stand near ready(): no further than to where this one is found.
+        if module not in self._imported_by_ready and module not in self._following:
+            # A string in ready(), as in autodiscover_modules("receivers"), may be its name.
+            is_named = module in self._hints or module.rpartition(".")[2] in self._hints
+            return is_named if self._is_readable else None
+        return True if self._is_readable else None
 
     def sends_robustly(self, signal: MappedSignal) -> bool:
         """Whether the source of the signal's own package is seen to send it with send_robust().
@@ -119,13 +124,17 @@ class Sources:
             return name in _DJANGO_SENDS_ROBUSTLY
         if signal.defined_at is None:
             return True
-        folder = _package_folder(signal.defined_at.file)
-        if folder not in self._sent_robustly:
-            self._sent_robustly[folder] = set(_names_sent_robustly(folder))
-        return name in self._sent_robustly[folder]
+        file = signal.defined_at.file
+        # Beside a module that is in no package stands what has nothing to do with it.
+        is_alone = os.path.basename(file) == f"{signal.name.partition('.')[0]}.py"
+        source = file if is_alone else _package_folder(file)
+        if source not in self._sent_robustly:
+            self._sent_robustly[source] = set(_names_sent_robustly(source))
+        return name in self._sent_robustly[source]
 
-    def _follow(self) -> set[str]:
-        found: set[str] = set()
+    def _follow(self) -> Iterator[str]:
+        """Every module that is imported from ``ready()``, the nearest first."""
+        found = self._imported_by_ready
         waiting: list[str] = []
         for app in self._signal_map.apps:
             if not app.is_project or app.config_file is None:
@@ -145,37 +154,53 @@ class Sources:
                 for each in ast.walk(ready)
                 if isinstance(each, ast.Constant) and isinstance(each.value, str)
             }
-        while waiting:
-            module = waiting.pop()
+        for module in waiting:  # which grows as it is read
             if module in found:
                 continue
             found.add(module)
             file = self._file_of(module)
-            tree = None if file is None else self.tree(file)
-            if tree is not None:
-                waiting += _imports(tree, module, is_package=_is_init(file))
-        return found
+            if file is not None:
+                waiting += self._imports_of(module, file)
+            yield module
+
+    def _imports_of(self, module: str, file: str) -> list[str]:
+        text = _read(file)
+        if text is None or not self._names_the_project.search(text):
+            return []
+        tree = self.tree(file) if file in self._named_files else _parse(text, file)
+        return [] if tree is None else _imports(tree, module, is_package=_is_init(file))
 
     @cached_property
-    def _roots(self) -> set[str]:
-        """The folders that the project's packages stand in."""
+    def _named_files(self) -> set[str]:
+        places = (connection.defined_at for _, connection in self._signal_map.walk())
+        return {place.file for place in places if place is not None}
+
+    @cached_property
+    def _names_the_project(self) -> re.Pattern[str]:
+        """What stands in every source that imports anything of the project."""
+        packages = {each for packages in self._packages.values() for each in packages}
+        names = "|".join(map(re.escape, sorted(packages)))
+        return re.compile(rf"\bfrom[\s\\]*\.|\b(?:{names})\b")
+
+    @cached_property
+    def _packages(self) -> dict[str, set[str]]:
+        """The folders that the project's packages stand in, and what in each is the project's."""
+        mapped = self._signal_map
+        known = {app.name for app in mapped.apps if app.is_project}
+        known |= {signal.name for signal in mapped.signals if signal.is_project}
+        known |= {each.module for _, each in mapped.walk() if each.is_project and each.module}
+        packages = {name.partition(".")[0] for name in known}
         roots = set()
-        for app in self._signal_map.apps:
+        for app in mapped.apps:
             tail = os.path.join("", *app.name.split("."))
             if app.is_project and app.folder and app.folder.endswith(os.sep + tail):
                 roots.add(app.folder.removesuffix(tail).rstrip(os.sep))
-        return roots
-
-    @cached_property
-    def _packages(self) -> set[str]:
-        """The packages of the project, where they are known to be apps."""
-        return {app.name.partition(".")[0] for app in self._signal_map.apps if app.is_project}
+        return {root: packages | _not_installed(root) for root in sorted(roots)}
 
     def _file_of(self, module: str) -> str | None:
         package = module.partition(".")[0]
-        for root in self._roots:
-            # What stands beside the project in a folder of packages is not the project's.
-            if os.path.basename(root) in _PACKAGE_FOLDERS and package not in self._packages:
+        for root, packages in self._packages.items():
+            if package not in packages:
                 continue
             path = os.path.join(root, *module.split("."))
             for file in (f"{path}.py", os.path.join(path, "__init__.py")):
@@ -200,6 +225,30 @@ _SENT_ROBUSTLY = re.compile(r"(\w+)\s*\.\s*a?send_robust\s*\(")
 _MOST_FILES = 2_000
 
 
+def _not_installed(root: str) -> set[str]:
+    """What stands in a folder and was not put there by an installer, as it is imported."""
+    if os.path.basename(root) in _PACKAGE_FOLDERS:
+        return set()
+    try:
+        names = {name.partition(".")[0] for name in os.listdir(root or os.sep)}
+    except OSError:
+        return set()
+    return {name for name in names if name.isidentifier()} - installed_in(root)
+
+
+@lru_cache(maxsize=100)
+def installed_in(root: str) -> frozenset[str]:
+    """What ``pip install --target`` has put into a folder, where a project may be as well."""
+    found: set[str] = set()
+    try:
+        for info in Path(root).glob("*.dist-info"):
+            for line in info.joinpath("RECORD").read_text(encoding="utf-8").splitlines():
+                found.add(line.partition(",")[0].partition("/")[0].partition(".")[0])
+    except (OSError, ValueError):
+        pass
+    return frozenset(found)
+
+
 def _package_folder(file: str) -> str:
     """The outermost folder above a module that is a package."""
     folder = os.path.dirname(file)
@@ -208,32 +257,50 @@ def _package_folder(file: str) -> str:
     return folder
 
 
-def _names_sent_robustly(folder: str) -> Iterator[str]:
+def _names_sent_robustly(source: str) -> Iterator[str]:
+    """Of the signals that are sent so in a file, or in the files of a folder."""
     files = (
         os.path.join(where, name)
-        for where, _, names in os.walk(folder)
+        for where, _, names in os.walk(source)
         for name in names
         if name.endswith(".py")
     )
-    for file in islice(files, _MOST_FILES):
+    for file in [source] if source.endswith(".py") else islice(files, _MOST_FILES):
         with contextlib.suppress(OSError), open(file, encoding="utf-8", errors="replace") as opened:
             yield from _SENT_ROBUSTLY.findall(opened.read())
 
 
-def _parse(file: str) -> ast.Module | None:
+def _read(file: str) -> str | None:
     if not file.endswith(".py"):
         return None
     try:
-        with tokenize.open(file) as opened, warnings.catch_warnings():
-            # Python says when it compiles the file what it thinks of it.
-            warnings.simplefilter("ignore")
-            return ast.parse(opened.read(), file)
-    except (OSError, SyntaxError, ValueError, RecursionError):
+        with tokenize.open(file) as opened:
+            return opened.read()
+    except (OSError, SyntaxError, ValueError):
         return None
 
 
+def _parse(text: str, file: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            # Python says when it compiles the file what it thinks of it.
+            warnings.simplefilter("ignore")
+            return ast.parse(text, file)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, wherever: quicker than ast.walk(), which also sees each expression."""
+    waiting: list[ast.AST] = [*tree.body]
+    for node in waiting:  # which grows as it is read
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, name, ())
+
+
 def _functions(tree: ast.Module) -> Iterator[tuple[tuple[int, str], Function]]:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             # The first line of the compiled function is that of its first decorator.
             line = min([node.lineno, *(each.lineno for each in node.decorator_list)])
@@ -245,7 +312,7 @@ def _imports(tree: ast.Module, module: str, *, is_package: bool) -> list[str]:
     # What "from . import" starts from.
     package = module.split(".") if is_package else module.split(".")[:-1]
     found: list[str] = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             found += [name for alias in node.names for name in _with_parents(alias.name)]
         elif isinstance(node, ast.ImportFrom):

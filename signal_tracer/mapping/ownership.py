@@ -81,3 +81,10 @@ def file_of_module(module: str | None) -> str | None:
     """The file that a loaded module came from."""
     file = module_namespace(sys.modules.get(module or "")).get("__file__")
     return file if type(file) is str else None
+
+
+def settings_file() -> str | None:
+    """The file of the settings, which stands for the project where no other one does."""
+    return file_of_module(
+        getattr(settings, "SETTINGS_MODULE", None) if settings.configured else None
+    )

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from signal_tracer.findings import Finding
+from signal_tracer.findings.remarks import Remark
 from signal_tracer.showing.map_rows import Group, group_by_app, notes, summary, unheard
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 from signal_tracer.wording import location_of, plural, printable
@@ -60,17 +61,34 @@ class MapTable:
             yield Text(self.hint, "dim")
 
 
-def render_findings(findings: Sequence[Finding]) -> RenderableType:
-    """The findings, the worst first, each with its place, why it matters and what to do."""
-    return _Findings(tuple(findings))
+def render_findings(
+    findings: Sequence[Finding | Remark], known: Sequence[Remark] = ()
+) -> RenderableType:
+    """The findings, the worst first, each with its place, why it matters and what to do.
+
+    Then the known ones, one line each.
+    """
+    return _Findings(tuple(findings), tuple(known))
 
 
 @dataclass(frozen=True, slots=True)
 class _Findings:
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding | Remark, ...]
+    known: tuple[Remark, ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         page = _Page(options)
+        if self.findings:
+            yield from self._whole(page)
+        if self.findings and self.known:
+            yield Text("")
+        if self.known:
+            yield Text(plural(len(self.known), "known finding"), "bold")
+        for each in self.known:
+            line = Text(page.clean(f"known {each.level} {each.slug}: {each.message}"), "dim")
+            yield Padding(line, (0, 0, 0, 2))
+
+    def _whole(self, page: _Page) -> Iterator[RenderableType]:
         counts = [
             plural(sum(each.level == level for each in self.findings), level)
             for level in LEVEL_STYLES

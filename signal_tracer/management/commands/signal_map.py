@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shlex
 import shutil
@@ -17,21 +18,26 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console, RenderableType
 
-from signal_tracer import conf, drift
+from signal_tracer import __version__, baseline, conf, drift
+from signal_tracer.baseline import Baseline, BaselineError, Comparison
 from signal_tracer.drift import FILTERS, SWITCHES
-from signal_tracer.findings import Finding, Level, over_signal_map
+from signal_tracer.findings import Level, over_signal_map
 from signal_tracer.findings.kinds import LEVELS
+from signal_tracer.findings.remarks import Remark, remark_of
 from signal_tracer.management.keywords import file_name, parsed
+from signal_tracer.mapping import settings_file
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
 from signal_tracer.mapping.reading import connected_now, read_map
 from signal_tracer.mapping.senders import model_names
 from signal_tracer.mapping.urls import load_urls
 from signal_tracer.records import goes_by
+from signal_tracer.showing.export.github import workflow_commands
+from signal_tracer.showing.export.sarif import to_sarif
 from signal_tracer.showing.map_console import MapTable, render_findings
 from signal_tracer.showing.map_graph import dot, mermaid, too_large_for_mermaid
 from signal_tracer.showing.map_text import explanation, markdown, tree
 from signal_tracer.signal_map import SignalMap, SignalMapFormatError
-from signal_tracer.wording import plural, printable
+from signal_tracer.wording import plural, printable, source_root
 
 Format = Literal["table", "tree", "json", "markdown", "mermaid", "dot"]
 FORMATS: tuple[Format, ...] = ("table", "tree", "json", "markdown", "mermaid", "dot")
@@ -126,6 +132,32 @@ class Command(BaseCommand):
             help="list the findings of this level (error, warning or info) and worse, and exit "
             "with 1 if there are any",
         )
+        reviewed = parser.add_argument_group(
+            "what --fail-on finds, in review and CI", "Each needs --fail-on LEVEL."
+        )
+        reviewed.add_argument(
+            "--baseline",
+            metavar="FILE",
+            type=file_name,
+            help="findings that FILE names are known: they are shown, and only others fail",
+        )
+        reviewed.add_argument(
+            "--write-baseline",
+            action="store_true",
+            help="write the file of --baseline: with all findings if there is none, and else "
+            "without those that are mended",
+        )
+        reviewed.add_argument(
+            "--sarif",
+            metavar="FILE",
+            type=file_name,
+            help="write the findings to FILE as SARIF 2.1.0, which code hosts show in a review",
+        )
+        reviewed.add_argument(
+            "--github",
+            action="store_true",
+            help="print each new finding as GitHub's workflow command too: ::error file=...",
+        )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
@@ -154,6 +186,11 @@ class Command(BaseCommand):
             both = [_as_option(one), *(_as_option(each) for each in others if options[each])]
             if options[one] and len(both) > 1:
                 raise CommandError(f"Give either {both[0]} or {both[1]}, not both.")
+        for one in ("baseline", "sarif", "github"):
+            if options[one] and not options["fail_on"]:
+                raise CommandError(f"{_as_option(one)} needs --fail-on LEVEL.")
+        if options["write_baseline"] and not options["baseline"]:
+            raise CommandError("--write-baseline needs the file: --baseline FILE.")
         if options["explain"]:
             self.explain(*options["explain"])
         elif options["missing"]:
@@ -274,8 +311,11 @@ class Command(BaseCommand):
         )
 
     def fail_on(self, level: Level) -> None:
+        known = self.known_findings()
         found = over_signal_map(self.chosen_map(), _ignored(), at_least=level)
-        self.report(found.of_project)
+        remarks = [remark_of(finding) for finding in found.of_project]
+        compared = baseline.compare(known, remarks, level)
+        self.report(compared)
         if found.of_packages:
             packages = ", ".join(f"{name} {count}" for name, count in found.packages())
             self.stderr.write(
@@ -285,19 +325,73 @@ class Command(BaseCommand):
         if found.hidden:
             count = plural(len(found.hidden), "finding")
             self.stderr.write(f"{count} not shown, because IGNORE_FINDINGS names them.")
-        if found.of_project:
+        self.take_away(remarks, compared)
+        is_first = self.options["write_baseline"] and known is None
+        if self.options["write_baseline"]:
+            self.write_baseline(known, compared)
+        elif compared.mended:
+            for line in baseline.mended(compared, self.options["baseline"], "--write-baseline"):
+                self.stderr.write(line)
+        if compared.new and not is_first:
+            new = "finding" if known is None else "new finding"
             raise CommandError(
-                f"The signal map has {plural(len(found.of_project), 'finding')} of level {level}"
+                f"The signal map has {plural(len(compared.new), new)} of level {level}"
                 f"{'' if level == 'error' else ' or worse'}."
             )
 
-    def report(self, found: Sequence[Finding]) -> None:
+    def report(self, found: Comparison) -> None:
         # Beside a map that a program reads, findings are for a person.
         stream = self.stderr if self.options["format"] or self.options["output"] else self.stdout
-        if found:
-            stream.write(self.drawn(render_findings(found)))
+        if found.new or found.known:
+            stream.write(self.drawn(render_findings(found.new, found.known)))
         else:
             stream.write("No findings.")
+
+    def known_findings(self) -> Baseline | None:
+        """What the file of ``--baseline`` names; ``None`` without one, or if it is to be made."""
+        file = self.options["baseline"]
+        if file is None or (self.options["write_baseline"] and not file.exists()):
+            return None
+        level = self.options["fail_on"]
+        write = f"manage.py signal_map --fail-on {level} --baseline {file} --write-baseline"
+        try:
+            known = baseline.load(file, "signal_map", write=write)
+        except BaselineError as error:
+            raise CommandError(f"{error}") from error
+        if known.filters != self.filters_of_findings():
+            given = " ".join(_as_options(known.filters)) or "no filter"
+            raise CommandError(
+                f"{file} was written with {given}. Give the same, or remove it and write it again: "
+                f"{write}"
+            )
+        return known
+
+    def write_baseline(self, known: Baseline | None, found: Comparison) -> None:
+        file = self.options["baseline"]
+        new = baseline.renewed(known, found, "signal_map", self.filters_of_findings())
+        try:
+            baseline.save(new, file)
+        except BaselineError as error:
+            raise CommandError(f"{error}") from error
+        for line in baseline.written(known, new, found, file):
+            self.stderr.write(line)
+
+    def take_away(self, remarks: Sequence[Remark], found: Comparison) -> None:
+        """The findings for a code host, as files or as lines that it reads."""
+        root = source_root(os.getcwd())
+        if self.options["sarif"]:
+            known = {each.key for each in found.known} if self.options["baseline"] else None
+            data = to_sarif(
+                remarks,
+                root=root,
+                elsewhere=settings_file() or os.path.join(root, "manage.py"),
+                version=__version__,
+                known=known,
+            )
+            _write(self.options["sarif"], f"{json.dumps(data, indent=2)}\n")
+            self.stderr.write(f"Wrote {self.options['sarif']}.")
+        for line in workflow_commands(found.new, root=root) if self.options["github"] else ():
+            self.stdout.write(line)
 
     def explain(self, signal: str, sender: str) -> None:
         if self.options["load_urls"]:
@@ -319,6 +413,10 @@ class Command(BaseCommand):
     def filters_given(self) -> dict[str, Any]:
         names = (*FILTERS, *SWITCHES)
         return {name: self.options[name] for name in names if self.options[name]}
+
+    def filters_of_findings(self) -> dict[str, Any]:
+        # Only the project's count, with the switch and without.
+        return {name: it for name, it in self.filters_given().items() if name != "project_only"}
 
     # Where it goes
 
