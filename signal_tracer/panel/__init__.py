@@ -21,6 +21,7 @@ from django.templatetags.static import static
 from django.urls import URLPattern
 from django.utils.html import format_html
 
+from signal_tracer.findings import over_trace
 from signal_tracer.panel.page import page_of
 from signal_tracer.panel.words import aside, gettext, gettext_lazy, in_words, visible
 from signal_tracer.records import Request
@@ -103,6 +104,7 @@ class SignalTracerPanel(Panel):
                 )
                 # The counts are for the subtitle, also shown where the trace is not read.
                 counts = asdict(count(self._trace))
+                counts["findings"] = len(over_trace(self._trace).serious)
                 self.record_stats({"trace": self._trace.to_dict(), **counts})
                 return
         except Exception:

@@ -539,9 +539,13 @@ class OfOnCommit(About[OnCommit]):
         yield _defined_at(first.defined_at)
         is_usual = first.alias == "default"
         yield Fact("Database", first.alias, "on %(value)s", "nowhere" if is_usual else "line")
-        yield Fact("Registered after", Seconds(first.registered_at), where="nowhere")
+        at = {"time": Seconds(first.registered_at)}
+        yield Fact("Registered", Sentence("%(time)s after the trace began", at), where="nowhere")
         if first.ran_at is not None:
-            yield Fact("Ran after", Seconds(first.ran_at), where="nowhere")
+            waited = {"time": Seconds(first.ran_at - first.registered_at)}
+            after = Sentence("%(time)s after it was registered", waited)
+            yield Fact("Ran", after, where="nowhere")
+            yield Fact("Time", Seconds(sum(each.duration for each in records)), where="nowhere")
 
     def why(self, record: OnCommit) -> Words | None:
         return FATES[record.outcome][0]
@@ -832,7 +836,10 @@ class Tally:
 
 
 def tallies(numbers: Mapping[str, int]) -> list[Tally]:
-    """What the head says of ``numbers``, which go by the names of ``Counts``."""
+    """What the head says of ``numbers``, which go by the names of ``Counts``.
+
+    Beside them stands ``findings``, where they were looked for: the project's errors and warnings.
+    """
 
     def tally(name: str, one: str, many: str, only: str = "", *, mark: str = "") -> Tally:
         only = only or mark.lower().replace(" ", "_")
@@ -841,6 +848,7 @@ def tallies(numbers: Mapping[str, int]) -> list[Tally]:
     found = (
         tally("dispatches", "%(number)s dispatch", "%(number)s dispatches", "dispatch"),
         tally("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls", "call"),
+        tally("findings", "%(number)s finding", "%(number)s findings"),
         tally("queries", "%(number)s query", "%(number)s queries", "queries"),
         tally("cache_calls", "%(number)s cache call", "%(number)s cache calls"),
         tally("swallowed", "%(number)s swallowed", "%(number)s swallowed", mark="SWALLOWED"),

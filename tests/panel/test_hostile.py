@@ -16,7 +16,7 @@ HOSTILE = "<script>alert(1)</script>.<b>\"'&\u202e\x00"
 OURS = """
 a bdi br button code col colgroup dd details div dl dt h3 h4 i input label p pre rect path small
 span strong summary svg table tbody td th thead tr wbr
-aria-hidden aria-sort autocomplete class colspan d data-djdt-styles data-do data-done data-is
+aria-hidden aria-sort autocomplete class colspan d data-djdt-styles data-do data-done data-find
 data-place data-text data-toggle-id data-toggle-name data-value data-whole dir download fill for
 height hidden href id open placeholder role tabindex title type width x y
 """

@@ -387,7 +387,7 @@ def test_marks_that_turn_the_writing_direction_and_control_characters_are_seen(s
     ).content
 
     assert "shop.\\u202esignals." in html
-    assert "sender=shop.\\u2066Order" in html
+    assert "sender=shop.<wbr>\\u2066Order" in html
     assert "no\\x00te = a\\x1b[31mb" in html
     assert "\\u200bpack" in html
     assert "x\\x07" in html
