@@ -39,6 +39,8 @@ from signal_tracer.trace import Trace
 MAX_LINES = 100
 # Sent for each instance that is made, and seldom heard: what else is unheard is worth more.
 OF_INSTANCES = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init"))
+# What the head says in bold, beside what went wrong.
+LOUD = (*ALWAYS, "findings")
 # What the toolbar connects to watch a request is nothing that the request does.
 TOOLBAR = "debug_toolbar."
 # Only the project's, with what packages heard in one row a package; or all there are.
@@ -328,8 +330,7 @@ class Page:
                 "name": tally.name,
                 "sign": tally.mark.sign if tally.mark else "",
                 "text": in_words(tally.count),
-                "is_loud": tally.name in (*ALWAYS, "findings")
-                or (tally.mark and tally.mark.tone == "trouble"),
+                "is_loud": tally.name in LOUD or (tally.mark and tally.mark.tone == "trouble"),
                 "part": part(tally),
             }
             for tally in tallies(counts)

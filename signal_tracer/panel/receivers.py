@@ -82,7 +82,8 @@ def table(
     """The headings sort: in place what is whole, and else in a window."""
     column = None if sort == BY_NAME else BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
     return format_html(
-        '<table class="sigtr-receivers"{}><thead><tr><th aria-sort="{}">{}</th>{}</tr></thead><tbody>{}</tbody></table>',
+        '<table class="sigtr-receivers"{}><thead><tr><th aria-sort="{}">{}</th>{}</tr></thead>'
+        "<tbody>{}</tbody></table>",
         mark_safe(" data-whole") if is_whole else "",
         "none" if column else "ascending",
         _heading(parts, BY_NAME, gettext("Receiver")),

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.panel.details import Details
 from signal_tracer.panel.words import dotted, duration, gettext, in_words, joined, mark, text
-from signal_tracer.records import Error, OnCommit
+from signal_tracer.records import Bypass, Error, OnCommit, ReceiverCall
 from signal_tracer.showing.facts import Fact, InPackage, mark_of
 from signal_tracer.showing.rows import Row
 
@@ -193,7 +193,7 @@ def _span(row: Row) -> tuple[float, float] | None:
             # Not where it stands, which is where it was registered.
             return None if ran_at is None else (ran_at, ran_at + row.duration)
         case InPackage(calls=calls, bypasses=bypasses):
-            done = (*calls, *bypasses)
+            done: tuple[ReceiverCall | Bypass, ...] = (*calls, *bypasses)
             end = max(each.started_at + each.duration for each in done)
             return row.started_at, end
     return (row.started_at, row.started_at + row.duration) if row.is_timed else None
