@@ -165,15 +165,20 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
         asked_for = f"in={package.number}"
         return _heading(package), _rows(page, page.rows_in(package), start, asked_for), {}
     if start or "view" in asked:
-        return _timeline(page, view, start)
+        return _timeline(page, view, start, is_placed="placed" in asked)
     raise MissingError(_no_such_part())
 
 
-def _timeline(page: Page, view: View, start: int) -> tuple[str, str, dict[str, Any]]:
-    """The rows of a view for the window; for the panel the whole table, or what follows in it."""
+def _timeline(
+    page: Page, view: View, start: int, *, is_placed: bool
+) -> tuple[str, str, dict[str, Any]]:
+    """The rows of a view for the window; for the panel the whole table, or what follows in it.
+
+    A page of them is long: if they are ``is_placed`` in the panel, the window goes without.
+    """
     rows, asked = page.rows_in_view(view), "" if view == "own" else "view=all"
     titles = {"own": gettext("Only this project's"), "all": gettext("All rows")}
-    window = _rows(page, rows, start, asked)
+    window = "" if is_placed else _rows(page, rows, start, asked)
     shown = page.laid_out(rows, start, asked=asked)
     if not start:
         return titles[view], _render("timeline", shown), {"window": window}

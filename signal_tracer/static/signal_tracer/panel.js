@@ -50,6 +50,7 @@ const STYLES = `
 /* Columns stay where they are, whatever rows are shown, and are the same in each table of the map. */
 #djDebug .sigtr :is(.sigtr-timeline, .sigtr-map) { table-layout: fixed; }
 @media (max-width: 1100px) {
+  #djDebug .sigtr.sigtr .sigtr-receivers tr > * { padding-inline: 5px; }
   #djDebug .sigtr .sigtr-timeline col.sigtr-bar { width: 18%; }
 }
 /* Names before bars: where there is not room for both. The column stays, for those that span it. */
@@ -58,20 +59,19 @@ const STYLES = `
   #djDebug .sigtr.sigtr .sigtr-timeline > * > tr > .sigtr-bar { padding: 0; font-size: 0; }
   #djDebug .sigtr .sigtr-timeline .sigtr-bar svg { display: none; }
   #djDebug .sigtr .sigtr-receivers tr > :is(:nth-child(5), :nth-child(6)) { display: none; }
-  #djDebug .sigtr.sigtr .sigtr-receivers tr > * { padding-inline: 5px; }
 }
 #djDebug .sigtr .sigtr-timeline > tbody > tr > td.djDebugSql { word-break: normal; overflow-wrap: anywhere; }
 #djDebug .sigtr.sigtr .sigtr-views { margin-top: 6px; }
 #djDebug .sigtr .sigtr-dot { display: none; }
 #djDebug .sigtr .sigtr-views > a {
-  padding: 2px 8px; border: 1px solid var(--djdt-button-border-color); border-radius: 4px;
-  text-decoration: none;
+  display: inline-block; padding: 2px 8px; border: 1px solid var(--djdt-button-border-color);
+  border-radius: 4px; text-decoration: none;
 }
 #djDebug .sigtr .sigtr-views > a[aria-current="true"] {
   color: var(--djdt-background-color); background: var(--djdt-font-color);
 }
 /* A short result is where the long one was: the page does not shrink under the reader. */
-#djDebug .sigtr .sigtr-section:has(.sigtr-filtered) { min-height: 100vh; }
+#djDebug .sigtr .sigtr-section.sigtr-filtered { min-height: 100vh; }
 #djDebug .sigtr th[aria-sort="descending"] > a::after { content: " ▼"; }
 #djDebug .sigtr th[aria-sort="ascending"] > a::after { content: " ▲"; }
 #djDebug .sigtr.sigtr tbody > tr:nth-child(odd):not(.djdt-highlighted) { background: transparent; }
@@ -113,8 +113,8 @@ const numbers = (body) => [...body.classList].flatMap((name) => name.match(/(?<=
 const foldOf = (body) => body.querySelector('.djToggleSwitch[data-toggle-id^="f"]');
 const numberOf = (body) => body.id.split("_")[1];
 
-async function load(link) {
-  const answer = await fetch(link.href, { credentials: "same-origin" });
+async function load(link, more = "") {
+  const answer = await fetch(link.href + more, { credentials: "same-origin" });
   return answer.json();
 }
 
@@ -188,7 +188,7 @@ function show(panel, found, kind) {
   for (const body of bodies(panel)) body.hidden = Boolean(found) && !shown.has(numberOf(body));
   const table = panel.querySelector(".sigtr-timeline");
   const controls = panel.querySelector(".sigtr-controls");
-  table.classList.toggle("sigtr-filtered", Boolean(found));
+  panel.querySelector(".sigtr-section").classList.toggle("sigtr-filtered", Boolean(found));
   const only = panel.querySelector(".sigtr-only");
   only.hidden = !found;
   only.firstElementChild.textContent = kind?.text ?? "";
@@ -233,7 +233,7 @@ function remembered() {
 }
 
 async function look(link, panel) {
-  const data = await load(link);
+  const data = await load(link, "&placed=1");
   if (data.missing) {
     showWindow(panel.getRootNode(), data.content);
     return;
@@ -326,6 +326,10 @@ function follow(link, scope) {
     choose(link, panel);
     return true;
   }
+  if (query.has("about")) {
+    load(link).then((data) => { link.outerHTML = data.inner; });
+    return true;
+  }
   const place = link.closest("[data-place]");
   if (place) {
     load(link).then((data) => { place.innerHTML = data.inner; });
@@ -351,7 +355,7 @@ function follow(link, scope) {
 async function loadMore(panel) {
   const link = panel.querySelector(".sigtr-more > a");
   if (!link) return false;
-  const data = await load(link);
+  const data = await load(link, "&placed=1");
   if (data.missing) {
     showWindow(panel.getRootNode(), data.content);
     return false;
