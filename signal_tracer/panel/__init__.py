@@ -32,6 +32,9 @@ from signal_tracer.tracer import trace_signals
 
 logger = logging.getLogger("signal_tracer")
 
+# What the toolbar connects, to watch a request with, is nothing that the request did.
+TOOLBAR = "debug_toolbar."
+
 
 class SignalTracerPanel(Panel):
     """What the signals of a request did: dispatches, receiver calls, times and exceptions."""
@@ -96,6 +99,12 @@ class SignalTracerPanel(Panel):
     def generate_stats(self, request: HttpRequest, response: HttpResponseBase) -> None:
         try:
             if self._trace is not None:
+                contents = self._trace.contents
+                contents.connection_changes = [
+                    each
+                    for each in contents.connection_changes
+                    if not each.receiver.startswith(TOOLBAR)
+                ]
                 known = self._trace.request  # Its path has nothing in it that was redacted.
                 self._trace.request = Request(
                     str(request.method),

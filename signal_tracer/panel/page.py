@@ -41,8 +41,6 @@ MAX_LINES = 100
 OF_INSTANCES = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init"))
 # What the head says in bold, beside what went wrong.
 LOUD = (*ALWAYS, "findings")
-# What the toolbar connects to watch a request is nothing that the request does.
-TOOLBAR = "debug_toolbar."
 # Only the project's, with what packages heard in one row a package; or all there are.
 View = Literal["own", "all"]
 # So many names are in one line of a table; the others are in its row.
@@ -167,7 +165,7 @@ class Page:
             "findings": (self._findings, self._finding),
             "bypasses": (self._bypasses, self._bypass),
             "unheard": (self._unheard, self._unheard_line),
-            "changes": (self._changes, self._change),
+            "changes": (self.trace.connection_changes, self._change),
         }
 
     @cached_property
@@ -207,11 +205,6 @@ class Page:
             "number": len(infos),
             "packages": ", ".join(f"{visible(name)} {number}" for name, number in packages),
         }
-
-    @cached_property
-    def _changes(self) -> list[ConnectionChange]:
-        changes = self.trace.connection_changes
-        return [each for each in changes if not each.receiver.startswith(TOOLBAR)]
 
     @cached_property
     def _bypasses(self) -> list[tuple[Row, Bypass]]:

@@ -410,3 +410,28 @@ def test_what_was_asked_of_caches_stands_beside_the_receiver_and_in_its_details(
         text = said(panel.content)
     assert "Cache default: 3 Lesezugriffe, 2 Treffer, 1 Schreibzugriff, 0 Löschungen" in text
     assert "Zeit in Caches" in text
+
+
+def test_a_callback_that_ran_has_its_time_and_its_bar_where_it_ran(stored):
+    callback = OnCommit("shop.mail", registered_at=0.012, outcome="ran", ran_at=0.05, duration=0.02)
+    waiting = OnCommit("shop.later", registered_at=0.013)
+    call = ReceiverCall(
+        "shop.pack",
+        started_at=0.01,
+        duration=0.01,
+        own_time=0.009,
+        on_commit=[callback, waiting],
+    )
+    html = stored(trace_of(Dispatch("shop.paid", receiver_calls=[call]))).content
+
+    assert outline_rows(html)[2:] == [
+        "on_commit shop.mail 20.0 ms",
+        "on_commit shop.later … WAITING",
+    ]
+    assert rects(html, 1) == [("10.00", "10.00", "4", "10")]  # none of it was the callback's
+    assert rects(html, 2) == [("50.00", "20.00", "8", "2")]
+    assert details(html, 2) == (
+        "It ran after its transaction was committed. Callback shop.mail Defined at not recorded "
+        "Database default Registered 12.0 ms after the trace began "
+        "Ran 38.0 ms after it was registered Time 20.0 ms"
+    )
