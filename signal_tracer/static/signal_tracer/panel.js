@@ -38,9 +38,6 @@ const STYLES = `
 #djDebug .sigtr.sigtr .djToggleSwitch[data-toggle-id^="f"]::before { content: "▾"; font-size: 14px; }
 #djDebug .sigtr.sigtr .djToggleSwitch[data-toggle-id^="f"][aria-expanded="false"]::before { content: "▸"; }
 #djDebug .sigtr.sigtr[dir="rtl"] .djToggleSwitch[data-toggle-id^="f"][aria-expanded="false"]::before { content: "◂"; }
-#djDebug .sigtr.sigtr tbody:has(> .djSelected) .djToggleSwitch[data-toggle-id^="d"] {
-  color: var(--djdt-background-color); background: var(--djdt-font-color);
-}
 /* At the top: whichever row is the last to be seen, below it is the border of the table. */
 #djDebug .sigtr.sigtr tbody td {
   border-bottom: 0;
@@ -344,7 +341,7 @@ function follow(link, scope) {
     look(link, panel);
     return true;
   }
-  if (link.closest(".sigtr-rows")) {
+  if (link.closest(".sigtr-more")) {
     loadMore(panel).then(() => filter(panel));
     return true;
   }
