@@ -1,6 +1,6 @@
-"""Serves the museum, filled and with the debug toolbar: ``python look.py [port]``.
+"""Serves the museum, filled and with the debug toolbar: ``make museum``.
 
-A page of hundreds of dispatches that packages hear is /admin/collection/painting/1/change/.
+A page of hundreds of dispatches that packages hear is /admin/auth/group/add/.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 
-PORT = sys.argv[1] if len(sys.argv) > 1 else "8002"
+PORT = sys.argv[1]
 
 
 def main() -> None:
