@@ -23,7 +23,7 @@ from signal_tracer.showing.rows import Row
 
 # Bytes of HTML that a browser opens gladly: of rows, and of details that come with their row.
 # Rows beyond that are one click further; details are fetched when they are opened.
-ROWS_BUDGET = 900_000
+ROWS_BUDGET = 600_000
 DETAILS_BUDGET = 250_000
 
 # Deeper rows are indented, and folded, like one of this depth, so that a recursion does not push
