@@ -7,7 +7,9 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from signal_tracer.findings import catalogue
 from signal_tracer.findings.catalogue import slugs
+from signal_tracer.findings.kinds import Kind
 
 HERE = Path(__file__)
 # In a wheel the page lies beside this file (pyproject.toml puts it there); in a checkout, and
@@ -29,6 +31,15 @@ def about(slug: str) -> str:
         hint = f"Did you mean {meant[0]!r}?" if meant else f"There are: {', '.join(slugs())}."
         raise UnknownSlugError(f"No finding is called {slug!r}. {hint}")
     return _sections()[slug]
+
+
+def kinds() -> list[Kind]:
+    """One of each slug; those that share one differ in their words only."""
+    found: dict[str, Kind] = {}
+    for each in vars(catalogue).values():
+        if isinstance(each, Kind):
+            found.setdefault(each.slug, each)
+    return list(found.values())
 
 
 @cache

@@ -676,14 +676,6 @@ UNHEARD_SIGNAL = Kind(
 
 
 def slugs() -> list[str]:
-    """Every slug of the catalogue, once."""
-    return [kind.slug for kind in kinds()]
-
-
-def kinds() -> list[Kind]:
-    """One of each slug; those that share one differ in their words only."""
-    found: dict[str, Kind] = {}
-    for each in globals().values():
-        if isinstance(each, Kind):
-            found.setdefault(each.slug, each)
-    return list(found.values())
+    """Every slug of the catalogue, once; kinds that share one differ in their words only."""
+    kinds = [each for each in globals().values() if isinstance(each, Kind)]
+    return list(dict.fromkeys(kind.slug for kind in kinds))

@@ -539,13 +539,9 @@ class OfOnCommit(About[OnCommit]):
         yield _defined_at(first.defined_at)
         is_usual = first.alias == "default"
         yield Fact("Database", first.alias, "on %(value)s", "nowhere" if is_usual else "line")
-        at = {"time": Seconds(first.registered_at)}
-        yield Fact("Registered", Sentence("%(time)s after the trace began", at), where="nowhere")
+        yield Fact("Registered after", Seconds(first.registered_at), where="nowhere")
         if first.ran_at is not None:
-            waited = {"time": Seconds(first.ran_at - first.registered_at)}
-            after = Sentence("%(time)s after it was registered", waited)
-            yield Fact("Ran", after, where="nowhere")
-            yield Fact("Time", Seconds(sum(each.duration for each in records)), where="nowhere")
+            yield Fact("Ran after", Seconds(first.ran_at), where="nowhere")
 
     def why(self, record: OnCommit) -> Words | None:
         return FATES[record.outcome][0]

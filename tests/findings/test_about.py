@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from signal_tracer.findings.about import PAGES, UnknownSlugError, about
-from signal_tracer.findings.catalogue import kinds, slugs
+from signal_tracer.findings.about import PAGES, UnknownSlugError, about, kinds
+from signal_tracer.findings.catalogue import slugs
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,8 +21,7 @@ from rich.markdown import Markdown
 from signal_tracer import conf, drift
 from signal_tracer.drift import FILTERS, SWITCHES
 from signal_tracer.findings import Finding, Level, over_signal_map
-from signal_tracer.findings.about import UnknownSlugError, about
-from signal_tracer.findings.catalogue import kinds
+from signal_tracer.findings.about import UnknownSlugError, about, kinds
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.management.keywords import file_name, parsed
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
