@@ -23,7 +23,7 @@ def asked(capsys, *arguments):
 
 
 def test_every_slug_has_something_said_about_it():
-    assert [slug for slug in slugs() if "**Do:**" not in about(slug)] == []
+    assert [slug for slug in slugs() if len(about(slug).split()) < 12] == []
 
 
 def test_what_is_said_ends_where_the_next_finding_begins():
