@@ -90,6 +90,11 @@ class Found:
         return [finding for finding in self.shown if finding.is_projects]
 
     @property
+    def serious(self) -> list[Finding]:
+        """The project's errors and warnings."""
+        return [finding for finding in self.of_project if finding.level != "info"]
+
+    @property
     def of_packages(self) -> list[Finding]:
         return [finding for finding in self.shown if not finding.is_projects]
 

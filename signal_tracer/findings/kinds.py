@@ -20,6 +20,8 @@ from signal_tracer.records import (
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+# A public address, once there is one. What it says also travels with the package: see about.py.
+DOCS = "docs/findings.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Kind:
     @property
     def docs(self) -> str:
         """Where the documentation says more."""
-        return f"docs/findings.md#{self.slug}"
+        return f"{DOCS}#{self.slug}"
 
 
 @dataclass(frozen=True, slots=True)

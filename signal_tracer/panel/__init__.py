@@ -21,6 +21,7 @@ from django.templatetags.static import static
 from django.urls import URLPattern
 from django.utils.html import format_html
 
+from signal_tracer.findings import over_trace
 from signal_tracer.panel.page import page_of
 from signal_tracer.panel.words import aside, gettext, gettext_lazy, in_words, visible
 from signal_tracer.records import Request
@@ -30,6 +31,9 @@ from signal_tracer.trace import Trace, TraceFormatError
 from signal_tracer.tracer import trace_signals
 
 logger = logging.getLogger("signal_tracer")
+
+# What the toolbar connects, to watch a request with, is nothing that the request did.
+TOOLBAR = "debug_toolbar."
 
 
 class SignalTracerPanel(Panel):
@@ -95,6 +99,12 @@ class SignalTracerPanel(Panel):
     def generate_stats(self, request: HttpRequest, response: HttpResponseBase) -> None:
         try:
             if self._trace is not None:
+                contents = self._trace.contents
+                contents.connection_changes = [
+                    each
+                    for each in contents.connection_changes
+                    if not each.receiver.startswith(TOOLBAR)
+                ]
                 known = self._trace.request  # Its path has nothing in it that was redacted.
                 self._trace.request = Request(
                     str(request.method),
@@ -103,6 +113,7 @@ class SignalTracerPanel(Panel):
                 )
                 # The counts are for the subtitle, also shown where the trace is not read.
                 counts = asdict(count(self._trace))
+                counts["findings"] = len(over_trace(self._trace).serious)
                 self.record_stats({"trace": self._trace.to_dict(), **counts})
                 return
         except Exception:

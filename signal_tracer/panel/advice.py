@@ -34,19 +34,18 @@ class Advice:
     where: SafeString | None
     row: int | None
     count: int
-    docs: str
+    fold: str = ""
+    """What it is folded away under, with others."""
 
     @property
     def is_unheard(self) -> bool:
         """Whether it is of a dispatch that has no row, since nobody heard it."""
         return self.slug == CONNECTED_TO_PARENT.slug and self.row is None
 
-    @property
-    def is_for_information(self) -> bool:
-        return self.level == "info"
 
-
-def advise(finding: Finding, locations: Locations, row: int | None) -> Advice:
+def advise(
+    finding: Finding, locations: Locations, row: int | None = None, fold: str = ""
+) -> Advice:
     kind = finding.kind
     values = {name: in_words(given) for name, given in finding.values.items()}
     sign, word = SIGNS[finding.level]
@@ -61,7 +60,7 @@ def advise(finding: Finding, locations: Locations, row: int | None) -> Advice:
         where=locations.show(finding.location) if finding.location else None,
         row=row,
         count=finding.count,
-        docs=finding.docs,
+        fold=fold,
     )
 
 

@@ -7,13 +7,14 @@ for it, and a stored trace does not grow by it. What was connected since stands 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
-from signal_tracer.mapping import map_for_request
+from signal_tracer.mapping import map_for_check, map_for_request
 from signal_tracer.panel.locations import Locations
 from signal_tracer.panel.words import gettext, gettext_noop, visible
 from signal_tracer.showing.map_rows import count_calls, group_by_app
-from signal_tracer.signal_map import Connection
+from signal_tracer.signal_map import Connection, SignalMap
 from signal_tracer.trace import Trace
 
 # More connections than these are counted; a browser lays no more out gladly.
@@ -33,7 +34,17 @@ MARKS = {
 
 def map_context(trace: Trace, locations: Locations) -> dict[str, Any]:
     """What the template of the map is given."""
-    signal_map = map_for_request(limit=MAX_CONNECTIONS)
+    return _context(map_for_request(limit=MAX_CONNECTIONS), trace, locations)
+
+
+def listeners_context(signal: str, trace: Trace, locations: Locations) -> dict[str, Any]:
+    """The same of one signal: who listens to it, and to which sender."""
+    whole = map_for_check()
+    signals = tuple(each for each in whole.signals if each.name == signal)
+    return {**_context(replace(whole, signals=signals), trace, locations), "signal": signal}
+
+
+def _context(signal_map: SignalMap, trace: Trace, locations: Locations) -> dict[str, Any]:
     calls = count_calls(signal_map, trace)
     groups = [
         {

@@ -9,10 +9,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.panel.locations import Locations
+from signal_tracer.panel.receivers import SORTED_BY, add_up, rank
 from signal_tracer.panel.words import (
     NOTHING,
     code,
     counted,
+    dotted,
     duration,
     gettext,
     in_words,
@@ -27,6 +29,7 @@ from signal_tracer.showing.facts import (
     Captured,
     Fact,
     Handled,
+    InPackage,
     Queries,
     Source,
 )
@@ -36,6 +39,8 @@ from signal_tracer.showing.rows import Row
 MAX_QUERIES = 50
 # How many occurrences are laid out at once; the rest is one click further.
 OCCURRENCES = 100
+# So many receivers of a package; its rows have them all.
+MAX_RECEIVERS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Details:
             (
                 NOTHING if sentence is None else format_html("<p>{}</p>", in_words(sentence)),
                 _occurrences_heading(row),
-                _table(cells for fact in row.facts for cells in self._cells(fact)),
+                _table(cells for fact in _told(row) for cells in self._cells(fact)),
+                self._package(row),
                 occurrences(row, 0, self.parts),
             )
         )
@@ -78,6 +84,40 @@ class Details:
                 yield label, _queries(fact.value)
             case _:
                 yield label, code(str(in_words(fact.value)))
+
+    def _package(self, row: Row) -> SafeString:
+        """The receivers of a package's row, and the way to all that it stands for."""
+        package = row.record
+        if not isinstance(package, InPackage):
+            return NOTHING
+        receivers = rank(add_up(package.calls), SORTED_BY)
+        headings = (gettext(each) for each in ("Receiver", "Calls", "Queries", "Own time"))
+        shown = joined(
+            format_html(
+                '<tr><td><div class="djDebugSql">{} <small>{}</small></div></td>'
+                '<td class="djdt-time">{}</td><td class="djdt-time">{}</td>'
+                '<td class="djdt-time">{}</td></tr>',
+                dotted(each.name),
+                self.locations.show(each.defined_at),
+                each.calls,
+                each.queries or "",
+                duration(each.own),
+            )
+            for each in receivers[:MAX_RECEIVERS]
+        )
+        return format_html(
+            '{}<p><a class="remoteCall" href="{}?in={}">{}</a></p>',
+            format_html(
+                "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+                joined(format_html("<th>{}</th>", each) for each in headings),
+                shown,
+            )
+            if receivers
+            else "",
+            self.parts,
+            row.number,
+            gettext("Show every row that it stands for"),
+        )
 
     def _error(self, error: Error) -> Iterator[tuple[str, SafeString]]:
         message = format_html('<pre dir="auto">{}</pre>', visible(error.message))
@@ -116,6 +156,12 @@ class Details:
             )
             told.append(format_html("<div>⚠ {}</div>", more))
         return joined(told)
+
+
+def _told(row: Row) -> Iterable[Fact]:
+    """Its facts, but for the receivers of a package, which have a table of their own."""
+    is_package = isinstance(row.record, InPackage)
+    return (fact for fact in row.facts if not (is_package and fact.label == "Receivers"))
 
 
 def _table(cells: Iterable[tuple[str, SafeString]]) -> SafeString:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from django.urls import reverse
 from django.utils.translation import get_language_bidi
@@ -16,10 +17,21 @@ from signal_tracer.panel.advice import Advice, advise
 from signal_tracer.panel.details import Details
 from signal_tracer.panel.locations import Locations
 from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
-from signal_tracer.panel.timeline import Timeline
-from signal_tracer.panel.words import duration, gettext, in_words, visible
-from signal_tracer.records import Bypass, ConnectionChange, ReceiverCall, Unheard
-from signal_tracer.showing.facts import ALWAYS, Tally, count, facts_of_trace, notices, tallies
+from signal_tracer.panel.timeline import Timeline, beside_of
+from signal_tracer.panel.words import counted, duration, gettext, in_words, visible
+from signal_tracer.records import Bypass, ConnectionChange, Dispatch, ReceiverCall, Unheard
+from signal_tracer.showing.facts import (
+    ALWAYS,
+    Arguments,
+    InPackage,
+    Tally,
+    count,
+    facts_of_trace,
+    mark_of,
+    notices,
+    tallies,
+)
+from signal_tracer.showing.project_only import project_only
 from signal_tracer.showing.rows import Row, rows_of, seconds_in_receivers, select
 from signal_tracer.trace import Trace
 
@@ -27,6 +39,10 @@ from signal_tracer.trace import Trace
 MAX_LINES = 100
 # Sent for each instance that is made, and seldom heard: what else is unheard is worth more.
 OF_INSTANCES = frozenset(f"django.db.models.signals.{name}" for name in ("pre_init", "post_init"))
+# What the head says in bold, beside what went wrong.
+LOUD = (*ALWAYS, "findings")
+# Only the project's, with what packages heard in one row a package; or all there are.
+View = Literal["own", "all"]
 # So many names are in one line of a table; the others are in its row.
 MAX_NAMES = 20
 
@@ -66,10 +82,62 @@ class Page:
         self.parts = parts
         self.locations = Locations(read_config().editor)
         self.rows = rows_of(trace)
+        self.texts: dict[int, str] = {}
         self.details = Details(self.locations, parts)
 
     def timeline(self, name: str = "sigtr", *, is_flat: bool = False) -> Timeline:
         return Timeline(self.details, self.trace.duration, self.parts, name, is_flat)
+
+    @cached_property
+    def own_rows(self) -> list[Row]:
+        """Only the project's; rows that stay have the same number in all."""
+        return project_only(self.rows, self.trace.contents, self.trace.slow_from)
+
+    @cached_property
+    def _packages(self) -> dict[int, Row]:
+        return {row.number: row for row in self.own_rows if row.kind == "package"}
+
+    def rows_in_view(self, view: View) -> list[Row]:
+        return self.rows if view == "all" else self.own_rows
+
+    def row(self, number: int) -> Row | None:
+        """The row of that number, in whichever view it is."""
+        return self.rows[number] if number < len(self.rows) else self._packages.get(number)
+
+    def rows_in(self, package: Row) -> list[Row]:
+        """All that the row of a package stands for, with the dispatches around that."""
+        record = cast("InPackage", package.record)
+        found: set[int] = set()
+        for each in (*record.calls, *record.bypasses):
+            row: Row | None = self.rows[self._numbers[id(each)]]
+            while row is not None and row.number not in found:
+                found.add(row.number)
+                row = row.above
+        return [self.rows[number] for number in sorted(found)]
+
+    def find(self, view: View, words: Iterable[str], kind: str = "") -> list[int]:
+        """The numbers of the rows with all ``words``, in names, arguments, errors or marks."""
+        wanted = [word.casefold() for word in words]
+        return [
+            row.number
+            for row in self.rows_in_view(view)
+            if (not kind or kind in row.kinds) and all(word in self._text(row) for word in wanted)
+        ]
+
+    def _text(self, row: Row) -> str:
+        """What a row says of itself in a line, and for a package's all that it stands for."""
+        if row.number not in self.texts:
+            if row.kind == "package":
+                inside = " ".join(map(self._text, self.rows_in(row)))
+                self.texts[row.number] = f"{row.title} {inside}".casefold()
+            else:
+                others = (each for each in row.records[1:] if isinstance(each, Dispatch))
+                marks = (f"{mark} {gettext(mark_of(mark).word)}" for mark in row.marks)
+                facts = (fact.value for fact in row.facts if fact.where == "line")
+                arguments = (Arguments(each.kwargs) for each in others)
+                said = (row.title, *beside_of(row), *marks, *facts, *arguments)
+                self.texts[row.number] = " ".join(map(str, said)).casefold()
+        return self.texts[row.number]
 
     @cached_property
     def found(self) -> Found:
@@ -94,7 +162,7 @@ class Page:
     @cached_property
     def _tables(self) -> dict[str, tuple[Sequence[Any], Callable[[Any], Any]]]:
         return {
-            "findings": (self.found.shown, self._finding),
+            "findings": (self._findings, self._finding),
             "bypasses": (self._bypasses, self._bypass),
             "unheard": (self._unheard, self._unheard_line),
             "changes": (self.trace.connection_changes, self._change),
@@ -109,8 +177,34 @@ class Page:
                 numbers.setdefault(id(record), row.number)
         return numbers
 
+    @cached_property
+    def _findings(self) -> list[Finding]:
+        """Those that are folded away last: the project's for information, then packages'."""
+        return sorted(self.found.shown, key=lambda each: each.level == "info")
+
     def _finding(self, finding: Finding) -> Advice:
-        return advise(finding, self.locations, self._numbers.get(id(finding.record)))
+        row = self._numbers.get(id(finding.record))
+        return advise(finding, self.locations, row, self._fold(finding))
+
+    def _fold(self, finding: Finding) -> str:
+        """What it is folded away under; nothing, if it is to be seen."""
+        if finding.level != "info":
+            return ""
+        return self._fold_of_packages if not finding.is_projects else self._fold_of_project
+
+    @cached_property
+    def _fold_of_project(self) -> str:
+        number = len(self.found.of_project) - len(self.found.serious)
+        return counted("%(number)s for information", "%(number)s for information", number)
+
+    @cached_property
+    def _fold_of_packages(self) -> str:
+        infos = [each for each in self.found.of_packages if each.level == "info"]
+        packages = Counter(each.owner.name for each in infos).most_common()
+        return gettext("%(number)s in installed packages: %(packages)s") % {
+            "number": len(infos),
+            "packages": ", ".join(f"{visible(name)} {number}" for name, number in packages),
+        }
 
     @cached_property
     def _bypasses(self) -> list[tuple[Row, Bypass]]:
@@ -158,8 +252,12 @@ class Page:
         name: str = "sigtr",
         *,
         is_flat: bool = False,
+        asked: str = "",
     ) -> dict[str, Any]:
-        """What the template of a timeline needs to show ``rows`` from ``start`` on."""
+        """What the template of a timeline needs to show ``rows`` from ``start`` on.
+
+        ``asked`` is what was asked for to get them, so that the rest can be.
+        """
         timeline = self.timeline(name, is_flat=is_flat)
         shown, number = timeline.show(rows, start=start)
         indents = timeline.indents(rows)
@@ -167,6 +265,8 @@ class Page:
             "rows": shown,
             "next": start + number,
             "left": len(rows) - start - number,
+            "asked": asked,
+            "parts": self.parts,
             "indents": range(indents),
             "name_columns": indents + 1,
             "columns": indents + 6,
@@ -175,7 +275,7 @@ class Page:
     def context(self) -> dict[str, Any]:
         """What the template of the panel is given."""
         trace = self.trace
-        counts = asdict(count(trace))
+        counts = {**asdict(count(trace)), "findings": len(self.found.serious)}
         in_receivers = seconds_in_receivers(trace.dispatches)
         told = list(notices(trace.contents, len(self.found.hidden)))
         return {
@@ -196,7 +296,8 @@ class Page:
             "slowest": self.slowest(),
             "slow_after": duration(trace.slow_from),
             "findings": self.listed("findings"),
-            "timeline": self.laid_out(self.rows) if self.rows else None,
+            "timeline": self.laid_out(self.own_rows) if self.rows else None,
+            "views": {"own": len(self.own_rows), "all": len(self.rows)} if self._packages else None,
             "receivers": self.receivers(),
             "bypasses": self.listed("bypasses"),
             "unheard": self.listed("unheard"),
@@ -212,6 +313,8 @@ class Page:
         def part(tally: Tally) -> str:
             if tally.only in kinds:
                 return f"only={tally.only}"
+            if tally.name == "findings":
+                return "findings=all"
             # What has no row was counted among the unheard.
             return "unheard=all" if tally.mark or tally.name == "unheard" else ""
 
@@ -220,7 +323,7 @@ class Page:
                 "name": tally.name,
                 "sign": tally.mark.sign if tally.mark else "",
                 "text": in_words(tally.count),
-                "is_loud": tally.name in ALWAYS or (tally.mark and tally.mark.tone == "trouble"),
+                "is_loud": tally.name in LOUD or (tally.mark and tally.mark.tone == "trouble"),
                 "part": part(tally),
             }
             for tally in tallies(counts)
@@ -260,10 +363,13 @@ class Page:
         }
 
     def _unheard_line(self, unheard: Unheard) -> dict[str, Any]:
+        sent_from = getattr(unheard, "sent_from", None)
         return {
             "signal": visible(unheard.signal),
+            "signal_name": unheard.signal,
             "sender": visible(unheard.sender),
             "count": unheard.count,
+            "location": self.locations.show(sent_from) if sent_from else "",
             # How many are folded with this one, on this page or a later one.
             "of_instances": self._unheard_of_instances if _is_of_instances(unheard) else 0,
             "near_misses": [

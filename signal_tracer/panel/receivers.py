@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.panel.locations import Locations
-from signal_tracer.panel.words import code, duration, gettext, gettext_noop, joined
+from signal_tracer.panel.words import dotted, duration, gettext, gettext_noop, joined
 from signal_tracer.records import Location, ReceiverCall
 
 
@@ -82,7 +82,8 @@ def table(
     """The headings sort: in place what is whole, and else in a window."""
     column = None if sort == BY_NAME else BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
     return format_html(
-        '<table{}><thead><tr><th aria-sort="{}">{}</th>{}</tr></thead><tbody>{}</tbody></table>',
+        '<table class="sigtr-receivers"{}><thead><tr><th aria-sort="{}">{}</th>{}</tr></thead>'
+        "<tbody>{}</tbody></table>",
         mark_safe(" data-whole") if is_whole else "",
         "none" if column else "ascending",
         _heading(parts, BY_NAME, gettext("Receiver")),
@@ -105,7 +106,7 @@ def _heading(parts: str, slug: str, title: str) -> SafeString:
 def _row(receiver: Receiver, locations: Locations) -> SafeString:
     return format_html(
         '<tr><td><div class="djDebugSql">{}<br><small>{}</small></div></td>{}</tr>',
-        code(receiver.name),
+        dotted(receiver.name),
         locations.show(receiver.defined_at),
         joined(
             format_html(

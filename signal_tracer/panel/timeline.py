@@ -16,14 +16,14 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.panel.details import Details
-from signal_tracer.panel.words import duration, gettext, in_words, joined, mark, text
-from signal_tracer.records import Error
-from signal_tracer.showing.facts import Fact, mark_of
+from signal_tracer.panel.words import dotted, duration, gettext, in_words, joined, mark, text
+from signal_tracer.records import Bypass, Error, OnCommit, ReceiverCall
+from signal_tracer.showing.facts import Fact, InPackage, mark_of
 from signal_tracer.showing.rows import Row
 
 # Bytes of HTML that a browser opens gladly: of rows, and of details that come with their row.
 # Rows beyond that are one click further; details are fetched when they are opened.
-ROWS_BUDGET = 900_000
+ROWS_BUDGET = 600_000
 DETAILS_BUDGET = 250_000
 
 # Deeper rows are indented, and folded, like one of this depth, so that a recursion does not push
@@ -86,7 +86,8 @@ class Timeline:
         depth = 0 if self.is_flat else min(row.depth, MAX_INDENT)
         above = [] if self.is_flat else [each.number for each in row.rows_above()[:MAX_INDENT]]
         folds = bool(row.rows) and not self.is_flat and row.depth < MAX_INDENT
-        own_time = duration(row.own_time) if row.kind == "call" else ""
+        own_time = duration(row.own_time) if row.kind in ("call", "package") else ""
+        ran = _span(row)
         span = indents - depth + 1
         cells = [
             '<td class="djdt-toggle">',
@@ -98,15 +99,14 @@ class Timeline:
             self._button("f", number, "-", self.nested) + "&nbsp;" if folds else "",
             _name(row),
             f"{_error(row)}</td>",
-            f"<td>{_bars(row, self.axis) if row.is_timed else ''}</td>",
+            f'<td class="sigtr-bar">{_bars(row, ran, self.axis) if ran else ""}</td>',
             f'<td class="djdt-time">{row.query_count_with_nested or ""}</td>',
-            f'<td class="djdt-time">{duration(row.duration) if row.is_timed else ""}</td>',
+            f'<td class="djdt-time">{duration(row.duration) if ran else ""}</td>',
             f'<td class="djdt-time">{own_time}</td>',
         ]
         folded_by = " ".join(f"djToggleDetails_f{each}" for each in above)
         return mark_safe(
-            f'<tbody id="{self.name}_{number}"{_attribute("class", folded_by)}'
-            f"{_attribute('data-is', ' '.join(row.kinds))}>"
+            f'<tbody id="{self.name}_{number}"{_attribute("class", folded_by)}>'
             f"<tr{_attribute('id', f'{self.name}_f{number}' if folds else '')}"
             f"{_attribute('class', 'djDebugRowWarning' if 'SLOW' in row.marks else '')}>"
             f"{''.join(cells)}</tr>"
@@ -144,25 +144,33 @@ def _attribute(name: str, value: object) -> str:
 
 
 def _name(row: Row) -> str:
-    """Dotted name, how it was called, how often, what stands beside it, and the marks."""
+    """Dotted name, how it was called, how often, what stands beside it, and the marks.
+
+    A name breaks at its dots, where it has to.
+    """
     title = row.title
-    path, dot, name = text(title.name).rpartition(".")
-    beside = [
+    path, _, name = text(title.name).replace(".", ".<wbr>").rpartition(".<wbr>")
+    beside = map(dotted, beside_of(row))
+    return "".join(
+        (
+            f"<small>{text(title.before)}</small>" if title.before else "",
+            f"<bdi>{f'<small>{path}.</small><wbr>' if path else ''}",
+            f"<strong>{name}</strong>" if title.after else name,
+            f"{text(title.after)}</bdi>",
+            f" <strong>×&nbsp;{row.count}</strong>" if row.count > 1 else "",
+            *(f" <small>{each}</small>" for each in beside),
+            *(f" {mark(word)}" for word in row.marks),
+        )
+    )
+
+
+def beside_of(row: Row) -> list[str]:
+    """What stands beside the name, such as the sender."""
+    return [
         fact.line % {"value": fact.value if isinstance(fact.value, str) else in_words(fact.value)}
         for fact in row.facts
         if fact.where == "beside" and fact.value is not None
     ]
-    return "".join(
-        (
-            f"<small>{text(title.before)}</small>" if title.before else "",
-            f"<bdi>{f'<small>{path}{dot}</small><wbr>' if path else ''}",
-            f"<strong>{name}</strong>" if title.after else name,
-            f"{text(title.after)}</bdi>",
-            f" <strong>×&nbsp;{row.count}</strong>" if row.count > 1 else "",
-            *(f" <small><bdi>{text(each)}</bdi></small>" for each in beside),
-            *(f" {mark(word)}" for word in row.marks),
-        )
-    )
 
 
 def _error(row: Row) -> str:
@@ -178,24 +186,59 @@ def _is_shown_error(fact: Fact) -> bool:
     return isinstance(fact.value, Error) and fact.where != "nowhere"
 
 
-def _bars(row: Row, axis: float) -> str:
+def _span(row: Row) -> tuple[float, float] | None:
+    """From when to when it ran; ``None`` for what takes no time."""
+    match row.record:
+        case OnCommit(ran_at=ran_at):
+            # Not where it stands, which is where it was registered.
+            return None if ran_at is None else (ran_at, ran_at + row.duration)
+        case InPackage(calls=calls, bypasses=bypasses):
+            done: tuple[ReceiverCall | Bypass, ...] = (*calls, *bypasses)
+            end = max(each.started_at + each.duration for each in done)
+            return row.started_at, end
+    return (row.started_at, row.started_at + row.duration) if row.is_timed else None
+
+
+def _own(row: Row, start: float, end: float, axis: float) -> list[tuple[float, float]]:
+    """When the row's receiver itself ran, or those of a package did."""
+    if isinstance(row.record, InPackage):
+        return _run_together(row.record, axis)
+    if row.kind != "call":
+        return []
+    own: list[tuple[float, float]] = []
+    since = start
+    nested = [span for each in row.rows if (span := _span(each)) and span[0] < span[1]]
+    for began, ended in sorted(nested):
+        if began < end:  # A callback may run long after its call.
+            own.append((since, began))
+            since = max(since, ended)
+    return [*own, (since, end)]
+
+
+def _run_together(package: InPackage, axis: float) -> list[tuple[float, float]]:
+    """Hundreds of short calls, of which neighbours are one piece where nobody sees a gap."""
+    pieces: list[tuple[float, float]] = []
+    for call in sorted(package.calls, key=lambda each: each.started_at):
+        since, until = call.started_at, call.started_at + call.own_time
+        if pieces and since - pieces[-1][1] < axis / 250:
+            pieces[-1] = pieces[-1][0], max(pieces[-1][1], until)
+        else:
+            pieces.append((since, until))
+    return pieces
+
+
+def _bars(row: Row, span: tuple[float, float], axis: float) -> str:
     """The time of the whole row as a thin line, and its own time as thick pieces on that.
 
     What went wrong is drawn hollow, what was slow is drawn higher: seen without colours too.
     """
     if axis <= 0:
         return ""
-    start, end = row.started_at, row.started_at + row.duration
-    own: list[tuple[float, float]] = []
-    if row.kind == "call":
-        since = start
-        for nested in sorted(row.rows, key=lambda each: each.started_at):
-            if nested.duration:
-                own.append((since, min(nested.started_at, end)))
-                since = max(since, nested.started_at + nested.duration)
-        own.append((since, end))
+    start, end = span
+    own = _own(row, start, end, axis)
     # Pieces too narrow to be seen are left out, because there may be thousands; but not all.
-    seen = [piece for piece in own if piece[1] - piece[0] >= axis / 500] or own[:1]
+    is_package = row.kind == "package"
+    seen = [each for each in own if is_package or each[1] - each[0] >= axis / 500] or own[:1]
     is_wrong = any(mark_of(word).tone == "trouble" for word in row.marks)
     if is_wrong:
         shapes: tuple[tuple[int, int], ...] = ((2, 4), (12, 4))

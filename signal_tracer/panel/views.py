@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from typing import Any
+from urllib.parse import quote
 
 from debug_toolbar.decorators import render_with_toolbar_language, require_show_toolbar
 from debug_toolbar.store import get_store
@@ -22,9 +23,11 @@ from django.urls import URLPattern, path
 from django.utils.translation import get_language_bidi
 from django.views.decorators.http import require_safe
 
-from signal_tracer.panel.connections import map_context
+from signal_tracer.findings.about import UnknownSlugError, about
+from signal_tracer.panel.connections import listeners_context, map_context
 from signal_tracer.panel.details import occurrences
-from signal_tracer.panel.page import Page, latest_page, page_of
+from signal_tracer.panel.page import Page, View, latest_page, page_of
+from signal_tracer.panel.prose import prose
 from signal_tracer.panel.words import counted, gettext, visible
 from signal_tracer.showing.export.perfetto import to_perfetto
 from signal_tracer.showing.facts import MARKS
@@ -143,36 +146,78 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
             return _table(title, name, page.listed(name, start), start)
     if "map" in asked:
         return gettext("Signal map"), _render("map", map_context(page.trace, page.locations)), {}
+    if "heard" in asked:
+        context = listeners_context(asked["heard"], page.trace, page.locations)
+        return visible(asked["heard"]), _render("map", context), {}
+    if "about" in asked:
+        return _about(asked["about"])
+    view: View = "all" if asked.get("view") == "all" else "own"
+    if "find" in asked:
+        return "", "", _found(page, view, asked["find"], asked.get("only", ""))
     if "only" in asked:
         rows = select(page.rows, asked["only"])
-        return _title(asked["only"], len(rows)), _rows(page, rows, start, asked["only"]), {}
-    if start:
-        window = _rows(page, page.rows, start)
-        shown = page.laid_out(page.rows, start)
-        context = {**shown, "parts": page.parts}
-        return (
-            gettext("More rows"),
-            str(shown["rows"]),
-            {
-                "window": window,
-                "more": render_to_string("signal_tracer/timeline_more.html", context),
-            },
-        )
+        window = _rows(page, rows, start, f"only={quote(asked['only'])}", is_flat=True)
+        return _title(asked["only"], len(rows)), window, {}
+    if "in" in asked:
+        package = page.row(_number(asked["in"]))
+        if package is None or package.kind != "package":
+            raise MissingError(_no_such_row())
+        asked_for = f"in={package.number}"
+        return _heading(package), _rows(page, page.rows_in(package), start, asked_for), {}
+    if start or "view" in asked:
+        return _timeline(page, view, start, is_placed="placed" in asked)
     raise MissingError(_no_such_part())
+
+
+def _timeline(
+    page: Page, view: View, start: int, *, is_placed: bool
+) -> tuple[str, str, dict[str, Any]]:
+    """The rows of a view for the window; for the panel the whole table, or what follows in it.
+
+    A page of them is long: if they are ``is_placed`` in the panel, the window goes without.
+    """
+    rows, asked = page.rows_in_view(view), "" if view == "own" else "view=all"
+    titles = {"own": gettext("Only this project's"), "all": gettext("All rows")}
+    window = "" if is_placed else _rows(page, rows, start, asked)
+    shown = page.laid_out(rows, start, asked=asked)
+    if not start:
+        return titles[view], _render("timeline", shown), {"window": window}
+    more = _render("timeline_more", shown)
+    return gettext("More rows"), str(shown["rows"]), {"window": window, "more": more}
+
+
+def _found(page: Page, view: View, words: str, kind: str) -> dict[str, Any]:
+    """Which rows a filter lets through, and how many of the kind are in rows of packages only."""
+    numbers = page.find(view, words.split(), kind)
+    shown = select(page.rows_in_view(view), kind) if kind else []
+    return {
+        "numbers": numbers,
+        "all": len(page.rows_in_view(view)),
+        "hidden": len(select(page.rows, kind)) - len(shown) if kind else 0,
+    }
+
+
+def _about(slug: str) -> tuple[str, str, dict[str, Any]]:
+    try:
+        return slug, prose(about(slug)), {}
+    except UnknownSlugError as error:
+        raise MissingError(visible(str(error))) from error
 
 
 def _no_such_part() -> str:
     return gettext("There is no such part of a trace. Reload the page and try again.")
 
 
+def _no_such_row() -> str:
+    return gettext("There is no such row. Reload the page and try again.")
+
+
 def _row(page: Page, number: int, start: int) -> tuple[str, str, dict[str, Any]]:
     """What a row opens to; in the window, the row itself stands above that."""
-    if number >= len(page.rows):
-        raise MissingError(gettext("There is no such row. Reload the page and try again."))
-    row = page.rows[number]
+    row = page.row(number)
+    if row is None or start >= row.count:
+        raise MissingError(_no_such_row())
     if start:
-        if start >= row.count:
-            raise MissingError(gettext("There is no such row. Reload the page and try again."))
         inner = occurrences(row, start, page.parts)
         return _heading(row), inner, {}
     return _heading(row), page.details.show(row), {}
@@ -198,12 +243,10 @@ def _title(kind: str, count: int) -> str:
     return f"{name} · " + counted("%(number)s row", "%(number)s rows", count)
 
 
-def _rows(page: Page, rows: list[Row], start: int, only: str = "") -> str:
+def _rows(page: Page, rows: list[Row], start: int, asked: str, *, is_flat: bool = False) -> str:
     if start and start >= len(rows):
         raise MissingError(_no_such_part())
-    shown = page.laid_out(rows, start, name="sigtrw", is_flat=bool(only))
-    context = {**shown, "parts": page.parts, "only": only}
-    return _render("timeline", context)
+    return _render("timeline", page.laid_out(rows, start, "sigtrw", is_flat=is_flat, asked=asked))
 
 
 def _render(name: str, context: dict[str, Any]) -> str:
@@ -212,7 +255,7 @@ def _render(name: str, context: dict[str, Any]) -> str:
 
 def _number(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise MissingError(gettext("There is no such row. Reload the page and try again."))
+        raise MissingError(_no_such_row())
     return int(text)
 
 

@@ -82,6 +82,11 @@ def code(given: str) -> SafeString:
     return mark_safe(f"<bdi>{text(given)}</bdi>")
 
 
+def dotted(given: str) -> SafeString:
+    """The same of a dotted name, which breaks at its dots where it has to."""
+    return mark_safe(f"<bdi>{text(given).replace('.', '.<wbr>')}</bdi>")
+
+
 def isolated(given: str) -> str:
     """``given`` so that its parts keep their order in a text that runs from right to left."""
     return (

@@ -894,7 +894,10 @@ class Tally:
 
 
 def tallies(numbers: Mapping[str, int]) -> list[Tally]:
-    """What the head says of ``numbers``, which go by the names of ``Counts``."""
+    """What the head says of ``numbers``, which go by the names of ``Counts``.
+
+    Beside them stands ``findings``, where they were looked for: the project's errors and warnings.
+    """
 
     def tally(name: str, one: str, many: str, only: str = "", *, mark: str = "") -> Tally:
         only = only or mark.lower().replace(" ", "_")
@@ -903,6 +906,7 @@ def tallies(numbers: Mapping[str, int]) -> list[Tally]:
     found = (
         tally("dispatches", "%(number)s dispatch", "%(number)s dispatches", "dispatch"),
         tally("receiver_calls", "%(number)s receiver call", "%(number)s receiver calls", "call"),
+        tally("findings", "%(number)s finding", "%(number)s findings"),
         tally("queries", "%(number)s query", "%(number)s queries", "queries"),
         tally("cache_calls", "%(number)s cache call", "%(number)s cache calls"),
         tally("swallowed", "%(number)s swallowed", "%(number)s swallowed", mark="SWALLOWED"),

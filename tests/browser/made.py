@@ -26,6 +26,7 @@ from signal_tracer.records import (
     Location,
     NearMiss,
     OnCommit,
+    Owner,
     Query,
     ReceiverCall,
     Request,
@@ -189,6 +190,30 @@ def troubled() -> Trace:
     )
 
 
+def mixed() -> Trace:
+    """Rows that a package loads between those of the project, and one that failed in a package."""
+    thumbs = Location("/srv/lib/site-packages/thumbs/handlers.py", 3, "resize")
+
+    def loaded(number: int, **call: object) -> Dispatch:
+        at = number / 1000
+        receiver = ReceiverCall("thumbs.handlers.resize", thumbs, started_at=at, **call)  # type: ignore[arg-type]
+        return Dispatch(
+            "django.db.models.signals.post_init",
+            f"shop.Model{number % 3}",
+            kwargs={"instance": Summary(f"shop.Model(pk={number})")},
+            started_at=at,
+            receiver_calls=[receiver],
+        )
+
+    error = Error("builtins.OSError", "no such picture")
+    return trace_of(
+        *(loaded(number, duration=0.0002, own_time=0.0002) for number in range(90)),
+        save(7, sender="shop.Order", at=0.09),
+        loaded(91, outcome="swallowed", error=error),
+        owners={thumbs.file: Owner("package", "thumbs")},
+    )
+
+
 def hostile() -> Trace:
     place = Location(HOSTILE, 1, HOSTILE)
     error = Error(HOSTILE, HOSTILE, (TracebackLine(place, HOSTILE),))
@@ -223,7 +248,7 @@ def hostile() -> Trace:
 
 
 TRACES: dict[str, Callable[[], Trace]] = {
-    each.__name__: each for each in (run, thousand, troubled, hostile)
+    each.__name__: each for each in (run, thousand, troubled, mixed, hostile)
 }
 
 

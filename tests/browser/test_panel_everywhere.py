@@ -159,6 +159,8 @@ async def test_without_the_script_all_but_the_filter_works(page: Page, address: 
     await opens(panel.get_by_role("link", name="Show its row").first, "raise ValueError(text)")
     await opens(panel.get_by_role("link", name="Calls", exact=True), "billing.receivers.charge")
     await opens(panel.get_by_role("link", name="Show who is connected"), "Receivers of shop")
+    about = panel.get_by_role("link", name="More about swallowed-exception").first
+    await opens(about, "the sender goes on, and only the log")
     outline = panel.get_by_role("link", name="Outline as text", exact=True)
     await opens(outline, "shop.signals.refunded.send")
     async with page.expect_download() as download:
@@ -168,6 +170,10 @@ async def test_without_the_script_all_but_the_filter_works(page: Page, address: 
     panel = await open_made(page, address, "thousand", scripted=False)
     await opens(panel.locator(".sigtr-timeline > tbody").last.get_by_title("Details"), "Sender")
     await opens(panel.locator(".sigtr-more a"), "More rows")
+    panel = await open_made(page, address, "mixed", scripted=False)
+    await opens(panel.get_by_role("link", name="All rows (185)"), "thumbs.handlers.resize")
+    await row(panel, "thumbs").get_by_title("Details").click()
+    await opens(panel.get_by_role("link", name="Show every row that it"), "shop.Model2")
     # The policy was in force, or this test shows nothing.
     policy = (await page.request.get(f"{address}/made/run/")).headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")

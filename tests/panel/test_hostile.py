@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 from filling import everything
@@ -14,11 +15,12 @@ HOSTILE = "<script>alert(1)</script>.<b>\"'&\u202e\x00"
 
 
 OURS = """
-a bdi br button code col colgroup dd details div dl dt h3 h4 i input label p pre rect path small
-span strong summary svg table tbody td th thead tr wbr
-aria-hidden aria-sort autocomplete class colspan d data-djdt-styles data-do data-done data-is
+a bdi br button code col colgroup dd details div dl dt em h3 h4 i input label li p pre rect path
+small span strong summary svg table tbody td th thead tr ul wbr
+aria-current aria-hidden aria-sort autocomplete class colspan d data-djdt-styles data-do data-done
+data-find
 data-place data-text data-toggle-id data-toggle-name data-value data-whole dir download fill for
-height hidden href id open placeholder role tabindex title type width x y
+height hidden href id lang open placeholder role tabindex title type width x y
 """
 
 
@@ -44,6 +46,7 @@ def whole(stored, client):
         queries = [
             *("?row=0", "?row=1", "?only=dispatch", "?only=call", "?sort=calls", "?outline=text"),
             *("?findings=all", "?bypasses=all", "?unheard=all", "?changes=all", "?map=all"),
+            *("?view=all", "?view=own", f"?heard={quote(HOSTILE)}", "?about=never-called"),
         ]
         answers = [client.get(base + query).json() for query in queries]
         return [panel.content, *(answer["content"] for answer in answers)]

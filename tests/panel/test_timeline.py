@@ -387,7 +387,7 @@ def test_marks_that_turn_the_writing_direction_and_control_characters_are_seen(s
     ).content
 
     assert "shop.\\u202esignals." in html
-    assert "sender=shop.\\u2066Order" in html
+    assert "sender=shop.<wbr>\\u2066Order" in html
     assert "no\\x00te = a\\x1b[31mb" in html
     assert "\\u200bpack" in html
     assert "x\\x07" in html
@@ -410,3 +410,23 @@ def test_what_was_asked_of_caches_stands_beside_the_receiver_and_in_its_details(
         text = said(panel.content)
     assert "Cache default: 3 Lesezugriffe, 2 Treffer, 1 Schreibzugriff, 0 Löschungen" in text
     assert "Zeit in Caches" in text
+
+
+def test_a_callback_that_ran_has_its_time_and_its_bar_where_it_ran(stored):
+    callback = OnCommit("shop.mail", registered_at=0.012, outcome="ran", ran_at=0.05, duration=0.02)
+    waiting = OnCommit("shop.later", registered_at=0.013)
+    call = ReceiverCall(
+        "shop.pack",
+        started_at=0.01,
+        duration=0.01,
+        own_time=0.009,
+        on_commit=[callback, waiting],
+    )
+    html = stored(trace_of(Dispatch("shop.paid", receiver_calls=[call]))).content
+
+    assert outline_rows(html)[2:] == [
+        "on_commit shop.mail 20.0 ms",
+        "on_commit shop.later … WAITING",
+    ]
+    assert rects(html, 1) == [("10.00", "10.00", "4", "10")]  # none of it was the callback's
+    assert rects(html, 2) == [("50.00", "20.00", "8", "2")]

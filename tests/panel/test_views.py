@@ -82,7 +82,7 @@ def test_receivers_come_sorted_by_any_column(ask):
     get = ask(trace_of(Dispatch("a.b", receiver_calls=calls)))
 
     def names(column):
-        return re.findall(r"<bdi>(a\.\w+)</bdi>", get(f"?sort={column}").json()["inner"])
+        return re.findall(r"(a\.\w+) not recorded", said(get(f"?sort={column}").json()["inner"]))
 
     assert names("calls") == ["a.often", "a.long"]
     assert names("longest") == ["a.long", "a.often"]
@@ -216,3 +216,34 @@ def test_a_download_for_perfetto_holds_trace_events(ask):
 def test_the_addresses_are_the_panels_own():
     names = [url.name for url in DebugToolbar.get_urls() if "signal_tracer" in (url.name or "")]
     assert names == ["signal_tracer_part", "signal_tracer_trace", "signal_tracer_perfetto"]
+
+
+def test_an_unheard_signal_leads_to_who_listens_to_it_and_to_which_sender(ask, receivers):
+    get = ask(trace_of(unheard=[Unheard("pages.paid", "market", 2)]))
+
+    inner = get("?unheard=all").json()["inner"]
+    assert "pages.paid market 2" in said(inner)
+    assert '?heard=pages.paid" title="Who listens to it?"' in inner
+    text = said(get("?heard=pages.paid").json()["inner"])
+    assert "They listen to it in this process, as it is now" in text
+    assert re.search(r"– pages.send_receipt tests/panel/pages.py:\d+ in send_receipt", text)
+    assert "any sender" in text
+    assert "order_placed" not in text
+    text = said(get("?heard=shop.signals.nobody").json()["inner"])
+    assert text == "Nobody is connected to it in this process, as it is now."
+
+
+def test_what_the_documentation_says_of_a_finding_comes_as_html(ask):
+    get = ask(trace_of(CHECKOUT))
+    inner = get("?about=fragile-receiver").json()["inner"]
+
+    assert said(inner).startswith("Error. A weakly connected lambda, closure or partial")
+    assert "<code>connect()</code>" in inner
+    assert "<pre>def connect_discount(percent):\n    def discount" in inner
+    assert "<strong>Do:</strong>" in inner
+    assert "<li>" in get("?about=never-called").json()["inner"]
+    missing = get("?about=near-mis")
+    assert missing.status_code == 404
+    assert "No finding is called 'near-mis'. Did you mean 'near-miss'?" in said(
+        missing.json()["content"]
+    )

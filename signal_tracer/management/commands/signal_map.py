@@ -17,11 +17,13 @@ from typing import Any, Literal, cast
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console, RenderableType
+from rich.markdown import Markdown
 
 from signal_tracer import __version__, baseline, conf, drift
 from signal_tracer.baseline import Baseline, BaselineError, Comparison
 from signal_tracer.drift import FILTERS, SWITCHES
 from signal_tracer.findings import Level, over_signal_map
+from signal_tracer.findings.about import UnknownSlugError, about, kinds
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.findings.remarks import Remark, remark_of
 from signal_tracer.management.keywords import file_name, parsed
@@ -48,6 +50,7 @@ NOT_YET = (
 )
 # What has a form and a choice of its own. A filter that nobody looks at would be a lie.
 NOT_WITH = (
+    ("about", ("explain", "write", "check", "format", "fail_on", *FILTERS, *SWITCHES)),
     ("explain", ("write", "check", "format", *FILTERS, "project_only", "unheard")),
     ("missing", ("explain", "write", "check", "format", "unheard", "fail_on")),
     ("write", ("check", "format", "output")),
@@ -117,6 +120,13 @@ class Command(BaseCommand):
             help="what the project's source connects and this process does not have, and why",
         )
         asked.add_argument(
+            "--about",
+            nargs="?",
+            const="",
+            metavar="SLUG",
+            help="what the documentation says of a finding, such as near-miss; of none: lists all",
+        )
+        asked.add_argument(
             "--write", metavar="FILE", type=file_name, help="keep the map in FILE, for --check"
         )
         asked.add_argument(
@@ -184,14 +194,16 @@ class Command(BaseCommand):
         options = self.options
         for one, others in NOT_WITH:
             both = [_as_option(one), *(_as_option(each) for each in others if options[each])]
-            if options[one] and len(both) > 1:
+            if options[one] not in (None, False) and len(both) > 1:
                 raise CommandError(f"Give either {both[0]} or {both[1]}, not both.")
         for one in ("baseline", "sarif", "github"):
             if options[one] and not options["fail_on"]:
                 raise CommandError(f"{_as_option(one)} needs --fail-on LEVEL.")
         if options["write_baseline"] and not options["baseline"]:
             raise CommandError("--write-baseline needs the file: --baseline FILE.")
-        if options["explain"]:
+        if options["about"] is not None:
+            self.about(options["about"])
+        elif options["explain"]:
             self.explain(*options["explain"])
         elif options["missing"]:
             self.show_missing()
@@ -409,6 +421,19 @@ class Command(BaseCommand):
                 ascii_only=not _is_unicode(self.stdout),
             )
         )
+
+    def about(self, slug: str) -> None:
+        if not slug:
+            wide = max(len(kind.slug) for kind in kinds())
+            lines = (f"{kind.slug:{wide}}  {kind.level:7}  {kind.title}" for kind in kinds())
+            self.emit("\n".join(lines))
+            return
+        try:
+            text = about(slug)
+        except UnknownSlugError as error:
+            raise CommandError(f"{error}") from error
+        # Whoever reads it in a terminal does not want its stars; a file or a pipe has Markdown.
+        self.emit(self.drawn(Markdown(text)) if self.stdout.isatty() else text.rstrip("\n"))
 
     def filters_given(self) -> dict[str, Any]:
         names = (*FILTERS, *SWITCHES)

@@ -1,4 +1,4 @@
-/* The place for the panel's comfort: filter, folding, and opening in place what the toolbar's own
+/* The place for the panel's comfort: filter, folding, what is remembered, and opening in place what the toolbar's own
  * script opens in its window. The panel is whole without it, where a policy keeps it from loading.
  *
  * It listens on the document and looks inside the path of each event: so it needs no setting up
@@ -13,7 +13,7 @@ const STYLES = `
   z-index: 1; padding: 6px 0; background: var(--djdt-panel-content-background-color);
 }
 #djDebug .sigtr input[type="search"] {
-  flex: 0 1 260px; padding: 3px 6px; font: inherit; border-radius: 4px;
+  flex: 0 1 310px; padding: 3px 6px; font: inherit; border-radius: 4px;
   border: 1px solid var(--djdt-button-border-color);
   color: var(--djdt-font-color); background: var(--djdt-background-color);
 }
@@ -29,6 +29,15 @@ const STYLES = `
   border: 1px solid var(--djdt-button-border-color); border-radius: 2px; line-height: 1;
   text-align: center; text-decoration: none; vertical-align: middle;
 }
+/* Two switches in a row that nobody takes for each other: a triangle folds, dots open. */
+#djDebug .sigtr.sigtr .djToggleSwitch[data-toggle-id^="f"] { border-color: transparent; background: none; }
+#djDebug .sigtr.sigtr .djToggleSwitch, #djDebug .sigtr .djdt-toggle > a.remoteCall { font-size: 0; }
+#djDebug .sigtr.sigtr .djToggleSwitch::before, #djDebug .sigtr .djdt-toggle > a.remoteCall::before {
+  content: "⋯"; font-size: 12px;
+}
+#djDebug .sigtr.sigtr .djToggleSwitch[data-toggle-id^="f"]::before { content: "▾"; font-size: 14px; }
+#djDebug .sigtr.sigtr .djToggleSwitch[data-toggle-id^="f"][aria-expanded="false"]::before { content: "▸"; }
+#djDebug .sigtr.sigtr[dir="rtl"] .djToggleSwitch[data-toggle-id^="f"][aria-expanded="false"]::before { content: "◂"; }
 /* At the top: whichever row is the last to be seen, below it is the border of the table. */
 #djDebug .sigtr.sigtr tbody td {
   border-bottom: 0;
@@ -38,8 +47,28 @@ const STYLES = `
 /* Columns stay where they are, whatever rows are shown, and are the same in each table of the map. */
 #djDebug .sigtr :is(.sigtr-timeline, .sigtr-map) { table-layout: fixed; }
 @media (max-width: 1100px) {
-  #djDebug .sigtr .sigtr-timeline col.djdt-width-30 { width: 18%; }
+  #djDebug .sigtr.sigtr .sigtr-receivers tr > * { padding-inline: 5px; }
+  #djDebug .sigtr .sigtr-timeline col.sigtr-bar { width: 18%; }
 }
+/* Names before bars: where there is not room for both. The column stays, for those that span it. */
+@media (max-width: 900px) {
+  #djDebug .sigtr .sigtr-timeline col.sigtr-bar { width: 0; }
+  #djDebug .sigtr.sigtr .sigtr-timeline > * > tr > .sigtr-bar { padding: 0; font-size: 0; }
+  #djDebug .sigtr .sigtr-timeline .sigtr-bar svg { display: none; }
+  #djDebug .sigtr .sigtr-receivers tr > :is(:nth-child(5), :nth-child(6)) { display: none; }
+}
+#djDebug .sigtr .sigtr-timeline > tbody > tr > td.djDebugSql { word-break: normal; overflow-wrap: anywhere; }
+#djDebug .sigtr.sigtr .sigtr-views { margin-top: 6px; }
+#djDebug .sigtr .sigtr-dot { display: none; }
+#djDebug .sigtr .sigtr-views > a {
+  display: inline-block; padding: 2px 8px; border: 1px solid var(--djdt-button-border-color);
+  border-radius: 4px; text-decoration: none;
+}
+#djDebug .sigtr .sigtr-views > a[aria-current="true"] {
+  color: var(--djdt-background-color); background: var(--djdt-font-color);
+}
+/* A short result is where the long one was: the page does not shrink under the reader. */
+#djDebug .sigtr .sigtr-section.sigtr-filtered { min-height: 100vh; }
 #djDebug .sigtr th[aria-sort="descending"] > a::after { content: " ▼"; }
 #djDebug .sigtr th[aria-sort="ascending"] > a::after { content: " ▲"; }
 #djDebug .sigtr.sigtr tbody > tr:nth-child(odd):not(.djdt-highlighted) { background: transparent; }
@@ -67,6 +96,7 @@ const COPYING = `
 
 const sheet = new CSSStyleSheet();
 const chosen = new WeakMap(); // panel -> the kind of rows that a number in its head asked for
+const asked = new WeakMap(); // panel -> how often it was filtered: only the last answer counts
 const failed = new WeakSet(); // links that the toolbar is to follow, and to say what is wrong
 
 function adopt(root) {
@@ -80,8 +110,8 @@ const numbers = (body) => [...body.classList].flatMap((name) => name.match(/(?<=
 const foldOf = (body) => body.querySelector('.djToggleSwitch[data-toggle-id^="f"]');
 const numberOf = (body) => body.id.split("_")[1];
 
-async function load(link) {
-  const answer = await fetch(link.href, { credentials: "same-origin" });
+async function load(link, more = "") {
+  const answer = await fetch(link.href + more, { credentials: "same-origin" });
   return answer.json();
 }
 
@@ -107,7 +137,10 @@ function fold(scope, isOpen, only) {
   for (const body of all) {
     const button = foldOf(body);
     if (!button) continue;
-    if (!only || button === only) button.textContent = isOpen ? "-" : "+";
+    if (!only || button === only) {
+      button.textContent = isOpen ? "-" : "+";
+      button.setAttribute("aria-expanded", isOpen);
+    }
     open.set(numberOf(body), button.textContent === "-");
   }
   for (const body of all) {
@@ -116,39 +149,107 @@ function fold(scope, isOpen, only) {
   }
 }
 
-/* The filter */
+/* The filter: the server looks, which knows arguments, and rows that are not here yet. */
 
-function filter(panel) {
-  const words = panel.querySelector("#sigtr_filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+const viewOf = (panel) =>
+  new URL(panel.querySelector('.sigtr-views > a[aria-current="true"]')?.href ?? "x:").searchParams.get("view") ?? "own";
+const bodyOf = (panel, number) => panel.querySelector(`#sigtr_${number}`);
+
+async function find(panel, words, kind) {
+  const query = new URLSearchParams({ view: viewOf(panel), find: words, only: kind?.name ?? "" });
+  const data = await load({ href: `${panel.querySelector("[data-find]").dataset.find}?${query}` });
+  if (data.missing) showWindow(panel.getRootNode(), data.content);
+  return data;
+}
+
+async function filter(panel) {
+  const turn = (asked.get(panel) ?? 0) + 1;
+  asked.set(panel, turn);
+  const isLast = () => asked.get(panel) === turn;
+  const words = panel.querySelector("#sigtr_filter").value.trim();
   const kind = chosen.get(panel);
-  const all = bodies(panel);
-  const shown = new Set();
-  let count = 0;
-  for (const body of all) {
-    const text = body.rows[0].textContent.toLowerCase();
-    const isOfKind = !kind || body.dataset.is.split(" ").includes(kind.name);
-    if (isOfKind && words.every((word) => text.includes(word))) {
-      count += 1;
-      shown.add(numberOf(body));
-      for (const number of numbers(body)) shown.add(number);
-    }
+  if (!words && !kind) return show(panel);
+  const found = await find(panel, words, kind);
+  if (found.missing || !isLast()) return undefined;
+  const last = found.numbers.at(-1);
+  while (last !== undefined && !bodyOf(panel, last) && isLast() && (await loadMore(panel)));
+  return isLast() ? show(panel, found, kind) : undefined;
+}
+
+function show(panel, found, kind) {
+  const shown = new Set(found?.numbers.map(String));
+  for (const number of [...shown]) {
+    const body = bodyOf(panel, number);
+    if (body) for (const above of numbers(body)) shown.add(above);
   }
-  const isOn = Boolean(kind || words.length);
-  for (const body of all) body.hidden = isOn && !shown.has(numberOf(body));
-  panel.querySelector(".sigtr-timeline").classList.toggle("sigtr-filtered", isOn);
+  for (const body of bodies(panel)) body.hidden = Boolean(found) && !shown.has(numberOf(body));
+  const table = panel.querySelector(".sigtr-timeline");
+  const controls = panel.querySelector(".sigtr-controls");
+  panel.querySelector(".sigtr-section").classList.toggle("sigtr-filtered", Boolean(found));
   const only = panel.querySelector(".sigtr-only");
-  only.hidden = !isOn;
+  only.hidden = !found;
   only.firstElementChild.textContent = kind?.text ?? "";
   const said = panel.querySelector(".sigtr-count");
-  said.textContent = isOn
-    ? said.dataset.text.replace("{shown}", count).replace("{all}", all.length)
+  said.textContent = found
+    ? said.dataset.text.replace("{shown}", found.numbers.length).replace("{all}", found.all)
     : "";
+  if (found && table.getBoundingClientRect().top < controls.getBoundingClientRect().bottom) {
+    panel.querySelector(".sigtr-section").scrollIntoView();
+  }
 }
 
 function unfilter(panel) {
   chosen.delete(panel);
   panel.querySelector("#sigtr_filter").value = "";
   filter(panel);
+}
+
+async function choose(link, panel) {
+  const kind = { name: new URL(link.href).searchParams.get("only"), text: link.textContent };
+  const found = await find(panel, "", kind);
+  if (found.missing) return;
+  if (found.hidden) {
+    openWindow(link, panel); // Some are in the rows of packages.
+    return;
+  }
+  chosen.set(panel, kind);
+  await filter(panel);
+  panel.querySelector("#sigtr_timeline").scrollIntoView();
+}
+
+/* Only this project's, or all; remembered. */
+
+const VIEW = "signal_tracer.view";
+
+function remembered() {
+  try {
+    return localStorage.getItem(VIEW);
+  } catch { // no storage here
+    return null;
+  }
+}
+
+async function look(link, panel) {
+  const data = await load(link, "&placed=1");
+  if (data.missing) {
+    showWindow(panel.getRootNode(), data.content);
+    return;
+  }
+  panel.querySelector(".sigtr-rows").innerHTML = data.inner;
+  for (const each of panel.querySelectorAll(".sigtr-views > a")) {
+    each.setAttribute("aria-current", each === link);
+  }
+  try {
+    localStorage.setItem(VIEW, viewOf(panel));
+  } catch { // no storage here
+  }
+  await filter(panel);
+}
+
+function onRender(root) {
+  const panel = root.querySelector("#sigtr");
+  const link = panel?.querySelector(`.sigtr-views > a[href$="view=${remembered()}"][aria-current="false"]`);
+  if (link) look(link, panel);
 }
 
 /* Rows */
@@ -196,10 +297,10 @@ async function reveal(panel, body) {
 /* Links: true means that nothing of it goes into the toolbar's window. */
 
 function follow(link, scope) {
-  const asked = new URL(link.href).searchParams;
+  const query = new URL(link.href).searchParams;
   const panel = scope.closest("#djDebug").querySelector("#sigtr");
-  if (asked.has("row")) {
-    if (asked.has("from")) {
+  if (query.has("row")) {
+    if (query.has("from")) {
       load(link).then((data) => { link.parentElement.outerHTML = data.inner; });
       return true;
     }
@@ -207,21 +308,23 @@ function follow(link, scope) {
       open(link);
       return true;
     }
-    const body = panel?.querySelector(`#sigtr_${asked.get("row")}`);
+    const body = panel?.querySelector(`#sigtr_${query.get("row")}`);
     if (body) reveal(panel, body);
     return Boolean(body);
   }
   if (scope !== panel) return false;
-  if (asked.has("sort")) return sort(link);
-  if (asked.has("outline")) {
+  if (query.has("sort")) return sort(link);
+  if (query.has("outline")) {
     copy(link, panel);
     return true;
   }
-  if (asked.has("only")) {
-    if (panel.querySelector(".sigtr-more") || !panel.querySelector("#sigtr_timeline")) return false;
-    chosen.set(panel, { name: asked.get("only"), text: link.textContent });
-    filter(panel);
-    panel.querySelector("#sigtr_timeline").scrollIntoView();
+  if (query.has("only")) {
+    if (!panel.querySelector("#sigtr_timeline")) return false;
+    choose(link, panel);
+    return true;
+  }
+  if (query.has("about")) {
+    load(link).then((data) => { link.outerHTML = data.inner; });
     return true;
   }
   const place = link.closest("[data-place]");
@@ -229,15 +332,34 @@ function follow(link, scope) {
     load(link).then((data) => { place.innerHTML = data.inner; });
     return true;
   }
-  if (asked.has("from")) {
-    load(link).then((data) => {
-      panel.querySelector(".sigtr-timeline").insertAdjacentHTML("beforeend", data.inner);
-      link.parentElement.outerHTML = data.more;
-      filter(panel);
-    });
+  const heading = panel.querySelector("#sigtr_findings");
+  if (query.has("findings") && !query.has("from") && heading) {
+    heading.scrollIntoView();
+    return true;
+  }
+  if (link.closest(".sigtr-views")) {
+    look(link, panel);
+    return true;
+  }
+  if (link.closest(".sigtr-more")) {
+    loadMore(panel).then(() => filter(panel));
     return true;
   }
   return false;
+}
+
+/* The next rows; false if there are none. */
+async function loadMore(panel) {
+  const link = panel.querySelector(".sigtr-more > a");
+  if (!link) return false;
+  const data = await load(link, "&placed=1");
+  if (data.missing) {
+    showWindow(panel.getRootNode(), data.content);
+    return false;
+  }
+  panel.querySelector(".sigtr-timeline").insertAdjacentHTML("beforeend", data.inner);
+  link.parentElement.outerHTML = data.more;
+  return true;
 }
 
 function sort(link) {
@@ -296,9 +418,13 @@ function onClick(event) {
   else fold(scope, button.textContent === "+", button);
 }
 
+let typing;
+
 function onInput(event) {
   const [target, scope] = scopeOf(event);
-  if (scope && target.id === "sigtr_filter") filter(scope);
+  if (!scope || target.id !== "sigtr_filter") return;
+  clearTimeout(typing);
+  typing = setTimeout(() => filter(scope), 150);
 }
 
 function onKeyDown(event) {
@@ -315,7 +441,10 @@ const LOADED = Symbol.for("signal_tracer.panel");
 if (!globalThis[LOADED]) {
   globalThis[LOADED] = true;
   sheet.replaceSync(navigator.clipboard ? STYLES + COPYING : STYLES);
-  adopt(document.getElementById("djDebugRoot")?.shadowRoot ?? document);
+  const root = document.getElementById("djDebugRoot")?.shadowRoot ?? document;
+  adopt(root);
+  root.addEventListener("djdt.panel.render", () => onRender(root), true); // It does not bubble.
+  onRender(root);
   document.addEventListener("click", onClick, true);
   document.addEventListener("input", onInput, true);
   document.addEventListener("keydown", onKeyDown, true);
