@@ -15,11 +15,12 @@ from signal_tracer.findings import Finding, Found, over_trace
 from signal_tracer.panel.advice import Advice, advise
 from signal_tracer.panel.details import Details
 from signal_tracer.panel.locations import Locations
-from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
+from signal_tracer.panel.receivers import SORTED_BY, rank, table
 from signal_tracer.panel.timeline import Timeline
 from signal_tracer.panel.words import duration, gettext, in_words, visible
 from signal_tracer.records import Bypass, ConnectionChange, ReceiverCall, Unheard
 from signal_tracer.showing.facts import ALWAYS, Tally, count, facts_of_trace, notices, tallies
+from signal_tracer.showing.receivers import add_up
 from signal_tracer.showing.rows import Row, rows_of, seconds_in_receivers, select
 from signal_tracer.trace import Trace
 

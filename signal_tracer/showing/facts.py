@@ -723,6 +723,18 @@ def _elsewhere(calls: Sequence[ReceiverCall], dispatch: Dispatch | None) -> list
     return [query.alias for call in calls for query in call.queries if query.alias != using]
 
 
+def recursion(rounds: int, times: int) -> Fact:
+    """That a row stands for as many dispatches within each other, as many ``times``."""
+    number = Count(
+        rounds,
+        "%(number)s round, each within the one before",
+        "%(number)s rounds, each within the one before",
+    )
+    # One recursion has as many rounds as the row has records, which stands beside its name.
+    line = "each within the one before" if times == 1 else "%(value)s"
+    return Fact("Recursion", number, line, "beside")
+
+
 def _is_same(error: Error, other: Error | None) -> bool:
     return other is not None and (error.type, error.message) == (other.type, other.message)
 
