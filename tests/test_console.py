@@ -705,14 +705,17 @@ def test_levels_for_which_there_is_no_room_are_counted() -> None:
     dispatch = Dispatch("shop.signals.last", kwargs={"level": 0})
     for level in range(1, 9):
         call = ReceiverCall("shop.receivers.again", dispatches=[dispatch])
-        dispatch = Dispatch("shop.signals.again", kwargs={"level": level}, receiver_calls=[call])
+        # Of each another sender, or they would be rounds of one recursion.
+        dispatch = Dispatch(
+            "shop.signals.again", f"lv_{level}", kwargs={"level": level}, receiver_calls=[call]
+        )
 
     tree, _, below = shown(traced(dispatch)).partition("\n\n  Findings: 1 warning\n")
 
     assert tree.splitlines()[-9:] == [
         "                                         │  own time 0 µs",
         "                                         └─ shop.signals.again.send         0 µs",
-        "                                            │     sender=None",
+        "                                            │     sender=lv_1",
         "                                            │  level=1",
         "  +1                                        └─ shop.receivers.again         0 µs",
         "                                               │  own time 0 µs",
