@@ -49,13 +49,13 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         dispatches=reading.dispatches(None),
         unheard=[
             Unheard(
-                signal,
-                sender,
-                times,
-                tuple(reading.near_misses(near_misses.get((signal, sender), []))),
+                *names,
+                counter.count,
+                tuple(reading.near_misses(near_misses.get(names, []))),
+                reading.location(counter.sent_by, counter.instruction),
             )
-            for signal, sender, times in sorted(
-                recorder.unheard(), key=lambda each: (-each[2], each[0], each[1])
+            for names, counter in sorted(
+                recorder.unheard(), key=lambda each: (-each[1].count, each[0])
             )
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],
