@@ -539,15 +539,27 @@ class OfOnCommit(About[OnCommit]):
         yield _defined_at(first.defined_at)
         is_usual = first.alias == "default"
         yield Fact("Database", first.alias, "on %(value)s", "nowhere" if is_usual else "line")
-        yield Fact("Registered after", Seconds(first.registered_at), where="nowhere")
+        begun = Sentence("%(time)s after the trace began", {"time": Seconds(first.registered_at)})
+        yield Fact("Registered", begun, where="nowhere")
         if first.ran_at is not None:
-            yield Fact("Ran after", Seconds(first.ran_at), where="nowhere")
+            yield Fact("Ran", _after_it_was_registered(first), where="nowhere")
 
     def why(self, record: OnCommit) -> Words | None:
-        return FATES[record.outcome][0]
+        if record.ran_at is None:
+            return FATES[record.outcome][0]
+        return _after_it_was_registered(record)
 
     def sentence(self, record: OnCommit) -> Words | None:
         return FATES[record.outcome][1]
+
+
+def _after_it_was_registered(record: OnCommit) -> Words:
+    waited: Words = Seconds(max((record.ran_at or 0.0) - record.registered_at, 0.0))
+    if record.outcome == "raised":
+        return Sentence(
+            "raised after the commit, %(time)s after it was registered", {"time": waited}
+        )
+    return Sentence("ran after the commit, %(time)s after it was registered", {"time": waited})
 
 
 FATES: dict[CallbackOutcome, tuple[Words, Words]] = {

@@ -21,6 +21,15 @@ class Receiver:
     queries: int = 0
     swallowed: int = 0
 
+    def add(self, other: Receiver) -> None:
+        """Have it stand for the calls of another one as well."""
+        self.calls += other.calls
+        self.total += other.total
+        self.own += other.own
+        self.longest = max(self.longest, other.longest)
+        self.queries += other.queries
+        self.swallowed += other.swallowed
+
     @property
     def average(self) -> float:
         return self.total / self.calls

@@ -7,12 +7,21 @@ of itself is in facts.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from signal_tracer.phrases import Words
 from signal_tracer.records import Bypass, Dispatch, ReceiverCall, Recorded
-from signal_tracer.showing.facts import ABOUT, Fact, InPackage, Kind, Record, Title, recursion
+from signal_tracer.showing.facts import (
+    ABOUT,
+    Fact,
+    InPackage,
+    Kind,
+    Record,
+    Title,
+    mark_of,
+    recursion,
+)
 from signal_tracer.showing.folding import Folding, Run, Unfolded, in_order, start_of
 
 
@@ -96,6 +105,10 @@ class Row:
         return ABOUT[type(self.record)].is_timed
 
     @property
+    def went_wrong(self) -> bool:
+        return any(mark_of(mark).tone == "trouble" for mark in self.marks)
+
+    @property
     def facts(self) -> tuple[Fact, ...]:
         """What the row says of itself, in the order in which a reader wants it."""
         if self._facts is None:
@@ -174,6 +187,19 @@ def rows_of(trace: Recorded, *, is_folded: bool = True) -> list[Row]:
 def select(rows: Iterable[Row], kind: str) -> list[Row]:
     """The rows of one kind, such as ``"swallowed"`` or ``"dispatch"``."""
     return [row for row in rows if kind in row.kinds]
+
+
+def with_those_above(rows: Iterable[Row], chosen: Iterable[Row]) -> list[Row]:
+    """Of ``rows`` only the chosen ones, and those that they are nested in."""
+    wanted = {each.number for row in chosen for each in (row, *row.rows_above())}
+    kept: dict[int, Row] = {}
+    for row in rows:
+        if row.number in wanted:
+            above = kept[row.above.number] if row.above else None
+            copy = kept[row.number] = replace(row, rows=[], above=above)
+            if above:
+                above.rows.append(copy)
+    return [*kept.values()]
 
 
 def seconds_in_receivers(dispatches: Iterable[Dispatch]) -> float:

@@ -82,6 +82,7 @@ class Line:
     queries: str = ""
     own_time: str = ""
     time: Text = field(default_factory=Text)
+    columns: Text | None = None  # in place of those that are made of these four
 
 
 def note(sentence: str, *, is_alarm: bool = False) -> Line:
@@ -91,7 +92,9 @@ def note(sentence: str, *, is_alarm: bool = False) -> Line:
 class Layout:
     """Where everything goes: the columns, the guides, the breaking of long lines."""
 
-    def __init__(self, max_width: int, title: str, time: str, lines: list[Line]) -> None:
+    def __init__(
+        self, max_width: int, title: str, time: str, lines: list[Line], table: Sequence[Line] = ()
+    ) -> None:
         self.title = title
         self.time = time
         self.lines = lines
@@ -110,7 +113,7 @@ class Layout:
             )
             if width
         )
-        needed = max((self.needed(line) for line in lines), default=0)
+        needed = max(map(self.needed, (*lines, *table)), default=0)
         self.width = min(max_width, MAX_WIDTH, max(MIN_WIDTH, needed))
         room = self.width - len(GAP) - self.columns_width - LEAST_TEXT
         self.most_guides = max(1, room // len(BLANK))
@@ -123,11 +126,15 @@ class Layout:
         return len(GAP) + len(line.guides) + parts + (columns if line.is_title else 0)
 
     def header(self, counts: list[Text], joint: str) -> Iterator[Text]:
+        yield from self.one_line([], "")
+        yield from flowed(counts, joint, self.width, self.width)
+
+    def one_line(self, counts: list[Text], joint: str) -> Iterator[Text]:
+        """The title with its time, and what else there is to say."""
         room = self.width - len(GAP) - self.time_width
-        first, *rest = flowed([Text(self.title, "bold")], "", room, room)
+        first, *rest = flowed([Text(self.title, "bold"), *counts], joint, room, room)
         yield self.beside(first, Text(self.time, "bold"))
         yield from rest
-        yield from flowed(counts, joint, self.width, self.width)
 
     def tree(self) -> Iterator[Text]:
         if not self.lines:
@@ -181,6 +188,8 @@ class Layout:
             yield Text.assemble(GAP, (start_below, "dim"), each)
 
     def columns(self, line: Line) -> Text:
+        if line.columns is not None:
+            return line.columns
         columns = Text()
         if line.location and self.location_width:  # without one, the title may take its room
             columns.append(GAP + set_cell_size(line.location, self.location_width), "dim")

@@ -13,6 +13,7 @@ from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.records import ConnectionChange, Location, NearMiss, Recorded
 from signal_tracer.showing.console.layout import BLANK, GAP, STYLES, Line, Spelling, alarm_of, note
 from signal_tracer.showing.facts import ABOUT, TONES_OF_LEVELS, Counts, mark_of, notices
+from signal_tracer.showing.found import in_packages, spelled_out
 from signal_tracer.wording import location_of, plural
 
 UNHEARD_LINES = 5
@@ -30,14 +31,28 @@ class Notes:
         self.clean = spelling.clean
         self.signs = spelling.signs
 
-    def findings(self) -> Iterator[Line]:
-        """Each with its place and what to do, the worst first."""
-        found = self.found
-        if found.shown:
-            first, *others = _levels(found.shown)
-            heading = Text.assemble(("Findings: ", "bold"), first)
-            yield Line([heading, *others], self.signs.joint)
-        for finding, next_one in zip_longest(found.shown, found.shown[1:]):
+    def findings(self, most: int | None = None) -> Iterator[Line]:
+        """Each with its place and what to do, the worst first; of those of packages the number.
+
+        With ``most``, as many; and those that are only good to know are counted as well.
+        """
+        told = spelled_out(self.found)
+        others = in_packages(self.found)
+        if told or others:
+            levels = _levels(self.found.of_project)
+            first = [Text.assemble(("Findings: ", "bold"), *levels[:1])]
+            if not levels:
+                first = [Text.assemble(("Findings: ", "bold"), "none of the project's")]
+            yield Line([*first, *levels[1:]], self.signs.joint)
+        shown = told if most is None else [each for each in told if each.level != "info"][:most]
+        yield from self.each(shown)
+        if len(shown) < len(told):
+            yield Line([Text(f"and {len(told) - len(shown)} more of the project's", "dim")])
+        if others:
+            yield Line([Text(self.clean(others), "dim")], guides_below=BLANK)
+
+    def each(self, findings: Sequence[Finding]) -> Iterator[Line]:
+        for finding, next_one in zip_longest(findings, findings[1:]):
             style = _style(finding.level)
             times = f" {self.signs.times} {finding.count}" if finding.count > 1 else ""
             title = [
@@ -59,6 +74,11 @@ class Notes:
     def below(self, text: Text, start: str = "") -> Line:
         return Line([text], guides=f"{BLANK}{start}", guides_below=BLANK + " " * len(start))
 
+    def left_out(self) -> Iterator[Line]:
+        """What the trace itself does not hold."""
+        for notice in notices(self.trace.contents, len(self.found.hidden)):
+            yield note(self.spelling.words(notice.words), is_alarm=notice.is_alarm)
+
     def notes(self) -> Iterator[Line]:
         """What the tree does not hold, and what to do about it."""
         trace, counted = self.trace, self.counted
@@ -76,8 +96,7 @@ class Notes:
             )
         yield from self.unheard()
         yield from self.connection_changes()
-        for notice in notices(trace.contents, len(self.found.hidden)):
-            yield note(self.spelling.words(notice.words), is_alarm=notice.is_alarm)
+        yield from self.left_out()
 
     def unheard(self) -> Iterator[Line]:
         # Those that a receiver nearly heard first: they must not be among the rest.
@@ -91,6 +110,8 @@ class Notes:
                 Text(f"sender={self.clean(each.sender)}"),
                 Text(f"{self.signs.times} {each.count}"),
             ]
+            if each.sent_from:
+                parts.append(Text(f"at {self.clean(location_of(each.sent_from))}", "dim"))
             yield Line(parts, " ", f"{label} ", " " * (len(label) + len(BLANK)))
             label = " " * len(label)
             for miss in each.near_misses:
