@@ -70,13 +70,19 @@ def text(trace: Recorded, *, project_only: bool = False, most_rows: int | None =
     lines = [
         f"{trace.name or 'trace'}  {format_duration(trace.contents.duration)}",
         _counts(trace, found),
+        "",
         *(line for row in shown for line in _told(row)),
         *(["no dispatches"] if not rows else []),
         *([f"... and {plural(more, 'more row')}"] if more else []),
-        *_unheard(trace),
-        *_findings(found),
-        *(str(notice.words) for notice in notices(trace.contents, len(found.hidden))),
     ]
+    below = (
+        _unheard(trace),
+        _findings(found),
+        (str(notice.words) for notice in notices(trace.contents, len(found.hidden))),
+    )
+    for each in below:
+        told = list(each)
+        lines += ["", *told] if told else []
     return "\n".join(map(printable, lines))
 
 

@@ -20,7 +20,7 @@ from signal_tracer.findings import Found, over_trace
 from signal_tracer.records import Recorded
 from signal_tracer.showing.console.layout import STYLES, Layout, Line, Spelling, note
 from signal_tracer.showing.console.notes import Notes, worst_of
-from signal_tracer.showing.console.receivers import receivers_of, table
+from signal_tracer.showing.console.receivers import MOST_RECEIVERS, receivers_of, table
 from signal_tracer.showing.console.tree import Tree
 from signal_tracer.showing.facts import ALWAYS, Counts, count, facts_of_trace, notices, tallies
 from signal_tracer.showing.found import spelled_out
@@ -28,7 +28,7 @@ from signal_tracer.showing.project_only import project_only as of_project
 from signal_tracer.showing.rows import Row, rows_of, with_those_above
 from signal_tracer.wording import plural
 
-MOST_ROWS = 30  # of more, the whole is longer than a screen or two
+MOST_ROWS = 20  # of more, the whole is longer than a screen or two
 MOST_WRONG = 10
 MOST_FINDINGS = 5
 
@@ -81,6 +81,14 @@ class _Picture:
     project_only: bool
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines(options):
+            if line.cell_len <= options.max_width:
+                # Already as it is to be: not looked through for where it could break.
+                yield from line.render(console, end="\n")
+            else:
+                yield line
+
+    def lines(self, options: ConsoleOptions) -> Iterator[Text]:
         trace, spelling = self.trace, Spelling(options)
         counted, found = count(trace), over_trace(trace)
         title, time = _title(trace, spelling), spelling.duration(trace.contents.duration)
@@ -92,8 +100,9 @@ class _Picture:
         rows = self._rows()
         is_brief = len(rows) > MOST_ROWS if self.brief is None else self.brief
         receivers = receivers_of(trace.contents, project_only=self.project_only)
-        # Where each receiver has one row, the tree says it all.
-        is_table = is_brief or len(receivers) < sum(row.kind == "call" for row in rows)
+        # Where each receiver has one row, or there are few, the tree says it all.
+        calls = sum(row.kind == "call" for row in rows)
+        is_table = is_brief or calls > max(len(receivers), MOST_RECEIVERS)
         who = list(table(receivers, spelling)) if is_table and receivers else []
         wrong = [row for row in rows if row.went_wrong] if is_brief else []
         drawn = with_those_above(rows, wrong[:MOST_WRONG]) if is_brief else rows

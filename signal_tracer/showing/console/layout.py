@@ -202,8 +202,10 @@ class Layout:
 
     def beside(self, text: Text, columns: Text) -> Text:
         """``text`` with ``columns`` at the right edge."""
-        space = " " * (self.width - text.cell_len - columns.cell_len)
-        line = Text.assemble(text, space, columns)
+        line = text.copy()
+        if columns.plain:
+            line.append(" " * (self.width - text.cell_len - columns.cell_len))
+            line.append_text(columns)
         line.rstrip()
         return line
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from signal_tracer.findings import Finding, Found, Level
 from signal_tracer.findings.kinds import LEVELS
-from signal_tracer.records import ConnectionChange, Location, NearMiss, Recorded
+from signal_tracer.records import ConnectionChange, Location, NearMiss, Recorded, Unheard
 from signal_tracer.showing.console.layout import BLANK, GAP, STYLES, Line, Spelling, alarm_of, note
 from signal_tracer.showing.facts import ABOUT, TONES_OF_LEVELS, Counts, mark_of, notices
 from signal_tracer.showing.found import in_packages, spelled_out
@@ -18,6 +18,7 @@ from signal_tracer.wording import location_of, plural
 
 UNHEARD_LINES = 5
 MOST_CHANGES = 5
+OF_ROWS = ("django.db.models.signals.pre_init", "django.db.models.signals.post_init")
 
 
 class Notes:
@@ -45,6 +46,8 @@ class Notes:
                 first = [Text.assemble(("Findings: ", "bold"), "none of the project's")]
             yield Line([*first, *levels[1:]], self.signs.joint)
         shown = told if most is None else [each for each in told if each.level != "info"][:most]
+        if len(told) == len(shown) + 1:
+            shown = told  # It takes no more room than to say that there is one more.
         yield from self.each(shown)
         if len(shown) < len(told):
             yield Line([Text(f"and {len(told) - len(shown)} more of the project's", "dim")])
@@ -104,6 +107,9 @@ class Notes:
             self.trace.contents.unheard, key=lambda each: (not each.near_misses, -each.count)
         )
         label = "unheard:"
+        # Sent for each row that is loaded, and seldom heard: what else is unheard is worth more.
+        of_rows = [each for each in pairs if _is_of_rows(each)]
+        pairs = [each for each in pairs if not _is_of_rows(each)]
         for each in pairs[:UNHEARD_LINES]:
             parts = [
                 Text(self.clean(each.signal)),
@@ -127,8 +133,12 @@ class Notes:
         rest = pairs[UNHEARD_LINES:]
         if rest:
             more = plural(len(rest), "more (signal, sender) pair")
-            dispatches = plural(sum(each.count for each in rest), "dispatch", "dispatches")
-            yield Line([Text(f"and {more}, {dispatches}")], guides=f"{label} ")
+            yield Line([Text(f"and {more}, {_dispatches(rest)}")], guides=f"{label} ")
+            label = " " * len(label)
+        if of_rows:
+            senders = plural(len({each.sender for each in of_rows}), "sender")
+            text = f"pre_init and post_init of {senders}, {_dispatches(of_rows)}"
+            yield Line([Text(text)], guides=f"{label} ")
 
     def connection_changes(self) -> Iterator[Line]:
         """Who was connected and disconnected, as far as no finding says so."""
@@ -137,11 +147,14 @@ class Notes:
             for finding in self.found.shown
             if isinstance(finding.record, ConnectionChange)
         }
+        contents = self.trace.contents
+        changes = [each for each in contents.connection_changes if not each.did_nothing]
+        owners = [contents.owner_of(each.called_from) for each in changes]
         for label, action in (("connected:", "connect"), ("disconnected:", "disconnect")):
             times = Counter(
                 _who(each)
-                for each in self.trace.contents.connection_changes
-                if each.action == action and not each.did_nothing
+                for each, owner in zip(changes, owners, strict=True)
+                if each.action == action and (owner is None or owner.kind == "project")
             )
             for told in is_told:
                 del times[told]
@@ -160,6 +173,21 @@ class Notes:
             rest = [*times.values()][MOST_CHANGES:]
             if rest:
                 yield Line([Text(f"and {sum(rest)} more")], guides=f"{label} ")
+        elsewhere = Counter(
+            each.name for each in owners if each is not None and each.kind != "project"
+        )
+        if elsewhere:
+            names = ", ".join(f"{name} {number}" for name, number in elsewhere.most_common())
+            text = f"{elsewhere.total()} by installed packages: {names}"
+            yield Line([Text(self.clean(text))], guides="connected or disconnected: ")
+
+
+def _is_of_rows(unheard: Unheard) -> bool:
+    return unheard.signal in OF_ROWS and not unheard.near_misses
+
+
+def _dispatches(unheard: Iterable[Unheard]) -> str:
+    return plural(sum(each.count for each in unheard), "dispatch", "dispatches")
 
 
 def _who(change: ConnectionChange) -> tuple[str, str, str, str, Location | None]:
