@@ -393,11 +393,11 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
         "1 dispatch · 2 receiver calls · 1 swallowed · 1 finding",
         "",
         "shop.signals.paid.send_robust  sender='till'  TIME",
-        "    sent from test_it.py:9 in test_fails · fails=True",
+        "    sent from test_it.py:8 in test_fails · fails=True",
         "  shop.receivers.send_receipt  TIME",
-        "      shop/receivers.py:8",
+        "      shop/receivers.py:9",
         "  shop.receivers.text_customer  TIME  SWALLOWED ConnectionError: the gateway is down",
-        "      shop/receivers.py:14 · raised at shop/receivers.py:17 in text_customer",
+        "      shop/receivers.py:13 · raised at shop/receivers.py:17 in text_customer",
         "",
         "findings:",
         (
@@ -414,9 +414,9 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
         "shop.signals.paid.send  sender='fixture'  TIME",
         "    sent from test_it.py:16 in failing",
         "  shop.receivers.send_receipt  TIME",
-        "      shop/receivers.py:8",
+        "      shop/receivers.py:9",
         "  shop.receivers.text_customer  TIME",
-        "      shop/receivers.py:14",
+        "      shop/receivers.py:13",
     ]
 
 
@@ -459,11 +459,11 @@ def test_the_outlines_of_all_tests_are_shown_if_asked_for(
         "1 dispatch · 2 receiver calls",
         "",
         "shop.signals.paid.send  sender='till'  TIME",
-        "    sent from test_it.py:6 in test_passes",
+        "    sent from test_it.py:5 in test_passes",
         "  shop.receivers.send_receipt  TIME",
-        "      shop/receivers.py:8",
+        "      shop/receivers.py:9",
         "  shop.receivers.text_customer  TIME",
-        "      shop/receivers.py:14",
+        "      shop/receivers.py:13",
     ]
 
 
