@@ -137,8 +137,8 @@ class Notes:
             label = " " * len(label)
         if of_rows:
             senders = plural(len({each.sender for each in of_rows}), "sender")
-            text = f"pre_init and post_init of {senders}, {_dispatches(of_rows)}"
-            yield Line([Text(text)], guides=f"{label} ")
+            told = f"pre_init and post_init of {senders}, {_dispatches(of_rows)}"
+            yield Line([Text(told)], guides=f"{label} ")
 
     def connection_changes(self) -> Iterator[Line]:
         """Who was connected and disconnected, as far as no finding says so."""
