@@ -114,7 +114,7 @@ class _Picture:
         yield from layout.section(who)
         if wrong:
             yield from layout.section([Line([Text("What went wrong, and in what", "bold")])])
-        yield from layout.tree()
+        yield from layout.tree(is_first=not who)
         notes = Notes(trace, counted, found, spelling)
         yield from layout.section(notes.findings(MOST_FINDINGS if is_brief else None))
         below = notes.left_out() if is_brief else notes.notes()

@@ -136,10 +136,13 @@ class Layout:
         yield self.beside(first, Text(self.time, "bold"))
         yield from rest
 
-    def tree(self) -> Iterator[Text]:
+    def tree(self, *, is_first: bool = True) -> Iterator[Text]:
         if not self.lines:
             return
-        yield self.headings()
+        headings = self.headings()
+        if headings and not is_first:
+            yield Text()
+        yield headings
         for line in self.lines:
             yield from self.laid_out(line)
 
