@@ -148,8 +148,8 @@ class Row:
         return found[::-1]
 
 
-def rows_of(trace: Recorded, *, is_folded: bool = True) -> list[Row]:
-    """Every row in the order it happened, each before those nested in it.
+def rows_of(trace: Recorded, *, is_folded: bool = True, most: int | None = None) -> list[Row]:
+    """Every row in the order it happened, each before those nested in it; or only the first few.
 
     If folded, dispatches that follow one another and differ only in their keyword arguments,
     responses, queries, cache calls and times are one row. All else keeps them apart, also further
@@ -168,7 +168,7 @@ def rows_of(trace: Recorded, *, is_folded: bool = True) -> list[Row]:
     waiting: list[tuple[Run, Row | None]] = []
     roots = folding.runs(in_order(contents.dispatches, contents.bypasses))
     waiting += [(run, None) for run in roots][::-1]
-    while waiting:
+    while waiting and len(rows) != most:
         (records, rounds), above = waiting.pop()
         # What did not happen has no time of its own.
         started_at = start_of(records[0], above.started_at if above else 0.0)

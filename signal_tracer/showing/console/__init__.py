@@ -97,7 +97,7 @@ class _Picture:
                 [Text("no receiver ran"), *_counts(counted, but=ALWAYS)], spelling.signs.joint
             )
             return
-        rows = self._rows()
+        rows = self._rows(counted)
         is_brief = len(rows) > MOST_ROWS if self.brief is None else self.brief
         receivers = receivers_of(trace.contents, project_only=self.project_only)
         # Where each receiver has one row, or there are few, the tree says it all.
@@ -118,28 +118,35 @@ class _Picture:
         notes = Notes(trace, counted, found, spelling)
         yield from layout.section(notes.findings(MOST_FINDINGS if is_brief else None))
         below = notes.left_out() if is_brief else notes.notes()
-        more = _more(len(rows) - len(drawn), len(wrong), counted) if is_brief else iter(())
+        more = _more(counted, len(wrong)) if is_brief else iter(())
         yield from layout.section([*below, *layout.hidden_levels(), *more])
 
-    def _rows(self) -> list[Row]:
-        rows = rows_of(self.trace)
-        if not self.project_only:
-            return rows
-        return of_project(rows, self.trace.contents, self.trace.slow_from)
+    def _rows(self, counted: Counts) -> list[Row]:
+        if self.project_only:
+            rows = rows_of(self.trace)
+            return of_project(rows, self.trace.contents, self.trace.slow_from)
+        # Of a brief form the rows in which nothing went wrong are not drawn.
+        is_enough = self.brief is None and not _went_wrong(counted)
+        return rows_of(self.trace, most=MOST_ROWS + 1 if is_enough else None)
 
 
-def _more(rows: int, wrong: int, counted: Counts) -> Iterator[Line]:
+def _went_wrong(counted: Counts) -> bool:
+    return any(each.mark and each.mark.tone == "trouble" for each in tallies(asdict(counted)))
+
+
+def _more(counted: Counts, wrong: int) -> Iterator[Line]:
     """What the brief form leaves out, and how to see it."""
-    left_out = [plural(rows, "row")] if rows else []
+    left_out = f"the tree of {plural(counted.dispatches, 'dispatch', 'dispatches')}"
+    if wrong:
+        left_out = f"the rest of {left_out}"
     if wrong > MOST_WRONG:
-        left_out[0] += f" ({wrong - MOST_WRONG} in which something went wrong)"
+        left_out += f", in which something went wrong {wrong - MOST_WRONG} times more"
     if counted.unheard:
-        left_out.append(plural(counted.unheard, "unheard dispatch", "unheard dispatches"))
-    if left_out:
-        yield note(
-            f"Not shown: {' and '.join(left_out)}. All of it: report(trace, brief=False) of "
-            'signal_tracer, or "signal_tracer.showing.console.report_whole" in REPORTERS.'
-        )
+        left_out += f", and {plural(counted.unheard, 'that was', 'that were')} unheard"
+    yield note(
+        f"Not shown: {left_out}. All of it: report(trace, brief=False) of signal_tracer, or "
+        '"signal_tracer.showing.console.report_whole" in REPORTERS.'
+    )
 
 
 def _is_idle(trace: Recorded, counted: Counts, found: Found) -> bool:

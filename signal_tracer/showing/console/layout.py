@@ -232,6 +232,8 @@ def flowed(parts: Sequence[Text], joint: str, first: int, rest: int) -> list[Tex
 def broken(text: Text, first: int, rest: int) -> list[Text]:
     """``text`` as lines, broken at spaces, else behind dots and slashes, else anywhere."""
     plain = text.plain
+    if cell_len(plain) <= first:
+        return [text.copy()]
     cuts: list[int] = []
     start, room = 0, first
     while cell_len(plain[start:]) > room:
