@@ -192,6 +192,17 @@ def test_only_the_projects_puts_packages_together_in_the_tree_and_in_the_table()
     ]
 
 
+def test_a_receiver_has_its_own_time_also_where_what_it_set_off_is_put_together() -> None:
+    trace = traced(saved(1, of_project(dispatches=[saved(2, of_package())])))
+
+    assert drawn(trace, project_only=True)[3:] == [
+        "  shop.saved.send_robust  sender=shop.M1                                    0 µs",
+        "  └─ shop.index                                                          3.00 ms",
+        "     │  shop/receivers.py:7 · own time 2.00 ms",
+        "     └─ in thumbs  1 receiver call in 1 dispatch                         1.00 ms",
+    ]
+
+
 def test_the_receivers_beyond_the_first_ten_are_counted_with_their_time() -> None:
     calls = [
         ReceiverCall(f"shop.r{number:02}", own_time=number / 1000, queries=[Query("SELECT 1")] * 2)

@@ -130,7 +130,7 @@ def _told(row: Row) -> Iterator[str]:
                 (beside if fact.where == "beside" else below).append(str(fact))
     if row.why is not None and "NEAR MISS" not in row.marks:
         below.append(str(row.why))
-    if row.kind == "call" and any(each.kind == "dispatch" for each in row.rows):
+    if row.kind == "call" and any(each.kind in ("dispatch", "package") for each in row.rows):
         below.append(f"own time {format_duration(row.own_time)}")
     if row.is_timed or row.duration:
         beside.append(format_duration(row.duration))

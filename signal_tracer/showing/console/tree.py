@@ -111,7 +111,7 @@ class Tree:
             number = plural(row.query_count_with_nested, "query", "queries")
             yield f"with nested {number} {self.duration(row.query_time_with_nested)}"
         # Without a dispatch in it, its own time is its time.
-        if row.kind == "call" and any(each.kind == "dispatch" for each in row.rows):
+        if row.kind == "call" and any(each.kind in ("dispatch", "package") for each in row.rows):
             own_time = self.duration(row.own_time)
             if self.spelling.is_wide:
                 title.own_time = own_time
