@@ -9,9 +9,9 @@ Each round is a process of its own for each way to serve the site, one after the
 debug toolbar and without us, with our panel in it; without either, with our middleware alone. A
 ratio compares the two processes of a round. Nothing of ours is installed or imported where we are
 not. The console is our middleware with the console as its reporter, which nobody reads. A process
-visits every page some times, with the database as it was before each visit, and
-the median of a page's times counts. No panel is opened. ``library`` needs what the dependency
-group ``packages`` names.
+visits every page some times, with the database as it was before each visit, and the median of a
+page's times counts. No panel is opened. ``library`` needs what the dependency group ``packages``
+names.
 """
 
 from __future__ import annotations
