@@ -90,6 +90,8 @@ nightly                                                                   500 ms
   Findings: 1 error
 ! error swallowed-exception  shop/receivers.py:7 in index
      shop.index raised ValueError: no, and send_robust() swallowed it.
+     The sender goes on as if the receiver had done its work, and only the log
+     knows better.
      → Handle in shop.index what can fail at shop/receivers.py:7, and retry what
        must not be lost in a task (Celery, Django's tasks). Or let the sender
        look through what send_robust() returns.
