@@ -8,9 +8,10 @@
 Each round is a process of its own for each way to serve the site, one after the other: with the
 debug toolbar and without us, with our panel in it; without either, with our middleware alone. A
 ratio compares the two processes of a round. Nothing of ours is installed or imported where we are
-not. A process visits every page some times, with the database as it was before each visit, and
-the median of a page's times counts. No panel is opened. ``library`` needs what the dependency
-group ``packages`` names.
+not. The console is our middleware with the console as its reporter, which nobody reads. A process
+visits every page some times, with the database as it was before each visit, and the median of a
+page's times counts. No panel is opened. ``library`` needs what the dependency group ``packages``
+names.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ OURS = f"{os.sep}signal_tracer{os.sep}"
 COMPARED = {
     "panel": ("with panel", "toolbar", 1.10),
     "middleware": ("with middleware", "bare", 1.05),
+    "console": ("with console", "bare", 1.15),
 }
 
 
@@ -77,7 +79,10 @@ def set_up(site: str, way: str) -> Any:
     if way == "with panel":
         apps.append("signal_tracer")
         chosen["DEBUG_TOOLBAR_PANELS"].append(PANEL)
-    if way == "with middleware":
+    if way == "with console":
+        chosen["SIGNAL_TRACER"] = {"REPORTERS": ["signal_tracer.showing.console.report"]}
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the end
+    if way in ("with middleware", "with console"):
         apps.append("signal_tracer")
         middleware.insert(0, MIDDLEWARE)
     templates = [

@@ -4,16 +4,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from signal_tracer.records import Dispatch, ReceiverCall
+    from signal_tracer.showing.console import report
     from signal_tracer.trace import Trace
     from signal_tracer.tracer import trace_signals
 
-__all__ = ["Dispatch", "ReceiverCall", "Trace", "trace_signals"]
+__all__ = ["Dispatch", "ReceiverCall", "Trace", "report", "trace_signals"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
     # Late, so that whoever imports a part of this package (pytest does, in every run) does not
-    # load Django with it.
+    # load Django with it, or rich.
+    if name == "report":
+        from signal_tracer.showing.console import report
+
+        return report
     if name == "trace_signals":
         from signal_tracer.tracer import trace_signals
 

@@ -65,6 +65,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="report which signals were sent and received in failed tests, or in all",
     )
     group.addoption(
+        "--signal-trace-project-only",
+        action="store_true",
+        help="with --signal-trace: put what only installed packages heard in one row a package",
+    )
+    group.addoption(
         "--fail-on-swallowed",
         action="store_true",
         help="fail a test in which send_robust() swallowed an exception of a receiver",
@@ -314,6 +319,7 @@ class _Tracing:
 
     def __init__(self, config: pytest.Config) -> None:
         self.shown = config.getoption("signal_trace")
+        self.project_only = config.getoption("signal_trace_project_only")
         self.fail_on_swallowed = config.getoption("fail_on_swallowed")
         self.trace: Trace | None = None
 
@@ -353,14 +359,14 @@ class _Tracing:
         return report
 
     def _sections(self, trace: Trace, report: pytest.TestReport) -> Iterator[tuple[str, str]]:
-        # A subtest that passed is no test, and its outline would be a part of the test's.
+        # A subtest that passed is no test, and its signals are among the test's.
         is_whole = report.when == "call" and type(report) is pytest.TestReport
         if self.shown and (report.failed or (self.shown == "all" and is_whole)):
-            from signal_tracer.testing.messages import outline_of
+            from signal_tracer.testing.messages import section_of
 
-            outline = outline_of(trace)
-            if outline:
-                yield f"{SECTION} {report.when}", outline
+            section = section_of(trace, project_only=self.project_only)
+            if section:
+                yield f"{SECTION} {report.when}", section
         not_kept = trace.omitted + trace.too_deep
         if self.fail_on_swallowed and not_kept and is_whole:
             yield NOT_SEEN, NOT_SEEN_TEXT % f"{not_kept:,}"

@@ -480,6 +480,8 @@ class Unheard:
     sender: str
     count: Ordinal
     near_misses: tuple[NearMiss, ...] = ()
+    sent_from: Location | None = None
+    """The line that sent the first of them."""
 
 
 @dataclass(frozen=True, slots=True)

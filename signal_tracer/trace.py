@@ -26,7 +26,7 @@ from signal_tracer.records import (
     Unwatched,
     goes_by,
 )
-from signal_tracer.showing.outline import outline
+from signal_tracer.showing.outline import outline, text
 
 FORMAT_VERSION = 4
 
@@ -273,8 +273,16 @@ class Trace:
         return slow_from(self._contents, self.slow_after, self.slow_share)
 
     def __str__(self) -> str:
-        """The outline: one line a dispatch, receiver call or bypass, two spaces a level."""
-        return "\n".join(outline(self)) or "no dispatches"
+        """All a person asks for: times, counts, rows with their lines and arguments, findings."""
+        return text(self)
+
+    def outline(self, *, project_only: bool = False) -> str:
+        """One line a dispatch, receiver call or bypass, two spaces a level; to be compared.
+
+        It holds nothing that differs from run to run. ``project_only``: what only packages heard
+        is in one line a package.
+        """
+        return "\n".join(outline(self, project_only=project_only)) or "no dispatches"
 
     def frozen(self) -> Trace:
         """A trace of what this one holds at this moment, however long it goes on.

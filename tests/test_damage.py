@@ -45,7 +45,7 @@ def check_message(error: TraceFormatError, data: Any) -> None:
 
 def use(trace: Trace) -> None:
     """Everything that can be made of a trace."""
-    str(trace)
+    str(trace), trace.outline()
     repr(trace)
     text = shown(trace)
     text.encode()

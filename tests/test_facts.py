@@ -41,7 +41,7 @@ from signal_tracer.showing.facts import (
     OfReceiverCall,
     tallies,
 )
-from signal_tracer.showing.outline import report
+from signal_tracer.showing.outline import is_empty, text
 from signal_tracer.showing.rows import Row, rows_of
 from signal_tracer.trace import Trace
 
@@ -166,7 +166,7 @@ def test_a_new_fact_is_in_every_output_without_a_change_to_any(
     monkeypatch.setattr(OfReceiverCall, "facts", facts)
     trace = traced(Dispatch("shop.paid", receiver_calls=[ReceiverCall("shop.index")]))
 
-    assert str(trace).split("\n")[1] == "  shop.index  waits for a lock"
+    assert trace.outline().split("\n")[1] == "  shop.index  waits for a lock"
     console = drawn(trace).splitlines()
     assert console[4].startswith("  └─ shop.index  waits for a lock ")
     assert console[5].strip() == "cache 3 gets, 1 hit, 400 µs on sessions"
@@ -223,7 +223,7 @@ def test_every_record_that_has_a_row_says_what_it_is() -> None:
         Dispatch("plugins.hook", unwatched=["plugins.hooked"]),
     )
 
-    assert str(trace).split("\n") == [
+    assert trace.outline().split("\n") == [
         "shop.paid.send  sender=None",
         "  shop.index",
         "    shop.Line.bulk_create()  BYPASS",
@@ -240,8 +240,7 @@ def test_an_outline_is_the_same_however_long_things_took() -> None:
     slow = traced(Dispatch("shop.paid", receiver_calls=[ReceiverCall("shop.index", own_time=9.0)]))
 
     assert [row.marks for row in rows_of(slow)] == [(), ("SLOW",)]
-    assert str(slow) == str(quick)
-    assert report(slow, 100) == report(quick, 100)
+    assert slow.outline() == quick.outline()
 
 
 def test_the_report_of_a_failed_test_has_counts_findings_and_what_is_missing() -> None:
@@ -257,15 +256,20 @@ def test_the_report_of_a_failed_test_has_counts_findings_and_what_is_missing() -
         omitted=5,
     )
 
-    assert report(trace, 3).split("\n") == [
+    assert text(trace, most_rows=3).split("\n") == [
+        "test  0 µs",
         (
             "1 dispatch · 4 receiver calls · 7 queries · 1 swallowed · 2 unheard"
-            " · 4 queries outside of receivers"
+            " · 4 queries outside of receivers · 4 findings"
         ),
-        "shop.paid.send_robust  sender=None",
-        "  shop.r0  ASYNC",
-        "  shop.r1  ASYNC",
-        "... and 2 more",
+        "",
+        "shop.paid.send_robust  sender=None  0 µs",
+        "  shop.r0  0 µs  ASYNC",
+        "      1 query 0 µs",
+        "  shop.r1  0 µs  ASYNC",
+        "      1 query 0 µs",
+        "... and 2 more rows",
+        "",
         "findings:",
         "  error swallowed-exception: shop.mail raised E: no, and send_robust() swallowed it.",
         (
@@ -274,6 +278,7 @@ def test_the_report_of_a_failed_test_has_counts_findings_and_what_is_missing() -
             "send_robust() returns."
         ),
         "3 findings for information",
+        "",
         (
             "5 dispatches were sent and not kept, because the trace was full. To keep more, raise "
             'SIGNAL_TRACER["MAX_DISPATCHES"]; to keep fewer of no interest, name their signals in '
@@ -283,7 +288,7 @@ def test_the_report_of_a_failed_test_has_counts_findings_and_what_is_missing() -
 
 
 def test_where_nothing_was_sent_a_failed_test_has_no_report() -> None:
-    assert report(traced(other_queries=3), 100) == ""
+    assert is_empty(traced(other_queries=3))
 
 
 LEFT_OUT = {
@@ -300,7 +305,7 @@ def test_console_panel_and_report_say_the_same_of_what_was_left_out() -> None:
     trace = traced(
         connection_changes=[ConnectionChange("connect", "a", "b", called_from=PAY)], **LEFT_OUT
     )
-    words = report(trace, 100).split("\n")[-6:]
+    words = text(trace).split("\n")[-6:]
 
     assert [sentence.split(",")[0] for sentence in words] == [
         (

@@ -49,7 +49,7 @@ def setting(value: object) -> Iterator[None]:
 
 
 def outline(trace: Trace) -> list[str]:
-    return str(trace).replace("test_limits.", "").splitlines()
+    return trace.outline().replace("test_limits.", "").splitlines()
 
 
 # MAX_DISPATCHES

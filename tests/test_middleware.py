@@ -113,7 +113,7 @@ def site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def outlines() -> list[str]:
-    return [str(trace).replace("test_middleware.", "") for trace in traces]
+    return [trace.outline().replace("test_middleware.", "") for trace in traces]
 
 
 # Requests

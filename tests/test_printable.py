@@ -137,7 +137,9 @@ def without_findings(trace: Trace) -> Trace:
 
 
 OUTPUTS: dict[str, Output] = {
-    "print(trace)": lambda text: str(everything(text)),
+    "print(trace)": lambda text: str(without_findings(everything(text))),
+    "print(trace) with findings": lambda text: str(everything(text)),
+    "outline": lambda text: everything(text).outline(),
     "repr(trace)": lambda text: repr(everything(text)),
     "print(record)": lambda text: "\n".join(str(filled(each, text)) for each in RECORDS),
     "repr(record)": lambda text: "\n".join(repr(filled(each, text)) for each in RECORDS),
@@ -148,8 +150,8 @@ OUTPUTS: dict[str, Output] = {
     "trace.findings()": lambda text: "\n".join(map(str, over_trace(everything(text)).shown)),
     "console": lambda text: drawn(render_trace(everything(text))),
     "console, ASCII": lambda text: drawn(render_trace(everything(text)), encoding="ascii"),
-    "section of pytest": lambda text: messages.outline_of(without_findings(everything(text))),
-    "section of pytest with findings": lambda text: messages.outline_of(everything(text)),
+    "section of pytest": lambda text: messages.section_of(without_findings(everything(text))),
+    "section of pytest with findings": lambda text: messages.section_of(everything(text)),
     "swallowed": lambda text: messages.swallowed(everything(text)),
     "received": lambda text: messages.received(text, 2, everything(text)),
     "not received": lambda text: messages.not_received_so(text, 3, 0, everything(text)),
@@ -200,6 +202,7 @@ def test_no_output_lets_a_text_drive_the_terminal(output: Output) -> None:
 OTHER_LINES = (
     *("console", "console, ASCII", "map, table", "map, findings", "trace.findings()"),
     "section of pytest with findings",
+    "print(trace) with findings",
 )
 
 

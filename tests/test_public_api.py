@@ -11,6 +11,7 @@ import pytest
 
 import signal_tracer
 from signal_tracer import trace, tracer
+from signal_tracer.showing import console
 
 
 def run(program: str) -> str:
@@ -27,11 +28,18 @@ def run(program: str) -> str:
 
 
 def test_the_public_names_are_these() -> None:
-    assert signal_tracer.__all__ == ["Dispatch", "ReceiverCall", "Trace", "trace_signals"]
+    assert signal_tracer.__all__ == [
+        "Dispatch",
+        "ReceiverCall",
+        "Trace",
+        "report",
+        "trace_signals",
+    ]
     assert signal_tracer.Trace is trace.Trace
     assert signal_tracer.Dispatch is trace.Dispatch
     assert signal_tracer.ReceiverCall is trace.ReceiverCall
     assert signal_tracer.trace_signals is tracer.trace_signals
+    assert signal_tracer.report is console.report
     assert set(signal_tracer.__all__) <= set(dir(signal_tracer))
     assert isinstance(signal_tracer.__version__, str)
 
@@ -108,7 +116,7 @@ signal.connect(receive)
 assert Signal.send is original
 with trace_signals() as trace:
     signal.send(None)
-print(trace)
+print(trace.outline())
 """
     )
 

@@ -499,9 +499,10 @@ def test_every_record_leads_to_the_row_that_stands_for_it() -> None:
 
 def test_nesting_deeper_than_python_can_recurse_is_shown_whole() -> None:
     dispatch = Dispatch("shop.signals.again")
-    for _ in range(3000):
+    for number in range(3000):  # each another, or they would be rounds of one recursion
         dispatch = Dispatch(
-            "shop.signals.again", receiver_calls=[ReceiverCall("r", dispatches=[dispatch])]
+            f"shop.signals.again_{number}",
+            receiver_calls=[ReceiverCall("r", dispatches=[dispatch])],
         )
     trace = traced(dispatch)
 

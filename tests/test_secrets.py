@@ -89,7 +89,9 @@ def shown(settings: Any) -> Shown:
         assert trace.faults == 0
         again = Trace.from_dict(trace.to_dict())
         console = in_the_console(trace), in_the_console(again)
-        return "\n".join([trace.to_json(), str(trace), *console, html, unescape(html)])
+        return "\n".join(
+            [trace.to_json(), str(trace), trace.outline(), *console, html, unescape(html)]
+        )
 
     return show
 

@@ -68,7 +68,7 @@ def in_a_thread(function: Callable[[], Any]) -> None:
 
 
 def outline(trace: Trace) -> list[str]:
-    return str(trace).replace("test_threads.", "").splitlines()
+    return trace.outline().replace("test_threads.", "").splitlines()
 
 
 def senders(trace: Trace) -> list[str]:

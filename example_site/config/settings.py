@@ -111,7 +111,7 @@ DEBUG_TOOLBAR_PANELS.insert(1, "signal_tracer.panel.SignalTracerPanel")
 DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
 
 # Half of the default, so that one scenario shows a trace that is full.
-SIGNAL_TRACER = {"MAX_DISPATCHES": 1000}
+SIGNAL_TRACER: dict[str, object] = {"MAX_DISPATCHES": 1000}
 # With SIGNAL_TRACER_CONSOLE=1 the log of the server shows the trace of each request as a tree.
 if os.environ.get("SIGNAL_TRACER_CONSOLE") == "1":
     SIGNAL_TRACER["REPORTERS"] = ["signal_tracer.showing.console.report"]

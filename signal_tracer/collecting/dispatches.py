@@ -34,7 +34,7 @@ from signal_tracer.collecting.nodes import (
 from signal_tracer.collecting.receivers import WatchedReceiver
 from signal_tracer.collecting.recorder import Counter, Recorders
 from signal_tracer.collecting.routes import NO_INFOS, Route, find_route, still_near, tables
-from signal_tracer.describing.frames import find_sender_frame, is_machinery
+from signal_tracer.describing.frames import code_of, find_sender_frame, is_machinery
 from signal_tracer.describing.names import class_bases, describe_receiver, namespace_of, unwrapped
 from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import DEEPEST, Method
@@ -105,7 +105,10 @@ def open_dispatch(
         ):
             counters = recorders.unheard.get(route)
             if counters is None:
-                count_unheard(node, route, signal, sender)
+                frame = None
+                if recorder.takes_locations:
+                    frame = find_sender_frame(caller or _caller_of_caller())
+                count_unheard(node, route, signal, sender, *code_of(frame))
                 if nodes.witnesses:
                     bear_witness(node, signal, sender, method, named)
             else:
@@ -235,10 +238,19 @@ def bear_witness(
         nodes.report_fault(node, "to keep what was sent for a test")
 
 
-def count_unheard(node: Node, route: Route, signal: Any, sender: Any) -> None:
+def count_unheard(
+    node: Node,
+    route: Route,
+    signal: Any,
+    sender: Any,
+    sent_by: types.CodeType | None,
+    instruction: int,
+) -> None:
     recorders = node.recorders
     names = route.signal, route.sender
-    counters = tuple([each.count_unheard(signal, sender, names) for each in recorders])
+    counters = tuple(
+        [each.count_unheard(signal, sender, names, sent_by, instruction) for each in recorders]
+    )
     # The next one of the same is only counted, and its arguments are not looked at.
     if route.kin is None and not any(each.is_witnessed for each in recorders):
         if len(recorders.unheard) >= _MOST_ROUTES:
@@ -285,7 +297,8 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
             if record._rare is not None:
                 record.let_go()
         else:
-            count_unheard(record, record.route, signal, sender)
+            site = record.sent_by, record.instruction
+            count_unheard(record, record.route, signal, sender, *site)
             record.forget()
     except RecursionError:
         _abandon(record)

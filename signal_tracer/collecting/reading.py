@@ -50,16 +50,16 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
         dispatches=reading.dispatches(None),
         unheard=[
             Unheard(
-                signal,
-                sender,
-                times,
+                *names,
+                counter.count,
                 (
-                    *reading.near_misses(near_misses.get((signal, sender), [])),
-                    *absent_for(signal, sender),
+                    *reading.near_misses(near_misses.get(names, [])),
+                    *absent_for(*names),
                 ),
+                reading.location(counter.sent_by, counter.instruction),
             )
-            for signal, sender, times in sorted(
-                recorder.unheard(), key=lambda each: (-each[2], each[0], each[1])
+            for names, counter in sorted(
+                recorder.unheard(), key=lambda each: (-each[1].count, each[0])
             )
         ],
         unwatched=[Unwatched(*each) for each in recorder.unwatched()],

@@ -27,6 +27,7 @@ from signal_tracer.collecting.nodes import CallRecord, DispatchRecord, Root, Unk
 from signal_tracer.collecting.patching import hide_file, hide_from_stacklevel, is_ours
 from signal_tracer.collecting.recorder import Recorders
 from signal_tracer.collecting.routes import Infos, ReceiverInfo, Route, behind, route_of
+from signal_tracer.describing.frames import code_of, find_sender_frame
 from signal_tracer.describing.names import is_a, name_of_signal, signal_name
 from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import Summary
@@ -235,7 +236,9 @@ def _note_other_use(node: Any, signal: Any, sender: Any, found: Any) -> None:
         # add() of a many-to-many field asks first, and sends nothing when nobody listens.
         for recorder in node.recorders:
             names = name_of_signal(signal), name_of_sender(sender, recorder.capture)
-            recorder.count_unheard(signal, sender, names)
+            first = recorder.takes_locations and not recorder.has_counted(names)
+            frame = find_sender_frame(sys._getframe(3)) if first else None
+            recorder.count_unheard(signal, sender, names, *code_of(frame))
     elif type(node) is not Unkept or node.signal != signal_name.known.get(id(signal)):
         _note_own_method(node, signal, sys._getframe(3))
 

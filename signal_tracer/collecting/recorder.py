@@ -6,6 +6,7 @@ import itertools
 import weakref
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from types import CodeType
 from typing import Any, TypeAlias
 
 from signal_tracer.collecting import clock
@@ -23,12 +24,19 @@ QUERIES_PER_DISPATCH = 5
 
 
 class Counter:
-    """How many unheard dispatches one signal and sender had."""
+    """How many unheard dispatches one signal and sender had, and the code that sent the first."""
 
-    __slots__ = ("count",)
+    __slots__ = ("count", "instruction", "sent_by")
 
-    def __init__(self, count: int = 0) -> None:
-        self.count = count
+    def __init__(self) -> None:
+        self.count = 0
+        self.sent_by: CodeType | None = None
+        self.instruction = 0
+
+    def copy(self) -> Counter:
+        copy = Counter()
+        copy.count, copy.sent_by, copy.instruction = self.count, self.sent_by, self.instruction
+        return copy
 
 
 class Recorder:
@@ -99,7 +107,14 @@ class Recorder:
             else:
                 self.omitted += 1
 
-    def count_unheard(self, signal: Any, sender: Any, names: tuple[str, str]) -> Counter:
+    def count_unheard(
+        self,
+        signal: Any,
+        sender: Any,
+        names: tuple[str, str],
+        sent_by: CodeType | None = None,
+        instruction: int = 0,
+    ) -> Counter:
         """Count one under these names, and return what counts the next one of the same."""
         if self.excludes(names[0]):
             names = names[0], ""
@@ -119,8 +134,13 @@ class Recorder:
             is_class = is_a(sender, type)
             own = sender if is_class else type(sender)
             self.unheard_senders[names] = weakref.ref(signal), weakref.ref(own), is_class
+        if not counter.count:
+            counter.sent_by, counter.instruction = sent_by, instruction
         counter.count += 1
         return counter
+
+    def has_counted(self, names: tuple[str, str]) -> bool:
+        return names in self._unheard_by_name
 
     def count_anew(self) -> None:
         """Have each unheard dispatch pass ``count_unheard()`` again."""
@@ -142,13 +162,13 @@ class Recorder:
         self._joined.clear()
         # Routes that others hold may go on counting, and no longer here.
         self._unheard_by_name = {
-            names: Counter(counter.count) for names, counter in list(self._unheard_by_name.items())
+            names: counter.copy() for names, counter in list(self._unheard_by_name.items())
         }
 
-    def unheard(self) -> list[tuple[str, str, int]]:
-        """Signal, sender and count, without those that are excluded."""
+    def unheard(self) -> list[tuple[tuple[str, str], Counter]]:
+        """By signal and sender, without those that are excluded."""
         return [
-            (*names, counter.count)
+            (names, counter)
             for names, counter in list(self._unheard_by_name.items())
             if not self.excludes(names[0])
         ]

@@ -147,6 +147,11 @@ def find_project_frame(site: FrameType | None) -> FrameType | None:
     return None
 
 
+def code_of(frame: FrameType | None) -> tuple[CodeType | None, int]:
+    """What of a frame is kept to say its line later: its code, and the instruction."""
+    return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+
+
 def locate(code: CodeType, instruction: int) -> Location:
     """The line of an instruction. Late, because finding it is linear in the function's length."""
     line = code.co_firstlineno  # Where there is no such instruction.

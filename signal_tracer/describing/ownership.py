@@ -87,6 +87,7 @@ def owners_of(contents: Contents) -> dict[str, Owner]:
 
 def _locations(contents: Contents) -> Iterator[Location | None]:
     for unheard in contents.unheard:
+        yield unheard.sent_from
         yield from (miss.defined_at for miss in unheard.near_misses)
     yield from (change.called_from for change in contents.connection_changes)
     yield from _of_bypasses(contents.bypasses)

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.panel.locations import Locations
-from signal_tracer.panel.receivers import SORTED_BY, add_up, rank
+from signal_tracer.panel.receivers import SORTED_BY, rank
 from signal_tracer.panel.words import (
     NOTHING,
     code,
@@ -33,6 +33,7 @@ from signal_tracer.showing.facts import (
     Queries,
     Source,
 )
+from signal_tracer.showing.receivers import add_up
 from signal_tracer.showing.rows import Row
 
 # So many different queries are laid out; the download has them all.

@@ -16,7 +16,7 @@ from signal_tracer.findings import Finding, Found, over_trace
 from signal_tracer.panel.advice import Advice, advise
 from signal_tracer.panel.details import Details
 from signal_tracer.panel.locations import Locations
-from signal_tracer.panel.receivers import SORTED_BY, add_up, rank, table
+from signal_tracer.panel.receivers import SORTED_BY, rank, table
 from signal_tracer.panel.timeline import Timeline, beside_of
 from signal_tracer.panel.words import counted, duration, gettext, in_words, visible
 from signal_tracer.records import Bypass, ConnectionChange, Dispatch, ReceiverCall, Unheard
@@ -32,6 +32,7 @@ from signal_tracer.showing.facts import (
     tallies,
 )
 from signal_tracer.showing.project_only import project_only
+from signal_tracer.showing.receivers import add_up
 from signal_tracer.showing.rows import Row, rows_of, seconds_in_receivers, select
 from signal_tracer.trace import Trace
 
@@ -363,13 +364,12 @@ class Page:
         }
 
     def _unheard_line(self, unheard: Unheard) -> dict[str, Any]:
-        sent_from = getattr(unheard, "sent_from", None)
         return {
             "signal": visible(unheard.signal),
             "signal_name": unheard.signal,
             "sender": visible(unheard.sender),
             "count": unheard.count,
-            "location": self.locations.show(sent_from) if sent_from else "",
+            "location": self.locations.show(unheard.sent_from) if unheard.sent_from else "",
             # How many are folded with this one, on this page or a later one.
             "of_instances": self._unheard_of_instances if _is_of_instances(unheard) else 0,
             "near_misses": [

@@ -10,25 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.panel.locations import Locations
 from signal_tracer.panel.words import dotted, duration, gettext, gettext_noop, joined
-from signal_tracer.records import Location, ReceiverCall
-
-
-@dataclass(slots=True)
-class Receiver:
-    """All calls of one receiver, added up."""
-
-    name: str
-    defined_at: Location | None
-    calls: int = 0
-    total: float = 0.0
-    own: float = 0.0
-    longest: float = 0.0
-    queries: int = 0
-    swallowed: int = 0
-
-    @property
-    def average(self) -> float:
-        return self.total / self.calls
+from signal_tracer.showing.receivers import Receiver, ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +35,12 @@ SORTED_BY = "own"
 BY_NAME = "name"
 
 
-def add_up(calls: Iterable[ReceiverCall]) -> list[Receiver]:
-    """By name and place: the same function defined twice is two receivers."""
-    found: dict[tuple[str, Location | None], Receiver] = {}
-    for call in calls:
-        key = call.receiver, call.defined_at
-        receiver = found.get(key) or found.setdefault(key, Receiver(*key))
-        receiver.calls += 1
-        receiver.total += call.duration
-        receiver.own += call.own_time
-        receiver.longest = max(receiver.longest, call.duration)
-        receiver.queries += call.query_count
-        receiver.swallowed += call.outcome == "swallowed"
-    return list(found.values())
-
-
 def rank(receivers: Iterable[Receiver], sort: str) -> list[Receiver]:
     """Sorted by one column, the greatest first; names from A to Z."""
     if sort == BY_NAME:
         return sorted(receivers, key=lambda each: each.name)
     column = BY_SLUG.get(sort, BY_SLUG[SORTED_BY])
-    return sorted(receivers, key=lambda each: (-column.value(each), each.name))
+    return ranked(receivers, column.value)
 
 
 def table(

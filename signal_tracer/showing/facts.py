@@ -600,15 +600,27 @@ class OfOnCommit(About[OnCommit]):
         yield _defined_at(first.defined_at)
         is_usual = first.alias == "default"
         yield Fact("Database", first.alias, "on %(value)s", "nowhere" if is_usual else "line")
-        yield Fact("Registered after", Seconds(first.registered_at), where="nowhere")
+        begun = Sentence("%(time)s after the trace began", {"time": Seconds(first.registered_at)})
+        yield Fact("Registered", begun, where="nowhere")
         if first.ran_at is not None:
-            yield Fact("Ran after", Seconds(first.ran_at), where="nowhere")
+            yield Fact("Ran", _after_it_was_registered(first), where="nowhere")
 
     def why(self, record: OnCommit) -> Words | None:
-        return FATES[record.outcome][0]
+        if record.ran_at is None:
+            return FATES[record.outcome][0]
+        return _after_it_was_registered(record)
 
     def sentence(self, record: OnCommit) -> Words | None:
         return FATES[record.outcome][1]
+
+
+def _after_it_was_registered(record: OnCommit) -> Words:
+    waited: Words = Seconds(max((record.ran_at or 0.0) - record.registered_at, 0.0))
+    if record.outcome == "raised":
+        return Sentence(
+            "raised after the commit, %(time)s after it was registered", {"time": waited}
+        )
+    return Sentence("ran after the commit, %(time)s after it was registered", {"time": waited})
 
 
 FATES: dict[CallbackOutcome, tuple[Words, Words]] = {
@@ -782,6 +794,18 @@ def _elsewhere(calls: Sequence[ReceiverCall], dispatch: Dispatch | None) -> list
     if type(using) is not str:
         return []
     return [query.alias for call in calls for query in call.queries if query.alias != using]
+
+
+def recursion(rounds: int, times: int) -> Fact:
+    """That a row stands for as many dispatches within each other, as many ``times``."""
+    number = Count(
+        rounds,
+        "%(number)s round, each within the one before",
+        "%(number)s rounds, each within the one before",
+    )
+    # One recursion has as many rounds as the row has records, which stands beside its name.
+    line = "each within the one before" if times == 1 else "%(value)s"
+    return Fact("Recursion", number, line, "beside")
 
 
 def _is_same(error: Error, other: Error | None) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from signal_tracer.records import Bypass, Contents, Dispatch, OnCommit, Owner, ReceiverCall
-from signal_tracer.showing.facts import InPackage, Record, mark_of
+from signal_tracer.showing.facts import InPackage, Record
 from signal_tracer.showing.rows import Row
 
 FOLDED = ("dispatch", "bypass")  # The receivers of one stay together.
@@ -84,7 +84,7 @@ def _elsewhere(rows: Sequence[Row], contents: Contents) -> set[int]:
 
 
 def _is_elsewhere(row: Row, contents: Contents) -> bool:
-    if any(mark_of(mark).tone == "trouble" or mark == "RUNNING" for mark in row.marks):
+    if row.went_wrong or "RUNNING" in row.marks:
         return False
     if isinstance(row.record, Dispatch):  # whose it is, its receivers say
         return bool(row.record.receiver_calls) and row.record.unwatched is None

@@ -6,18 +6,23 @@ of itself is in facts.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from heapq import merge
-from itertools import groupby
-from typing import TypeAlias, cast
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from signal_tracer.phrases import Words
-from signal_tracer.records import Bypass, Dispatch, OnCommit, ReceiverCall, Recorded
-from signal_tracer.showing.facts import ABOUT, Fact, InPackage, Kind, Record, Title, every_dispatch
-
-# What code does on its own, at the root or in a receiver call; all else belongs to one of these.
-Action: TypeAlias = "Dispatch | Bypass | OnCommit"
+from signal_tracer.records import Bypass, Dispatch, ReceiverCall, Recorded
+from signal_tracer.showing.facts import (
+    ABOUT,
+    Fact,
+    InPackage,
+    Kind,
+    Record,
+    Title,
+    mark_of,
+    recursion,
+)
+from signal_tracer.showing.folding import Folding, Run, Unfolded, in_order, start_of
 
 
 @dataclass(slots=True)
@@ -28,6 +33,9 @@ class Row:
     below it. ``record`` is the first of them; ``started_at`` is its start, while ``duration``,
     ``own_time`` and the queries are the sum over all. Only receiver calls have an own time and
     queries of their own; every row has those of what it nests.
+
+    Equal rounds of a recursion are one row as well: of each, ``rounds`` records that follow one
+    another are within each other. The outermost has the time of them all.
     """
 
     kind: Kind
@@ -39,6 +47,7 @@ class Row:
     started_at: float
     duration: float
     records: tuple[Record, ...]
+    rounds: int = 1
     own_time: float = 0.0
     rows: list[Row] = field(default_factory=list)
     query_count: int = 0
@@ -57,6 +66,7 @@ class Row:
         above: Row | None,
         slow_after: float,
         number: int = 0,
+        rounds: int = 1,
     ) -> Row:
         """The row of equal ``records``, before anything is nested in it."""
         about = ABOUT[type(records[0])]
@@ -67,8 +77,9 @@ class Row:
             title=about.title(records[0]),
             marks=tuple(about.marks(records[0], slow_after)),
             started_at=started_at,
-            duration=sum((getattr(record, "duration", 0.0) for record in records), 0.0),
+            duration=sum((getattr(each, "duration", 0.0) for each in records[::rounds]), 0.0),
             records=tuple(records),
+            rounds=rounds,
             above=above,
         )
         for record in records:
@@ -94,13 +105,22 @@ class Row:
         return ABOUT[type(self.record)].is_timed
 
     @property
+    def went_wrong(self) -> bool:
+        return any(mark_of(mark).tone == "trouble" for mark in self.marks)
+
+    @property
     def facts(self) -> tuple[Fact, ...]:
         """What the row says of itself, in the order in which a reader wants it."""
         if self._facts is None:
             above = self.above.record if self.above else None
             dispatch = above if isinstance(above, Dispatch) else None
-            self._facts = tuple(ABOUT[type(self.record)].facts(self.records, dispatch))
+            facts = ABOUT[type(self.record)].facts(self.records, dispatch)
+            self._facts = (*self._recursion(), *facts)
         return self._facts
+
+    def _recursion(self) -> Iterator[Fact]:
+        if self.rounds > 1 and self.kind == "dispatch":
+            yield recursion(self.rounds, self.count // self.rounds)
 
     @property
     def why(self) -> Words | None:
@@ -128,37 +148,35 @@ class Row:
         return found[::-1]
 
 
-def rows_of(trace: Recorded, *, is_folded: bool = True) -> list[Row]:
-    """Every row in the order it happened, each before those nested in it.
+def rows_of(trace: Recorded, *, is_folded: bool = True, most: int | None = None) -> list[Row]:
+    """Every row in the order it happened, each before those nested in it; or only the first few.
 
     If folded, dispatches that follow one another and differ only in their keyword arguments,
     responses, queries, cache calls and times are one row. All else keeps them apart, also further
     down: another line of code that sent them, another receiver, outcome or error message, a bypass
     or a rollback, and a receiver call that was slow where the other was not. Equal bypasses and
     equal callbacks that follow one another are folded as well.
+
+    So are the rounds of a recursion: a dispatch in which a receiver sends an equal one, and so
+    on. What the outer ones did besides, all of them did; what only the innermost did stands
+    below.
     """
     contents, slow_after = trace.contents, trace.slow_from
-    shapes = _shapes(contents.dispatches, slow_after) if is_folded else {}
-
-    def fold(actions: Iterable[Action]) -> Iterator[list[Action]]:
-        if not is_folded:
-            return ([each] for each in actions)
-        return (list(run) for _, run in groupby(actions, key=lambda each: _shape(each, shapes)))
-
+    folding = Folding(contents.dispatches, slow_after) if is_folded else Unfolded()
     rows: list[Row] = []
     # A loop in place of a recursion: receivers may nest deeper than Python lets us recurse.
-    waiting: list[tuple[Sequence[Record], Row | None]] = []
-    waiting += [(run, None) for run in fold(_in_order(contents.dispatches, contents.bypasses))]
-    waiting.reverse()
-    while waiting:
-        records, above = waiting.pop()
+    waiting: list[tuple[Run, Row | None]] = []
+    roots = folding.runs(in_order(contents.dispatches, contents.bypasses))
+    waiting += [(run, None) for run in roots][::-1]
+    while waiting and len(rows) != most:
+        (records, rounds), above = waiting.pop()
         # What did not happen has no time of its own.
-        started_at = _start(records[0], above.started_at if above else 0.0)
-        row = Row.of(records, started_at, above, slow_after, number=len(rows))
+        started_at = start_of(records[0], above.started_at if above else 0.0)
+        row = Row.of(records, started_at, above, slow_after, len(rows), rounds)
         rows.append(row)
         if above:
             above.rows.append(row)
-        waiting += [(nested, row) for nested in _nested(records, fold)][::-1]
+        waiting += [(run, row) for run in _nested(row, folding)][::-1]
     for row in reversed(rows):  # what is nested comes before what it is nested in
         if row.above:
             row.above.query_count_with_nested += row.query_count_with_nested
@@ -169,6 +187,19 @@ def rows_of(trace: Recorded, *, is_folded: bool = True) -> list[Row]:
 def select(rows: Iterable[Row], kind: str) -> list[Row]:
     """The rows of one kind, such as ``"swallowed"`` or ``"dispatch"``."""
     return [row for row in rows if kind in row.kinds]
+
+
+def with_those_above(rows: Iterable[Row], chosen: Iterable[Row]) -> list[Row]:
+    """Of ``rows`` only the chosen ones, and those that they are nested in."""
+    wanted = {each.number for row in chosen for each in (row, *row.rows_above())}
+    kept: dict[int, Row] = {}
+    for row in rows:
+        if row.number in wanted:
+            above = kept[row.above.number] if row.above else None
+            copy = kept[row.number] = replace(row, rows=[], above=above)
+            if above:
+                above.rows.append(copy)
+    return [*kept.values()]
 
 
 def seconds_in_receivers(dispatches: Iterable[Dispatch]) -> float:
@@ -189,88 +220,23 @@ def _calls_of(record: Record) -> Sequence[ReceiverCall]:
     return (record,) if isinstance(record, ReceiverCall) else ()
 
 
-def _nested(
-    records: Sequence[Record], fold: Callable[[Iterable[Action]], Iterator[list[Action]]]
-) -> Iterator[Sequence[Record]]:
-    """What stands in the rows below the one of equal ``records``.
+def _nested(row: Row, folding: Folding) -> Iterator[Run]:
+    """What stands in the rows below it.
 
-    Equal ones did the same in the same order, so the nth of each is one row again.
+    Equal records did the same in the same order, so the nth of each is one row again.
     """
-    match records[0]:
+    match row.record:
         case Dispatch():
-            same = cast("Sequence[Dispatch]", records)
-            yield from zip(*(each.receiver_calls for each in same), strict=True)
-            yield from zip(*(each.near_misses for each in same), strict=True)
-            yield from zip(*(each.unwatched or () for each in same), strict=True)
+            same = cast("Sequence[Dispatch]", row.records)
+            for calls in zip(*(each.receiver_calls for each in same), strict=True):
+                yield calls, row.rounds
+            for misses in zip(*(each.near_misses for each in same), strict=True):
+                yield misses, row.rounds
+            for names in zip(*(each.unwatched or () for each in same), strict=True):
+                yield names, row.rounds
         case ReceiverCall():
-            same_calls = cast("Sequence[ReceiverCall]", records)
-            for runs in zip(*(fold(_done_in(call)) for call in same_calls), strict=True):
-                yield [each for run in runs for each in run]
+            yield from folding.done(cast("Sequence[ReceiverCall]", row.records), row.rounds)
         case Bypass():
-            same_bypasses = cast("Sequence[Bypass]", records)
-            yield from zip(*(each.skipped for each in same_bypasses), strict=True)
-
-
-def _done_in(call: ReceiverCall) -> Sequence[Action]:
-    """What the call did that has a row, in the order it did it."""
-    if not (call.bypasses or call.on_commit):
-        return call.dispatches
-    return _in_order(call.dispatches, call.bypasses, call.on_commit)
-
-
-def _in_order(*actions: Sequence[Action]) -> list[Action]:
-    """By their starts; those of one kind stay as they are recorded, whatever their starts."""
-    return list(merge(*actions, key=_start))
-
-
-def _start(record: Record, otherwise: float = 0.0) -> float:
-    if isinstance(record, OnCommit):
-        return record.registered_at
-    return cast("float", getattr(record, "started_at", otherwise))
-
-
-def _shapes(dispatches: Iterable[Dispatch], slow_after: float) -> dict[int, int]:
-    """A number for each dispatch, by its ``id()``: equal numbers mean that two may be folded.
-
-    Numbers, so that comparing two dispatches does not compare all that is below them again.
-    """
-    numbers: dict[object, int] = {}
-    shapes: dict[int, int] = {}
-    for dispatch in reversed(every_dispatch(dispatches)):
-        shape = (
-            dispatch.signal,
-            dispatch.sender,
-            dispatch.method,
-            dispatch.sent_from,
-            dispatch.error,
-            tuple(dispatch.near_misses),
-            None if dispatch.unwatched is None else tuple(dispatch.unwatched),
-            dispatch.in_atomic,
-            dispatch.rolled_back,
-            dispatch.on_commit,
-            tuple(
-                (
-                    call.receiver,
-                    call.defined_at,
-                    call.dispatch_uid,
-                    call.is_async,
-                    call.outcome,
-                    call.error,
-                    call.own_time >= slow_after,
-                    tuple(call.handled),
-                    tuple(_shape(action, shapes) for action in _done_in(call)),
-                )
-                for call in dispatch.receiver_calls
-            ),
-        )
-        shapes[id(dispatch)] = numbers.setdefault(shape, len(numbers))
-    return shapes
-
-
-def _shape(action: Action, shapes: dict[int, int]) -> object:
-    """What two actions have in common if they may be folded."""
-    if isinstance(action, Dispatch):
-        return shapes[id(action)]
-    if isinstance(action, Bypass):
-        return action.operation, action.model, action.door, action.sent_from, tuple(action.skipped)
-    return action.callback, action.alias, action.defined_at, action.outcome
+            same_bypasses = cast("Sequence[Bypass]", row.records)
+            for skipped in zip(*(each.skipped for each in same_bypasses), strict=True):
+                yield skipped, 1

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from signal_tracer.collecting.witnessing import Sent
 from signal_tracer.records import Dispatch, NearMiss, ReceiverCall, Skipped, goes_by
-from signal_tracer.showing.outline import report
+from signal_tracer.showing.outline import is_empty, text
 from signal_tracer.testing.connected import Connected
 from signal_tracer.testing.matching import ANYTHING, Wanted, show_sender, show_sent
 from signal_tracer.trace import Trace
@@ -57,12 +57,14 @@ def _cut(entries: list[T], most: int = _MOST_LINES) -> list[T | str]:
 
 
 def _outline(trace: Trace) -> tuple[str, list[str]]:
-    return "the outline", _cut(str(trace).split("\n"), _MOST_OUTLINE_LINES)
+    return "the outline", _cut(trace.outline().split("\n"), _MOST_OUTLINE_LINES)
 
 
-def outline_of(trace: Trace) -> str:
-    """The outline with its counts, findings and notices; nothing for a trace without signals."""
-    return report(trace, _MOST_OUTLINE_LINES)
+def section_of(trace: Trace, *, project_only: bool = False) -> str:
+    """The trace as text, for the report of a failed test; nothing for one without signals."""
+    if is_empty(trace):
+        return ""
+    return text(trace, project_only=project_only, most_rows=_MOST_OUTLINE_LINES)
 
 
 def _near_misses(trace: Trace, of_signal: Callable[[str], bool]) -> tuple[str, list[str]]:

@@ -237,7 +237,7 @@ def sending(method: str, **named: Any) -> Callable[[Stage], Any]:
 
 def spell(trace: Trace) -> list[str]:
     """The outline without the path of this folder's modules, line by line."""
-    return [line.replace("<locals>.", "") for line in str(trace).split("\n")]
+    return [line.replace("<locals>.", "") for line in trace.outline().split("\n")]
 
 
 def names(calls: Iterable[Any]) -> list[str]:

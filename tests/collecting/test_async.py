@@ -38,7 +38,7 @@ def notify(**named: Any) -> None: ...
 
 def outline(trace: Trace) -> list[str]:
     """The outline, with names without their module."""
-    lines = str(trace).replace("test_async.", "").split("\n")
+    lines = trace.outline().replace("test_async.", "").split("\n")
     return [line.replace(line.strip(), line.strip().rpartition("<locals>.")[2]) for line in lines]
 
 

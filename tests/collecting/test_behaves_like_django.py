@@ -682,7 +682,7 @@ def test_has_listeners_answers_the_same_and_records_nothing(caching: bool) -> No
     seen, trace = assert_same_traced(make_stage, ask)
 
     assert seen.responses == "[False, True, False]"
-    assert (str(trace), trace.unheard, trace.unwatched) == ("no dispatches", [], [])
+    assert (trace.outline(), trace.unheard, trace.unwatched) == ("no dispatches", [], [])
 
 
 def test_a_receiver_may_ask_has_listeners() -> None:

@@ -19,7 +19,7 @@ from signal_tracer.tracer import uninstall
 def short(trace: Trace) -> list[str]:
     """The outline without what stands before the last dot of a receiver."""
     lines = []
-    for line in str(trace).split("\n"):
+    for line in trace.outline().split("\n"):
         name, _, rest = line.strip().partition("  ")
         indent = line[: len(line) - len(line.lstrip())]
         if name.startswith("<"):

@@ -60,7 +60,7 @@ def is_traced() -> bool:
     signal.connect(receiver)
     with trace_signals() as trace:
         assert signal.send(int) == [(receiver, "answer")]
-    lines = str(trace).split("\n")
+    lines = trace.outline().split("\n")
     return len(lines) == 2 and lines[1].strip() == "test_patching.receiver"
 
 
@@ -308,7 +308,7 @@ seen_by_sentry = spans()
 print(json.dumps({
     "same": traced == untraced,
     "sentry": sorted(seen_by_sentry),
-    "outline": str(trace).split("\\n"),
+    "outline": trace.outline().split("\\n"),
     "calls": [
         [call.receiver, str(call.dispatch_uid), call.defined_at and call.defined_at.function]
         for call in trace.receiver_calls()

@@ -174,7 +174,7 @@ def origin(dispatch: Dispatch, path: str) -> str:
 
 def seen_outline(trace: Any) -> list[str]:
     lines = []
-    for line in str(trace).split("\n") if trace.dispatches else []:
+    for line in trace.outline().split("\n") if trace.dispatches else []:
         name, _, rest = line.strip().partition("  ")
         pad = line[: len(line) - len(line.lstrip())]
         lines.append(f"{pad}{name.rpartition('.')[2]}  {rest}".rstrip())

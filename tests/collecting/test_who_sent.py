@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from django.dispatch import Signal
 from django.test import Client
 from django.urls import path
 from django.views.generic import CreateView
-from library import Author, Book, Novel, OldBook
+from library import Author, Book, Novel, OldBook, Tag
 
 from signal_tracer import Trace, trace_signals
 from signal_tracer.describing import frames, ownership
@@ -124,6 +125,83 @@ def test_a_call_of_super_is_told_from_any_other(body: str, calls_on: bool) -> No
     namespace["Mine"]().save()
 
     assert seen == [calls_on]
+
+
+# Unheard
+
+
+def unheard_from(trace: Trace) -> dict[tuple[str, str], tuple[int, str]]:
+    return {
+        (each.signal.rpartition(".")[2], each.sender.rpartition(".")[2]): (
+            each.count,
+            code_at(each.sent_from),
+        )
+        for each in trace.unheard
+    }
+
+
+def test_the_line_that_sent_the_first_of_what_nobody_heard_is_known() -> None:
+    signal = Signal()
+    with trace_signals() as trace, trace_signals() as inner:
+        signal.send(Author)  # first
+        signal.send(Author)
+        signal.send(Book)  # of another sender
+    with trace_signals() as later:
+        signal.send(Author)  # in another trace
+
+    name = trace.unheard[0].signal.rpartition(".")[2]
+    both = {
+        (name, "Author"): (2, "signal.send(Author)  # first"),
+        (name, "Book"): (1, "signal.send(Book)  # of another sender"),
+    }
+    assert (unheard_from(trace), unheard_from(inner)) == (both, both)
+    assert unheard_from(later) == {(name, "Author"): (1, "signal.send(Author)  # in another trace")}
+
+
+@pytest.mark.usefixtures("books")
+def test_what_django_sends_unheard_was_sent_by_who_called_django() -> None:
+    with trace_signals() as trace:
+        book = Book(title="Dune")
+        book.save()
+        book.tags.add(Tag.objects.create(name="new"))
+
+    unheard = unheard_from(trace)
+    assert unheard["post_init", "Book"] == (1, 'book = Book(title="Dune")')
+    assert unheard["pre_save", "Book"] == (1, "book.save()")
+    assert unheard["m2m_changed", "Book_tags"] == (
+        1,
+        'book.tags.add(Tag.objects.create(name="new"))',
+    )
+
+
+def test_who_asked_for_an_async_send_that_nobody_heard_is_known() -> None:
+    signal = Signal()
+
+    async def send() -> None:
+        await asyncio.gather(signal.asend(Author))
+
+    with trace_signals() as trace:
+        asyncio.run(send())
+
+    assert [*unheard_from(trace).values()] == [(1, "await asyncio.gather(signal.asend(Author))")]
+
+
+def test_a_dispatch_whose_receivers_are_another_senders_knows_its_line_too() -> None:
+    signal = Signal(use_caching=True)
+    signal.connect(hear, sender=Book)
+    with trace_signals() as trace:
+        signal.send(Author)  # not yet in the cache
+        signal.send(Author)
+
+    assert [*unheard_from(trace).values()] == [(2, "signal.send(Author)  # not yet in the cache")]
+
+
+def test_without_locations_no_line_is_looked_for(settings: Any) -> None:
+    settings.SIGNAL_TRACER = {"RECORD_LOCATIONS": False}
+    with trace_signals() as trace:
+        Signal().send(Author)
+
+    assert [each.sent_from for each in trace.unheard] == [None]
 
 
 # Where Django begins

@@ -363,9 +363,9 @@ def test_details_beyond_what_a_browser_opens_gladly_are_fetched(stored, monkeypa
 
 def test_a_deep_recursion_stops_to_indent(stored):
     dispatch = Dispatch("shop.signals.innermost")
-    for _ in range(20):
+    for level in range(20):  # of each another sender, or they would be rounds in one row
         call = ReceiverCall("shop.receivers.again", dispatches=[dispatch])
-        dispatch = Dispatch("shop.signals.again", receiver_calls=[call])
+        dispatch = Dispatch("shop.signals.again", f"{level}", receiver_calls=[call])
     html = stored(trace_of(dispatch)).content
 
     assert len(outline_rows(html)) == 41

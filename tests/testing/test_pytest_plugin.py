@@ -28,6 +28,11 @@ def block(text: str, first: str) -> list[str]:
     return [line.rstrip() for line in lines[start + 1 : next(rulers)]]
 
 
+def timeless(lines: list[str]) -> list[str]:
+    """The lines of a trace, whatever it took."""
+    return [re.sub(r"(?<=  )[0-9.]+ (µs|ms|s)\b", "TIME", line) for line in lines]
+
+
 # The fixture and marker signal_trace
 
 
@@ -383,11 +388,17 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
         "Signal trace setup",
         "Signal trace call",
     ]
-    assert block(text, "Signal trace call") == [
-        "1 dispatch · 2 receiver calls · 1 swallowed",
-        "shop.signals.paid.send_robust  sender='till'",
-        "  shop.receivers.send_receipt",
-        "  shop.receivers.text_customer  SWALLOWED ConnectionError: the gateway is down",
+    assert timeless(block(text, "Signal trace call")) == [
+        "test_it.py::test_fails  TIME",
+        "1 dispatch · 2 receiver calls · 1 swallowed · 1 finding",
+        "",
+        "shop.signals.paid.send_robust  sender='till'  TIME",
+        "    sent from test_it.py:8 in test_fails · fails=True",
+        "  shop.receivers.send_receipt  TIME",
+        "      shop/receivers.py:9",
+        "  shop.receivers.text_customer  TIME  SWALLOWED ConnectionError: the gateway is down",
+        "      shop/receivers.py:13 · raised at shop/receivers.py:17 in text_customer",
+        "",
         "findings:",
         (
             "  error swallowed-exception: shop.receivers.text_customer raised ConnectionError: the "
@@ -399,10 +410,13 @@ def test_the_outline_of_a_failed_test_is_a_section_of_its_report(
             "look through what send_robust() returns."
         ),
     ]
-    assert block(text, "Signal trace setup")[1:] == [
-        "shop.signals.paid.send  sender='fixture'",
-        "  shop.receivers.send_receipt",
-        "  shop.receivers.text_customer",
+    assert timeless(block(text, "Signal trace setup"))[3:] == [
+        "shop.signals.paid.send  sender='fixture'  TIME",
+        "    sent from test_it.py:16 in failing",
+        "  shop.receivers.send_receipt  TIME",
+        "      shop/receivers.py:9",
+        "  shop.receivers.text_customer  TIME",
+        "      shop/receivers.py:13",
     ]
 
 
@@ -426,9 +440,10 @@ def test_subtests_have_reports_of_their_own_while_the_test_goes_on(project: Proj
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     text = result.stdout.str()
     assert "AttributeError" not in text
-    assert block(text, "Signal trace call")[:2] == [
+    assert timeless(block(text, "Signal trace call"))[1:4] == [
         "2 dispatches · 4 receiver calls",
-        "shop.signals.paid.send  sender='first'",
+        "",
+        "shop.signals.paid.send  sender='first'  TIME",
     ]
     assert "1 exception of a receiver was swallowed." in text
 
@@ -439,11 +454,48 @@ def test_the_outlines_of_all_tests_are_shown_if_asked_for(
 ) -> None:
     project.tests(test_it=TRACED)
     result = project.run("--signal-trace=all", *processes)
-    assert block(result.stdout.str(), "Signal trace call of test_it.py::test_passes") == [
+    lines = block(result.stdout.str(), "Signal trace call of test_it.py::test_passes")
+    assert timeless(lines)[1:] == [
         "1 dispatch · 2 receiver calls",
-        "shop.signals.paid.send  sender='till'",
-        "  shop.receivers.send_receipt",
-        "  shop.receivers.text_customer",
+        "",
+        "shop.signals.paid.send  sender='till'  TIME",
+        "    sent from test_it.py:5 in test_passes",
+        "  shop.receivers.send_receipt  TIME",
+        "      shop/receivers.py:9",
+        "  shop.receivers.text_customer  TIME",
+        "      shop/receivers.py:13",
+    ]
+
+
+def test_what_only_packages_heard_is_one_row_a_package_if_asked_for(project: Project) -> None:
+    project.tests(
+        conftest="""
+        import sys
+        from pathlib import Path
+
+        package = Path(__file__).parent / "lib" / "site-packages"
+        package.mkdir(parents=True)
+        (package / "thumbs.py").write_text("def resize(**kwargs): pass")
+        sys.path.insert(0, str(package))
+        """,
+        test_it="""
+        from django.dispatch import Signal
+        from thumbs import resize
+
+        saved = Signal()
+        saved.connect(resize)
+
+        def test_it():
+            for _ in range(3):
+                saved.send("painting")
+        """,
+    )
+    asked_for = ["--signal-trace=all", "--signal-trace-project-only"]
+    lines = block(project.run(*asked_for).stdout.str(), "Signal trace call of")
+    assert timeless(lines)[1:] == [
+        "3 dispatches · 3 receiver calls",
+        "",
+        "in thumbs  3 receiver calls in 3 dispatches  TIME",
     ]
 
 

@@ -184,10 +184,10 @@ def test_an_outline_that_cannot_be_made_costs_no_report(
         conftest="""
         from signal_tracer.testing import messages
 
-        def fail(trace):
+        def fail(trace, project_only):
             raise RuntimeError("no outline")
 
-        messages.outline_of = fail
+        messages.section_of = fail
         """,
     )
     result = run(project, "--signal-trace=failed", *processes)

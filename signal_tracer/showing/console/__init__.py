@@ -1,56 +1,161 @@
-"""Showing a trace in a terminal: a header, the tree, the findings, what is missing.
+"""Showing a trace in a terminal: a header, the receivers, the tree, findings, what is missing.
 
 What matters is said in words and with a leading "!", so that nothing depends on colour. Whatever
 comes from the traced code is shown as it is: markup in it means nothing here, and no control
 character of it reaches the terminal.
+
+A trace that is longer than a screen or two has a brief form: no tree but of what went wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import IO
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from signal_tracer.findings import over_trace
+from signal_tracer.findings import Found, over_trace
 from signal_tracer.records import Recorded
-from signal_tracer.showing.console.layout import STYLES, Layout, Spelling
+from signal_tracer.showing.console.layout import STYLES, Layout, Line, Spelling, note
 from signal_tracer.showing.console.notes import Notes, worst_of
+from signal_tracer.showing.console.receivers import MOST_RECEIVERS, receivers_of, table
 from signal_tracer.showing.console.tree import Tree
-from signal_tracer.showing.facts import Counts, count, facts_of_trace, tallies
+from signal_tracer.showing.facts import ALWAYS, Counts, count, facts_of_trace, notices, tallies
+from signal_tracer.showing.found import spelled_out
+from signal_tracer.showing.project_only import project_only as of_project
+from signal_tracer.showing.rows import Row, rows_of, with_those_above
+from signal_tracer.wording import plural
+
+MOST_ROWS = 20  # of more, the whole is longer than a screen or two
+MOST_WRONG = 10
+MOST_FINDINGS = 5
 
 
-def render_trace(trace: Recorded) -> RenderableType:
-    """``trace`` as it is now, drawn to the width of the console that will print it."""
-    return _Picture(trace.frozen())
+def render_trace(
+    trace: Recorded, *, brief: bool | None = None, project_only: bool = False
+) -> RenderableType:
+    """``trace`` as it is now, drawn to the width of the console that will print it.
+
+    ``brief``: only who took how long, what went wrong and what to do; with ``None`` where there
+    are many rows. A request in which no receiver ran is then one line. ``project_only``: what
+    only installed packages heard is in one row a package.
+    """
+    return _Picture(trace.frozen(), brief, project_only)
 
 
-def report(trace: Recorded) -> None:
-    """Print ``trace`` to standard error, as that is redirected and set up at this moment."""
-    Console(stderr=True).print(render_trace(trace))
+def report(
+    trace: Recorded,
+    *,
+    brief: bool | None = None,
+    project_only: bool = False,
+    width: int | None = None,
+    file: IO[str] | None = None,
+) -> None:
+    """Print ``trace`` as a person reads it in a terminal.
+
+    ``brief``: only who took how long, what went wrong and what to do; with ``None`` where the
+    whole would be longer than a screen or two. ``project_only``: what only installed packages
+    heard is in one row a package. ``width``: columns, by default the terminal's. ``file``: by
+    default standard error, as that is redirected and set up at this moment.
+    """
+    console = Console(file=file, stderr=file is None, width=width)
+    console.print(render_trace(trace, brief=brief, project_only=project_only))
+
+
+def report_whole(trace: Recorded) -> None:
+    """For ``REPORTERS``: the same, however long it is."""
+    report(trace, brief=False)
+
+
+def report_project_only(trace: Recorded) -> None:
+    """For ``REPORTERS``: the same, with what only installed packages heard in one row a package."""
+    report(trace, project_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
     trace: Recorded
+    brief: bool | None
+    project_only: bool
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines(options):
+            if line.cell_len <= options.max_width:
+                # Already as it is to be: not looked through for where it could break.
+                yield from line.render(console, end="\n")
+            else:
+                yield line
+
+    def lines(self, options: ConsoleOptions) -> Iterator[Text]:
         trace, spelling = self.trace, Spelling(options)
         counted, found = count(trace), over_trace(trace)
-        notes = Notes(trace, counted, found, spelling)
-        layout = Layout(
-            options.max_width,
-            _title(trace, spelling),
-            spelling.duration(trace.contents.duration),
-            list(Tree(trace, spelling).lines()),
-        )
+        title, time = _title(trace, spelling), spelling.duration(trace.contents.duration)
+        if self.brief is not False and _is_idle(trace, counted, found):
+            yield from Layout(options.max_width, title, time, []).one_line(
+                [Text("no receiver ran"), *_counts(counted, but=ALWAYS)], spelling.signs.joint
+            )
+            return
+        rows = self._rows(counted)
+        is_brief = len(rows) > MOST_ROWS if self.brief is None else self.brief
+        receivers = receivers_of(trace.contents, project_only=self.project_only)
+        # Where each receiver has one row, or there are few, the tree says it all.
+        calls = sum(row.kind == "call" for row in rows)
+        is_table = is_brief or calls > max(len(receivers), MOST_RECEIVERS)
+        who = list(table(receivers, spelling)) if is_table and receivers else []
+        wrong = [row for row in rows if row.went_wrong] if is_brief else []
+        drawn = with_those_above(rows, wrong[:MOST_WRONG]) if is_brief else rows
+        tree = list(Tree(spelling).lines(drawn))
+        layout = Layout(options.max_width, title, time, tree, who)
         about = [Text(spelling.words(fact), "dim") for fact in facts_of_trace(trace.contents)]
-        worst = [worst_of(found.shown)] if found.shown else []
-        head = [*_counts(counted), *about, *worst]
-        yield from layout.header(head, spelling.signs.joint)
-        yield from layout.tree()
-        yield from layout.section(notes.findings())
-        yield from layout.section([*notes.notes(), *layout.hidden_levels()])
+        worst = [worst_of(found.of_project)] if found.of_project else []
+        yield from layout.header([*_counts(counted), *about, *worst], spelling.signs.joint)
+        yield from layout.section(who)
+        if wrong:
+            yield from layout.section([Line([Text("What went wrong, and in what", "bold")])])
+        yield from layout.tree(is_first=not who)
+        notes = Notes(trace, counted, found, spelling)
+        yield from layout.section(notes.findings(MOST_FINDINGS if is_brief else None))
+        below = notes.left_out() if is_brief else notes.notes()
+        more = _more(counted, len(wrong)) if is_brief else iter(())
+        yield from layout.section([*below, *layout.hidden_levels(), *more])
+
+    def _rows(self, counted: Counts) -> list[Row]:
+        if self.project_only:
+            rows = rows_of(self.trace)
+            return of_project(rows, self.trace.contents, self.trace.slow_from)
+        # Of a brief form the rows in which nothing went wrong are not drawn.
+        is_enough = self.brief is None and not _went_wrong(counted)
+        return rows_of(self.trace, most=MOST_ROWS + 1 if is_enough else None)
+
+
+def _went_wrong(counted: Counts) -> bool:
+    return any(each.mark and each.mark.tone == "trouble" for each in tallies(asdict(counted)))
+
+
+def _more(counted: Counts, wrong: int) -> Iterator[Line]:
+    """What the brief form leaves out, and how to see it."""
+    left_out = f"the tree of {plural(counted.dispatches, 'dispatch', 'dispatches')}"
+    if wrong:
+        left_out = f"the rest of {left_out}"
+    if wrong > MOST_WRONG:
+        left_out += f", in which something went wrong {wrong - MOST_WRONG} times more"
+    if counted.unheard:
+        left_out += f", and {plural(counted.unheard, 'that was', 'that were')} unheard"
+    yield note(
+        f"Not shown: {left_out}. All of it: report(trace, brief=False) of signal_tracer, or "
+        '"signal_tracer.showing.console.report_whole" in REPORTERS.'
+    )
+
+
+def _is_idle(trace: Recorded, counted: Counts, found: Found) -> bool:
+    """Whether a request has nothing to tell: no receiver ran, and nothing is amiss or missing."""
+    return (
+        trace.request is not None
+        and not (counted.dispatches or counted.bypasses or spelled_out(found))
+        and not any(notice.is_alarm for notice in notices(trace.contents))
+    )
 
 
 def _title(trace: Recorded, spelling: Spelling) -> str:
@@ -61,8 +166,9 @@ def _title(trace: Recorded, spelling: Spelling) -> str:
     return spelling.clean(f"{request.method} {request.path}  {status}")
 
 
-def _counts(counted: Counts) -> list[Text]:
+def _counts(counted: Counts, but: tuple[str, ...] = ()) -> list[Text]:
     return [
         Text(str(each.count), STYLES[each.mark.tone] if each.mark else "")
         for each in tallies(asdict(counted))
+        if each.name not in but
     ]

@@ -82,6 +82,7 @@ class Line:
     queries: str = ""
     own_time: str = ""
     time: Text = field(default_factory=Text)
+    columns: Text | None = None  # in place of those that are made of these four
 
 
 def note(sentence: str, *, is_alarm: bool = False) -> Line:
@@ -91,7 +92,9 @@ def note(sentence: str, *, is_alarm: bool = False) -> Line:
 class Layout:
     """Where everything goes: the columns, the guides, the breaking of long lines."""
 
-    def __init__(self, max_width: int, title: str, time: str, lines: list[Line]) -> None:
+    def __init__(
+        self, max_width: int, title: str, time: str, lines: list[Line], table: Sequence[Line] = ()
+    ) -> None:
         self.title = title
         self.time = time
         self.lines = lines
@@ -110,7 +113,7 @@ class Layout:
             )
             if width
         )
-        needed = max((self.needed(line) for line in lines), default=0)
+        needed = max(map(self.needed, (*lines, *table)), default=0)
         self.width = min(max_width, MAX_WIDTH, max(MIN_WIDTH, needed))
         room = self.width - len(GAP) - self.columns_width - LEAST_TEXT
         self.most_guides = max(1, room // len(BLANK))
@@ -123,16 +126,23 @@ class Layout:
         return len(GAP) + len(line.guides) + parts + (columns if line.is_title else 0)
 
     def header(self, counts: list[Text], joint: str) -> Iterator[Text]:
-        room = self.width - len(GAP) - self.time_width
-        first, *rest = flowed([Text(self.title, "bold")], "", room, room)
-        yield self.beside(first, Text(self.time, "bold"))
-        yield from rest
+        yield from self.one_line([], "")
         yield from flowed(counts, joint, self.width, self.width)
 
-    def tree(self) -> Iterator[Text]:
+    def one_line(self, counts: list[Text], joint: str) -> Iterator[Text]:
+        """The title with its time, and what else there is to say."""
+        room = self.width - len(GAP) - self.time_width
+        first, *rest = flowed([Text(self.title, "bold"), *counts], joint, room, room)
+        yield self.beside(first, Text(self.time, "bold"))
+        yield from rest
+
+    def tree(self, *, is_first: bool = True) -> Iterator[Text]:
         if not self.lines:
             return
-        yield self.headings()
+        headings = self.headings()
+        if headings and not is_first:
+            yield Text()
+        yield headings
         for line in self.lines:
             yield from self.laid_out(line)
 
@@ -181,6 +191,8 @@ class Layout:
             yield Text.assemble(GAP, (start_below, "dim"), each)
 
     def columns(self, line: Line) -> Text:
+        if line.columns is not None:
+            return line.columns
         columns = Text()
         if line.location and self.location_width:  # without one, the title may take its room
             columns.append(GAP + set_cell_size(line.location, self.location_width), "dim")
@@ -193,8 +205,10 @@ class Layout:
 
     def beside(self, text: Text, columns: Text) -> Text:
         """``text`` with ``columns`` at the right edge."""
-        space = " " * (self.width - text.cell_len - columns.cell_len)
-        line = Text.assemble(text, space, columns)
+        line = text.copy()
+        if columns.plain:
+            line.append(" " * (self.width - text.cell_len - columns.cell_len))
+            line.append_text(columns)
         line.rstrip()
         return line
 
@@ -218,6 +232,8 @@ def flowed(parts: Sequence[Text], joint: str, first: int, rest: int) -> list[Tex
 def broken(text: Text, first: int, rest: int) -> list[Text]:
     """``text`` as lines, broken at spaces, else behind dots and slashes, else anywhere."""
     plain = text.plain
+    if cell_len(plain) <= first:
+        return [text.copy()]
     cuts: list[int] = []
     start, room = 0, first
     while cell_len(plain[start:]) > room:

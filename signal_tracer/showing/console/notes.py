@@ -10,13 +10,15 @@ from rich.text import Text
 
 from signal_tracer.findings import Finding, Found, Level
 from signal_tracer.findings.kinds import LEVELS
-from signal_tracer.records import ConnectionChange, Location, NearMiss, Recorded
+from signal_tracer.records import ConnectionChange, Location, NearMiss, Recorded, Unheard
 from signal_tracer.showing.console.layout import BLANK, GAP, STYLES, Line, Spelling, alarm_of, note
 from signal_tracer.showing.facts import ABOUT, TONES_OF_LEVELS, Counts, mark_of, notices
+from signal_tracer.showing.found import in_packages, spelled_out
 from signal_tracer.wording import location_of, plural
 
 UNHEARD_LINES = 5
 MOST_CHANGES = 5
+OF_ROWS = ("django.db.models.signals.pre_init", "django.db.models.signals.post_init")
 
 
 class Notes:
@@ -30,14 +32,30 @@ class Notes:
         self.clean = spelling.clean
         self.signs = spelling.signs
 
-    def findings(self) -> Iterator[Line]:
-        """Each with its place and what to do, the worst first."""
-        found = self.found
-        if found.shown:
-            first, *others = _levels(found.shown)
-            heading = Text.assemble(("Findings: ", "bold"), first)
-            yield Line([heading, *others], self.signs.joint)
-        for finding, next_one in zip_longest(found.shown, found.shown[1:]):
+    def findings(self, most: int | None = None) -> Iterator[Line]:
+        """Each with its place and what to do, the worst first; of those of packages the number.
+
+        With ``most``, as many; and those that are only good to know are counted as well.
+        """
+        told = spelled_out(self.found)
+        others = in_packages(self.found)
+        if told or others:
+            levels = _levels(self.found.of_project)
+            first = [Text.assemble(("Findings: ", "bold"), *levels[:1])]
+            if not levels:
+                first = [Text.assemble(("Findings: ", "bold"), "none of the project's")]
+            yield Line([*first, *levels[1:]], self.signs.joint)
+        shown = told if most is None else [each for each in told if each.level != "info"][:most]
+        if len(told) == len(shown) + 1:
+            shown = told  # It takes no more room than to say that there is one more.
+        yield from self.each(shown)
+        if len(shown) < len(told):
+            yield Line([Text(f"and {len(told) - len(shown)} more of the project's", "dim")])
+        if others:
+            yield Line([Text(self.clean(others), "dim")], guides_below=BLANK)
+
+    def each(self, findings: Sequence[Finding]) -> Iterator[Line]:
+        for finding, next_one in zip_longest(findings, findings[1:]):
             style = _style(finding.level)
             times = f" {self.signs.times} {finding.count}" if finding.count > 1 else ""
             title = [
@@ -59,6 +77,11 @@ class Notes:
     def below(self, text: Text, start: str = "") -> Line:
         return Line([text], guides=f"{BLANK}{start}", guides_below=BLANK + " " * len(start))
 
+    def left_out(self) -> Iterator[Line]:
+        """What the trace itself does not hold."""
+        for notice in notices(self.trace.contents, len(self.found.hidden)):
+            yield note(self.spelling.words(notice.words), is_alarm=notice.is_alarm)
+
     def notes(self) -> Iterator[Line]:
         """What the tree does not hold, and what to do about it."""
         trace, counted = self.trace, self.counted
@@ -76,8 +99,7 @@ class Notes:
             )
         yield from self.unheard()
         yield from self.connection_changes()
-        for notice in notices(trace.contents, len(self.found.hidden)):
-            yield note(self.spelling.words(notice.words), is_alarm=notice.is_alarm)
+        yield from self.left_out()
 
     def unheard(self) -> Iterator[Line]:
         # Those that a receiver nearly heard first: they must not be among the rest.
@@ -85,12 +107,17 @@ class Notes:
             self.trace.contents.unheard, key=lambda each: (not each.near_misses, -each.count)
         )
         label = "unheard:"
+        # Sent for each row that is loaded, and seldom heard: what else is unheard is worth more.
+        of_rows = [each for each in pairs if _is_of_rows(each)]
+        pairs = [each for each in pairs if not _is_of_rows(each)]
         for each in pairs[:UNHEARD_LINES]:
             parts = [
                 Text(self.clean(each.signal)),
                 Text(f"sender={self.clean(each.sender)}"),
                 Text(f"{self.signs.times} {each.count}"),
             ]
+            if each.sent_from:
+                parts.append(Text(f"at {self.clean(location_of(each.sent_from))}", "dim"))
             yield Line(parts, " ", f"{label} ", " " * (len(label) + len(BLANK)))
             label = " " * len(label)
             for miss in each.near_misses:
@@ -106,8 +133,12 @@ class Notes:
         rest = pairs[UNHEARD_LINES:]
         if rest:
             more = plural(len(rest), "more (signal, sender) pair")
-            dispatches = plural(sum(each.count for each in rest), "dispatch", "dispatches")
-            yield Line([Text(f"and {more}, {dispatches}")], guides=f"{label} ")
+            yield Line([Text(f"and {more}, {_dispatches(rest)}")], guides=f"{label} ")
+            label = " " * len(label)
+        if of_rows:
+            senders = plural(len({each.sender for each in of_rows}), "sender")
+            told = f"pre_init and post_init of {senders}, {_dispatches(of_rows)}"
+            yield Line([Text(told)], guides=f"{label} ")
 
     def connection_changes(self) -> Iterator[Line]:
         """Who was connected and disconnected, as far as no finding says so."""
@@ -116,11 +147,14 @@ class Notes:
             for finding in self.found.shown
             if isinstance(finding.record, ConnectionChange)
         }
+        contents = self.trace.contents
+        changes = [each for each in contents.connection_changes if not each.did_nothing]
+        owners = [contents.owner_of(each.called_from) for each in changes]
         for label, action in (("connected:", "connect"), ("disconnected:", "disconnect")):
             times = Counter(
                 _who(each)
-                for each in self.trace.contents.connection_changes
-                if each.action == action and not each.did_nothing
+                for each, owner in zip(changes, owners, strict=True)
+                if each.action == action and (owner is None or owner.kind == "project")
             )
             for told in is_told:
                 del times[told]
@@ -139,6 +173,21 @@ class Notes:
             rest = [*times.values()][MOST_CHANGES:]
             if rest:
                 yield Line([Text(f"and {sum(rest)} more")], guides=f"{label} ")
+        elsewhere = Counter(
+            each.name for each in owners if each is not None and each.kind != "project"
+        )
+        if elsewhere:
+            names = ", ".join(f"{name} {number}" for name, number in elsewhere.most_common())
+            text = f"{elsewhere.total()} by installed packages: {names}"
+            yield Line([Text(self.clean(text))], guides="connected or disconnected: ")
+
+
+def _is_of_rows(unheard: Unheard) -> bool:
+    return unheard.signal in OF_ROWS and not unheard.near_misses
+
+
+def _dispatches(unheard: Iterable[Unheard]) -> str:
+    return plural(sum(each.count for each in unheard), "dispatch", "dispatches")
 
 
 def _who(change: ConnectionChange) -> tuple[str, str, str, str, Location | None]:

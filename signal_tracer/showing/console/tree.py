@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from signal_tracer.records import Error, Recorded
+from signal_tracer.records import Error
 from signal_tracer.showing.console.layout import BLANK, MAX_WIDTH, STYLES, Line, Spelling, alarm_of
 from signal_tracer.showing.facts import Arguments, Fact, Handled, Queries, mark_of
-from signal_tracer.showing.rows import Row, rows_of
+from signal_tracer.showing.rows import Row
 from signal_tracer.wording import innermost_of_project, location_of, plural
 
 LONGEST_LOCATION = 40  # a longer one goes below the title, also on a wide terminal
@@ -19,18 +19,17 @@ LONGEST_LOCATION = 40  # a longer one goes below the title, also on a wide termi
 class Tree:
     """The words of every row, before it is known where any of them goes."""
 
-    def __init__(self, trace: Recorded, spelling: Spelling) -> None:
-        self.trace = trace
+    def __init__(self, spelling: Spelling) -> None:
         self.spelling = spelling
         self.clean = spelling.clean
         self.words = spelling.words
         self.duration = spelling.duration
         self.signs = spelling.signs
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self, rows: Iterable[Row]) -> Iterator[Line]:
         """Each row's title and details, with the guides that lead to them."""
         below_at: list[str] = []  # what leads past a row of that depth to the rows nested in it
-        for row in rows_of(self.trace):
+        for row in rows:
             guides = below = ""
             if row.above:
                 is_last = row is row.above.rows[-1]
@@ -112,7 +111,7 @@ class Tree:
             number = plural(row.query_count_with_nested, "query", "queries")
             yield f"with nested {number} {self.duration(row.query_time_with_nested)}"
         # Without a dispatch in it, its own time is its time.
-        if row.kind == "call" and any(each.kind == "dispatch" for each in row.rows):
+        if row.kind == "call" and any(each.kind in ("dispatch", "package") for each in row.rows):
             own_time = self.duration(row.own_time)
             if self.spelling.is_wide:
                 title.own_time = own_time

@@ -45,4 +45,4 @@ class Command(BaseCommand):
             DISPATCH_LOG.removeFilter(without_traceback)
         order.refresh_from_db()
         self.stdout.write(f"\nOrder {order.pk} was placed and is {order.status}. Its signals:\n\n")
-        Console(file=self.stdout).print(render_trace(trace))
+        Console(file=self.stdout).print(render_trace(trace, brief=False))
