@@ -20,7 +20,7 @@ from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.collecting.watching import WATCHERS
-from signal_tracer.conf import read_config, slow_share
+from signal_tracer.conf import Config, read_config, slow_share
 from signal_tracer.describing.arguments import kind_of, want_switch, want_text
 from signal_tracer.describing.names import describe_receiver, is_a, name_of_signal
 from signal_tracer.describing.values import name_of_sender
@@ -102,6 +102,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._root: Root | None = None
         self._token: Token[Node | None] | None = None
         self._waited = (0, 0)
+        self._make_recorder: Callable[[Config], Recorder] = Recorder
         # While it runs, if somebody is to be given it.
         self._trace: Trace | None = None
 
@@ -155,7 +156,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             signals.install()
             for each in WATCHERS:
                 each.install(config)
-        recorder = Recorder(config)
+        recorder = self._make_recorder(config)
         self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)
         if self._all_threads:
@@ -236,15 +237,22 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
 
 
 def reported(
-    name: str = "", *, all_threads: bool = False, request: Request | None = None
+    name: str = "",
+    *,
+    all_threads: bool = False,
+    request: Request | None = None,
+    reporters: Sequence[str] | None = None,
+    make_recorder: Callable[[Config], Recorder] = Recorder,
 ) -> trace_signals:
     """The same, whose finished trace is given to the reporters of the setting.
 
     For whatever traces on its own: the middleware, a command, a task. A wrong reporter is logged
-    where it is needed, and disturbs nobody.
+    where it is needed, and disturbs nobody. ``reporters``: those of the setting that are wanted,
+    if not all. ``make_recorder``: of a trace that somebody follows.
     """
     tracing = trace_signals(name, all_threads=all_threads, request=request)
-    tracing._reporters = reporters_of_setting()
+    tracing._reporters = reporters_of_setting() if reporters is None else tuple(reporters)
+    tracing._make_recorder = make_recorder
     return tracing
 
 
