@@ -8,7 +8,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -161,8 +161,8 @@ def _refuse(options: dict[str, Any], theirs: Sequence[str]) -> None:
             "Name the command to run, such as: manage.py trace_signals migrate. Options of "
             "trace_signals stand before it, its own behind it."
         )
-    for name in ("verbosity", "traceback"):
-        if options[name] not in (1, False):
+    for name, default in (("verbosity", 1), ("traceback", False)):
+        if options[name] != default:
             raise CommandError(f"--{name} is an option of {theirs[0]}, and stands behind it.")
     if theirs[0] == "runserver" and "--noreload" not in theirs:
         raise CommandError(
@@ -212,6 +212,12 @@ def _as_perfetto(trace: Trace) -> str:
     return json.dumps(to_perfetto(trace))
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process, and turn off its stdout: but they are the command's."""
+        raise BrokenPipeError
+
+
 class _Run:
     """One run of the other command, and what is said about it."""
 
@@ -219,7 +225,7 @@ class _Run:
         self.name = name
         self.options = options
         self.files = files
-        self.console = Console(
+        self.console = _Console(
             file=stream,
             force_terminal=True if options["force_color"] else None,
             no_color=options["no_color"] or None,
@@ -250,11 +256,12 @@ class _Run:
                 run()
         except SystemExit as end:
             complaint = self.tell(trace, end)
-            if complaint is None or end.code not in (None, 0):
-                raise
-            return complaint
+            if complaint is not None and end.code in (None, 0):
+                return complaint
+            self.say_why(complaint)
+            raise
         except BaseException as error:
-            self.tell(trace, error)
+            self.say_why(self.tell(trace, error))
             raise
         return self.tell(trace)
 
@@ -287,8 +294,23 @@ class _Run:
     # Afterwards
 
     def tell(self, trace: Trace, ended_by: BaseException | None = None) -> CommandError | None:
+        """Writes the files and shows the trace; what there is to complain of."""
+        written, complaint = [], None
+        try:
+            written = list(self.files.write(trace))
+        except OSError as error:
+            complaint = CommandError(
+                f"{error.filename} cannot be written ({error.strerror or error})."
+            )
+        with suppress(OSError):  # Nobody may be there to read it; the command has ended as it has.
+            self.show(trace, ended_by)
+            for words in written:
+                self.say(words)
+        return complaint or _complaint(trace, self.options["fail_on"])
+
+    def show(self, trace: Trace, ended_by: BaseException | None) -> None:
         if isinstance(ended_by, SystemExit) and not _holds_anything(trace.contents):
-            return None  # --help, or a wrong option.
+            return  # --help, or a wrong option.
         if isinstance(ended_by, KeyboardInterrupt):
             self.say("\nInterrupted. What signals did up to there:")
         elif ended_by is not None and not isinstance(ended_by, SystemExit):
@@ -299,12 +321,12 @@ class _Run:
         if others:
             number = plural(others, "dispatch", "dispatches")
             self.say(f"{number} of other signals left out by --signal.")
-        try:
-            for words in self.files.write(trace):
-                self.say(words)
-        except OSError as error:
-            return CommandError(f"{error.filename} cannot be written ({error.strerror or error}).")
-        return _complaint(trace, self.options["fail_on"])
+
+    def say_why(self, complaint: CommandError | None) -> None:
+        """Of a command that has failed itself, whose exit status comes first."""
+        if complaint is not None:
+            with suppress(OSError):
+                self.say(f"{complaint}")
 
     def say(self, words: str = "") -> None:
         self.console.print(words, soft_wrap=True)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from signal_tracer.records import Contents, Dispatch
 from signal_tracer.showing.console.layout import GAP, MAX_WIDTH, STYLES, Spelling, flowed
-from signal_tracer.showing.facts import ABOUT, count_of, tallies
+from signal_tracer.showing.facts import count_of, tallies
 from signal_tracer.wording import plural
 
 START_WIDTH = len("+9.99 ms")
@@ -43,11 +43,11 @@ class LiveLine:
     def parts(self, spelling: Spelling) -> tuple[list[Text], str]:
         """What stands in the line, and the style of the "!" in front of it, if it needs one."""
         dispatch = self.dispatch
-        title = ABOUT[Dispatch].title(dispatch)
-        module, dot, name = spelling.clean(title.name).rpartition(".")
-        title_text = Text.assemble((module + dot, "dim"), (name, "bold"))
-        sender = Text(f"sender={spelling.clean(dispatch.sender)}")
-        parts = [title_text.append(GAP).append_text(sender)]
+        # At the width of a terminal there is room for what people call it, and the picture that
+        # comes when all is over has the whole name.
+        name = spelling.clean(dispatch.signal).rpartition(".")[2]
+        sender = f"sender={spelling.clean(dispatch.sender)}"
+        parts = [Text.assemble((name, "bold"), GAP, sender)]
         counted = count_of(Contents(dispatches=[dispatch]), slow_from=math.inf)
         if counted.dispatches > 1:
             parts.append(
