@@ -107,12 +107,9 @@ def test_the_picture_of_the_whole_command_comes_to_stderr_after_its_own_output(
     assert run("own") == 0
     output, picture = capsys.readouterr()
     assert output == "paying\n"
-    assert re.sub(r"\d+\.?\d* (µs|ms)", "1 ms", picture).splitlines()[:3] == [
-        "",
-        re.sub(r"\d+\.?\d* (µs|ms)", "1 ms", picture).splitlines()[1],
-        "2 dispatches · 3 receiver calls",
-    ]
-    assert re.search(r"^manage\.py own +[\d.]+ ms$", picture, re.MULTILINE)
+    assert picture.splitlines()[0] == ""
+    assert re.fullmatch(r"manage\.py own +[\d.]+ (µs|ms)", picture.splitlines()[1])
+    assert picture.splitlines()[2] == "2 dispatches · 3 receiver calls"
     assert "test_trace_signals.paid.send  sender='the shop'" in picture
 
 
@@ -458,8 +455,8 @@ def test_live_shows_each_outermost_dispatch_as_it_ends(
     lines = [re.sub(r" *\+?[\d.]+ (µs|ms)", " 1 ms", each) for each in seen]
     assert lines == [
         (
-            "! 1 ms  paid  sender='the shop' · 1 nested dispatch · 4 receiver calls 1 ms\n"
-            "            1 swallowed\n"
+            "! 1 ms  paid  sender='the shop' · 1 nested dispatch 1 ms\n"
+            "            4 receiver calls · 1 swallowed\n"
         ),
         " 1 ms  shipped  sender='the shop' · 1 receiver call 1 ms\n",
         "",
