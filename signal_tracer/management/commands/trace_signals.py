@@ -37,8 +37,8 @@ from signal_tracer.wording import format_duration, listed, plural, printable
 # Nanoseconds from one count to the next: more often, nobody could read them.
 BETWEEN_COUNTS = 100_000_000
 FULL = "The trace is full: from here on dispatches are only counted."
-# Of REPORTERS, what this does itself.
-SHOWN_HERE = ("signal_tracer.report", "signal_tracer.showing.console.report")
+# How the reporters begin that show a trace in a terminal, which this does itself.
+SHOWN_HERE = ("signal_tracer.report", "signal_tracer.showing.console.")
 
 
 class Command(BaseCommand):
@@ -248,7 +248,7 @@ class _Run:
         tracing = reported(
             f"manage.py {self.name}{asked}",
             all_threads=True,
-            reporters=[each for each in reporters_of_setting() if each not in SHOWN_HERE],
+            reporters=[each for each in reporters_of_setting() if not each.startswith(SHOWN_HERE)],
             make_recorder=self.make_recorder,
         )
         try:
