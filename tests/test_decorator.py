@@ -358,8 +358,8 @@ class NoReporter:
             [generate_report],
             TypeError,
             (
-                "reporters= names 'test_decorator.generate_report', which is a generator function: to "
-                "call it runs none of its code."
+                "reporters= names 'test_decorator.generate_report', which is a generator function: "
+                "to call it runs none of its code."
             ),
         ),
         (
@@ -374,8 +374,8 @@ class NoReporter:
             ["nowhere.report"],
             ImportError,
             (
-                "reporters= names 'nowhere.report', which cannot be imported (ModuleNotFoundError: No "
-                "module named 'nowhere')."
+                "reporters= names 'nowhere.report', which cannot be imported (ModuleNotFoundError: "
+                "No module named 'nowhere')."
             ),
         ),
     ],
@@ -412,16 +412,18 @@ class CalledAsGenerator:
             generate,
             (
                 "test_decorator.generate is a generator function: its code runs after the call, "
-                "whenever somebody asks for the next value, and a trace of the call would hold nothing "
-                "of it. Write `with trace_signals():` around the `for` loop that goes over it."
+                "whenever somebody asks for the next value, and a trace of the call would hold "
+                "nothing of it. Write `with trace_signals():` around the `for` loop that goes over "
+                "it."
             ),
         ),
         (
             generate_soon,
             (
-                "test_decorator.generate_soon is a generator function: its code runs after the call, "
-                "whenever somebody asks for the next value, and a trace of the call would hold nothing "
-                "of it. Write `with trace_signals():` around the `async for` loop that goes over it."
+                "test_decorator.generate_soon is a generator function: its code runs after the "
+                "call, whenever somebody asks for the next value, and a trace of the call would "
+                "hold nothing of it. Write `with trace_signals():` around the `async for` loop "
+                "that goes over it."
             ),
         ),
         (
@@ -460,7 +462,8 @@ def test_partials_and_instances_that_are_called_as_functions_are_traced() -> Non
             paid.send("the shop")
             return "ran"
 
-    partly: Any = trace_signals("partly")(functools.partial(import_orders.__wrapped__, 1))  # type: ignore[attr-defined]  # as functools.wraps() leaves it
+    undecorated: Any = inspect.unwrap(import_orders)
+    partly: Any = trace_signals("partly")(functools.partial(undecorated, 1))
     instance: Any = trace_signals("instance")(Run())
 
     assert partly() == 2

@@ -401,8 +401,10 @@ def test_a_wrong_argument_of_mute_mutes_nothing(
         (
             (hear,),
             {},
-            "name= wants a str, and was given a function. As a decorator, write "
-            "@trace_signals() with its parentheses.",
+            (
+                "name= wants a str, and was given a function. As a decorator, write "
+                "@trace_signals() with its parentheses."
+            ),
         ),
         ((Hostile(),), {}, f"name= wants a str, and was given {HOSTILE}."),
         ((), {"all_threads": "yes"}, "all_threads= wants True or False, and was given a str."),
