@@ -9,6 +9,7 @@ import pty
 import struct
 import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TextIO
 
 import pytest
@@ -31,10 +32,11 @@ class Terminal:
 
     def written(self) -> str:
         os.set_blocking(self.outside, False)
-        try:
-            return os.read(self.outside, 10_000).decode().replace("\r\n", "\n")
-        except BlockingIOError:
-            return ""
+        read = b""
+        with suppress(BlockingIOError):
+            while part := os.read(self.outside, 10_000):
+                read += part
+        return read.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture
@@ -97,7 +99,8 @@ def test_what_is_no_terminal_gets_nothing() -> None:
 
 
 def test_it_is_given_back_also_when_the_command_is_interrupted(terminal: Terminal) -> None:
-    with pytest.raises(KeyboardInterrupt), BottomLine(terminal.stream) as line:
+    line = BottomLine(terminal.stream)
+    with pytest.raises(KeyboardInterrupt), line:
         line.show("1 dispatch")
         raise KeyboardInterrupt
     assert terminal.written().endswith(f"{ESC}[r{ESC}[24;1H{ESC}[K{ESC}8")
