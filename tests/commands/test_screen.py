@@ -99,8 +99,11 @@ def test_what_is_no_terminal_gets_nothing() -> None:
 
 
 def test_it_is_given_back_also_when_the_command_is_interrupted(terminal: Terminal) -> None:
-    line = BottomLine(terminal.stream)
-    with pytest.raises(KeyboardInterrupt), line:
-        line.show("1 dispatch")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with BottomLine(terminal.stream) as line:
+            line.show("1 dispatch")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert terminal.written().endswith(f"{ESC}[r{ESC}[24;1H{ESC}[K{ESC}8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,18 @@ pytestmark = pytest.mark.packages
 
 MUSEUM = ROOT / "tests/packages/museum"
 
-MIGRATED = "from django.core.management import call_command; call_command('migrate', verbosity=0); "
+# A database in a file, so that it is migrated once for all.
+SETTINGS = """
+from settings import *
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": "museum.sqlite3",
+        "TEST": {"MIGRATE": False},
+    }
+}
+"""
 SAVE = "from collection.models import Artist; Artist.objects.create(name='Käthe'); "
 TESTS = """
 from django.contrib.auth.models import User
@@ -28,29 +40,44 @@ USER = '[{"model": "auth.user", "pk": 7, "fields": {"username": "ada", "password
 
 COMMANDS = {
     "migrate": ["migrate"],
-    "loaddata": ["shell", "-v0", "-c", f"{MIGRATED}call_command('loaddata', 'user.json')"],
-    "shell": ["shell", "-v0", "-c", f"{MIGRATED}{SAVE}print('saved')"],
-    "test": ["test", "museum_tests", "--pythonpath=."],
-    "failing": ["shell", "-v0", "-c", f"{MIGRATED}{SAVE}1/0"],
+    "loaddata": ["loaddata", "user.json"],
+    "shell": ["shell", "-v0", "-c", f"{SAVE}print('saved')"],
+    "test": ["test", "museum_tests"],
+    "failing": ["shell", "-v0", "-c", f"{SAVE}1/0"],
     "interrupted": [
-        *("shell", "-v0", "-c"),
-        f"{MIGRATED}{SAVE}import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+        *("shell", "-v0", "-c", f"{SAVE}import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     ],
     "failing by itself": ["loaddata", "nowhere.json"],
 }
+HERE = ["--settings=museum_settings", "--pythonpath=."]
 STATUS = {"test": 1, "failing": 1, "interrupted": -2, "failing by itself": 1}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a migrated database, and files for the commands."""
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "museum_settings.py").write_text(SETTINGS)
+    (folder / "user.json").write_text(USER)
+    (folder / "museum_tests.py").write_text(TESTS)
+    ended = manage(MUSEUM, folder, "migrate", "-v0", *HERE)
+    assert ended.returncode == 0, ended.stderr
+    return folder
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_output_exit_status_and_what_it_writes_to_stderr_are_as_without(
-    tmp_path: Path, name: str
+    prepared: Path, tmp_path: Path, name: str
 ) -> None:
-    (tmp_path / "user.json").write_text(USER)
-    (tmp_path / "museum_tests.py").write_text(TESTS)
-    command = COMMANDS[name]
-    plain = manage(MUSEUM, tmp_path, *command)
-    traced = manage(MUSEUM, tmp_path, "trace_signals", *command)
+    command = [*COMMANDS[name], *HERE]
+    ended = []
+    for tracing in ([], ["trace_signals"]):
+        folder = tmp_path / "museum"  # The same name, which some of them print.
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(prepared, folder)
+        ended.append(manage(MUSEUM, folder, *tracing, *command))
+    plain, traced = ended
 
     assert plain.returncode == STATUS.get(name, 0), plain.stderr
     assert_as_without(plain, traced)
-    assert has_picture(traced, command[0]) == (name != "failing by itself")
+    assert has_picture(traced, command[0])
