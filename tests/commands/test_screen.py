@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
 import struct
-import termios
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TextIO
@@ -15,6 +12,8 @@ from typing import TextIO
 import pytest
 
 from signal_tracer.management.screen import BottomLine
+
+fcntl, pty, termios = map(pytest.importorskip, ("fcntl", "pty", "termios"))  # Not on Windows.
 
 ESC = "\x1b"
 
