@@ -53,7 +53,15 @@ def setting(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def told() -> list[tuple[str, str]]:
-    return [(trace.name, str(trace).replace("test_decorator.", "")) for trace in traces]
+    """The name of each trace, and what was sent and heard in it."""
+    found = []
+    for trace in traces:
+        lines = []
+        for sent in trace.walk():
+            lines.append(f"{sent.signal}.{sent.method}  sender={sent.sender}")
+            lines += [f"  {call.receiver}" for call in sent.receiver_calls]
+        found.append((trace.name, "\n".join(lines).replace("test_decorator.", "")))
+    return found
 
 
 OUTLINE = "paid.send  sender='the shop'\n  receipt"
