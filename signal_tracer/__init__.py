@@ -30,5 +30,12 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module 'signal_tracer' has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: object) -> None:
+    """``%load_ext signal_tracer`` in IPython and Jupyter: adds ``%signals`` and ``%%signals``."""
+    from signal_tracer.ipython import load
+
+    load(shell)
+
+
 def __dir__() -> list[str]:
     return [*globals(), *__all__]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
-from django.utils.module_loading import import_string
 
 from signal_tracer import conf
 from signal_tracer.findings import Level, over_signal_map, slugs
 from signal_tracer.mapping import map_for_check
+from signal_tracer.reporting import is_kind, look_up
 from signal_tracer.wording import printable
 
 
@@ -60,7 +59,7 @@ def _check_paths() -> Iterator[CheckMessage]:
     if isinstance(config.enabled, str):
         paths.append(("ENABLED", config.enabled))
     for key, path in paths:
-        found, reason = _look_up(path)
+        found, reason, _ = look_up(path)
         if reason:
             yield Error(
                 f"SIGNAL_TRACER[{key!r}] names {path!r}, {reason}.",
@@ -71,7 +70,9 @@ def _check_paths() -> Iterator[CheckMessage]:
                 id="signal_tracer.E004",
             )
         # Nothing of Django's says how a project is served; with Channels or Daphne, this does.
-        elif _is(iscoroutinefunction, found) and not getattr(settings, "ASGI_APPLICATION", None):
+        elif is_kind(iscoroutinefunction, found) and not getattr(
+            settings, "ASGI_APPLICATION", None
+        ):
             yield checks.Warning(
                 f"SIGNAL_TRACER[{key!r}] names {path!r}, which is async: each request that is "
                 "served by WSGI starts an event loop for it, and waits until that has ended.",
@@ -81,26 +82,6 @@ def _check_paths() -> Iterator[CheckMessage]:
                 ),
                 id="signal_tracer.W002",
             )
-
-
-def _look_up(path: str) -> tuple[object, str | None]:
-    """What the path leads to, and why nobody can call that."""
-    try:
-        found = import_string(path)
-    except (Exception, SystemExit) as error:  # The module is the user's, and may raise anything.
-        return None, f"which cannot be imported ({type(error).__name__}: {error})"
-    if not callable(found):
-        return found, "which is not callable"
-    if _is(isgeneratorfunction, found) or _is(isasyncgenfunction, found):
-        return found, "which is a generator function: to call it runs none of its code"
-    return found, None
-
-
-def _is(kind: Callable[[object], bool], found: object) -> bool:
-    """Whether the callable is of a kind of function, or an instance that is called as one."""
-    if kind(found) or isinstance(found, type):
-        return kind(found)
-    return kind(type(found).__call__)
 
 
 def _check_slugs() -> Iterator[CheckMessage]:

@@ -18,8 +18,8 @@ class Config:
 
     ``enabled``: whether the middleware traces; ``None`` means ``settings.DEBUG``, a string is
     the dotted path of a callable that is given the request and returns a bool.
-    ``reporters``: dotted paths of callables that the middleware gives each finished trace. These
-    and the one in ``enabled`` may be async.
+    ``reporters``: dotted paths of callables that are given each finished trace of a request, a
+    command or a decorated function. These and the one in ``enabled`` may be async.
     ``exclude_signals``: ``fnmatch`` patterns of signal names whose dispatches are not recorded.
     ``slow_receiver_ms``: milliseconds of own time from which a receiver call counts as slow.
     ``max_dispatches``: how many dispatches a trace keeps; those beyond are only counted.

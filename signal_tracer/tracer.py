@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
+from collections.abc import Callable, Sequence
 from contextvars import Token
 from datetime import UTC, datetime
 from functools import partial
-from types import TracebackType
-from typing import Any
+from types import FunctionType, TracebackType
+from typing import Any, ParamSpec, TypeVar, cast
+
+from asgiref.sync import iscoroutinefunction
 
 from signal_tracer.collecting import clock, nodes, signals
 from signal_tracer.collecting.nodes import Node, Root, current, fenced
@@ -15,14 +20,25 @@ from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import note_near_misses
 from signal_tracer.collecting.watching import WATCHERS
-from signal_tracer.conf import read_config, slow_share
+from signal_tracer.conf import Config, read_config, slow_share
 from signal_tracer.describing.arguments import kind_of, want_switch, want_text
-from signal_tracer.describing.names import describe_receiver, name_of_signal
+from signal_tracer.describing.names import describe_receiver, is_a, name_of_signal
 from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import Request
+from signal_tracer.reporting import (
+    Reporter,
+    ahand_over,
+    hand_over,
+    is_kind,
+    reporters_of_setting,
+    wanted,
+)
 from signal_tracer.trace import Role, Trace
 
-__all__ = ["trace_signals", "uninstall"]
+__all__ = ["reported", "trace_signals", "uninstall"]
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 # Two threads that start their first trace at once would each put theirs around Django's.
 _installing = threading.RLock()
@@ -40,25 +56,94 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
     A thread started by hand has a context of its own; ``all_threads=True`` watches the whole
     process instead.
 
+    As a decorator of a function, a method or a coroutine function it traces each call::
+
+        @trace_signals("nightly import")
+        def import_orders(): ...
+
+    Each call has a trace of its own, also one inside another of the same function. It is named
+    after the function unless a name is given, and given to the reporters when the call has
+    ended, however it ended. Where nobody is to be given a trace, nothing is traced.
+
     ``name``: what is traced, for whoever reads it. ``request``: the HTTP request it belongs to.
-    Raises ``TypeError`` for another kind of argument, and ``RuntimeError`` when entered a second
-    time: each ``with`` wants a trace of its own.
+    ``reporters``: who is given the finished trace: dotted paths or callables, sync or async. By
+    default those of ``SIGNAL_TRACER["REPORTERS"]`` as a decorator, and nobody in a ``with`` block.
+    For async reporters in async code, write ``async with``.
+
+    Raises ``TypeError`` for another kind of argument, ``ImportError`` for a reporter that cannot
+    be imported, and ``RuntimeError`` when entered a second time: each ``with`` wants a trace of
+    its own. As a decorator, it raises ``TypeError`` for a generator function, whose code does not
+    run while it is called.
     """
 
     def __init__(
-        self, name: str = "", *, all_threads: bool = False, request: Request | None = None
+        self,
+        name: str = "",
+        *,
+        all_threads: bool = False,
+        request: Request | None = None,
+        reporters: Sequence[Reporter] | None = None,
     ) -> None:
         __tracebackhide__ = True
+        if any(is_a(name, each) for each in (FunctionType, classmethod, staticmethod)):
+            raise TypeError(
+                f"name= wants a str, and was given {kind_of(name)}. As a decorator, write "
+                "@trace_signals() with its parentheses."
+            )
         want_text("name", name)
         want_switch("all_threads", all_threads)
         if request is not None and type(request) is not Request:
             raise TypeError(f"request= wants a Request, and was given {kind_of(request)}.")
+        self._given = None if reporters is None else wanted(reporters)
+        self._reporters = self._given or ()
         self._name = name
         self._all_threads = all_threads
         self._request = request
         self._root: Root | None = None
         self._token: Token[Node | None] | None = None
         self._waited = (0, 0)
+        self._make_recorder: Callable[[Config], Recorder] = Recorder
+        # While it runs, if somebody is to be given it.
+        self._trace: Trace | None = None
+
+    def __call__(self, function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+        """``function`` with a trace of each call."""
+        __tracebackhide__ = True
+        for kind in (classmethod, staticmethod):
+            if is_a(function, kind):
+                return cast("Callable[Given, Answer]", kind(self(cast("Any", function).__func__)))
+        name = describe_receiver(function).name
+        _refuse_to_decorate(function, name)
+        name = self._name or name
+
+        def block_of_call() -> trace_signals | None:
+            reporters = reporters_of_setting() if self._given is None else self._given
+            block = trace_signals(name, all_threads=self._all_threads, request=self._request)
+            block._reporters = reporters
+            return block if reporters else None
+
+        if is_kind(iscoroutinefunction, function):
+
+            async def traced_coroutine(*args: Given.args, **named: Given.kwargs) -> Any:
+                __traceback_hide__ = __tracebackhide__ = True
+                block = block_of_call()
+                if block is None:
+                    return await cast("Any", function(*args, **named))
+                async with block:
+                    return await cast("Any", function(*args, **named))
+
+            return cast("Callable[Given, Answer]", functools.wraps(function)(traced_coroutine))
+
+        @functools.wraps(function)
+        def traced(*args: Given.args, **named: Given.kwargs) -> Answer:
+            __traceback_hide__ = __tracebackhide__ = True
+            block = block_of_call()
+            if block is None:
+                return function(*args, **named)
+            with block:
+                return function(*args, **named)
+
+        return traced
 
     def __enter__(self) -> Trace:
         if self._root is not None:
@@ -71,7 +156,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             signals.install()
             for each in WATCHERS:
                 each.install(config)
-        recorder = Recorder(config)
+        recorder = self._make_recorder(config)
         self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)
         if self._all_threads:
@@ -79,7 +164,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         for each in WATCHERS:
             each.start(recorder)
         self._waited = threading.get_ident(), clock.waited()
-        return Trace(
+        trace = Trace(
             self._name,
             started_at=datetime.now(UTC),
             request=self._request,
@@ -90,6 +175,8 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             name_of=_name_of,
             conceal=partial(conceal, recorder),
         )
+        self._trace = trace if self._reporters else None
+        return trace
 
     def __exit__(
         self,
@@ -97,6 +184,30 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._stop()
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            hand_over(trace, self._reporters)
+
+    async def __aenter__(self) -> Trace:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None and issubclass(kind, GeneratorExit):
+            # Nobody runs this any more, and so nothing can be awaited.
+            self.__exit__(kind, error, traceback)
+            return
+        self._stop()
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            await ahand_over(trace, self._reporters)
+
+    def _stop(self) -> None:
         root = self._root
         recorder = None if root is None else root.recorder
         if root is None or recorder is None:
@@ -125,6 +236,26 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._token = None
 
 
+def reported(
+    name: str = "",
+    *,
+    all_threads: bool = False,
+    request: Request | None = None,
+    reporters: Sequence[str] | None = None,
+    make_recorder: Callable[[Config], Recorder] = Recorder,
+) -> trace_signals:
+    """The same, whose finished trace is given to the reporters of the setting.
+
+    For whatever traces on its own: the middleware, a command, a task. A wrong reporter is logged
+    where it is needed, and disturbs nobody. ``reporters``: those of the setting that are wanted,
+    if not all. ``make_recorder``: of a trace that somebody follows.
+    """
+    tracing = trace_signals(name, all_threads=all_threads, request=request)
+    tracing._reporters = reporters_of_setting() if reporters is None else tuple(reporters)
+    tracing._make_recorder = make_recorder
+    return tracing
+
+
 def uninstall() -> None:
     """Give Django its own methods back, until the next trace. Raises nothing.
 
@@ -135,6 +266,24 @@ def uninstall() -> None:
         signals.uninstall()
         for each in WATCHERS:
             each.uninstall()
+
+
+def _refuse_to_decorate(function: Any, name: str) -> None:
+    __tracebackhide__ = True
+    if is_a(function, type):
+        raise TypeError(f"{name} is a class: decorate those of its methods that are to be traced.")
+    if not callable(function):
+        raise TypeError(f"@trace_signals() wants a function, and was given {kind_of(function)}.")
+    for kind, loop in (
+        (inspect.isgeneratorfunction, "for"),
+        (inspect.isasyncgenfunction, "async for"),
+    ):
+        if is_kind(kind, function):
+            raise TypeError(
+                f"{name} is a generator function: its code runs after the call, whenever somebody "
+                "asks for the next value, and a trace of the call would hold nothing of it. Write "
+                f"`with trace_signals():` around the `{loop}` loop that goes over it."
+            )
 
 
 def _name_of(role: Role, live: Any) -> str:

@@ -32,6 +32,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.contrib.contenttypes import fields as generic_fields
 from django.core.cache import caches
+from django.core.management import ManagementUtility
+from django.core.management.base import BaseCommand
 from django.db import connection, connections, transaction
 from django.db.backends.base import base as django_base
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -999,7 +1001,22 @@ PYTHON = (
         "argparse.ArgumentParser",
         lambda: [each.dest for each in argparse.ArgumentParser(add_help=False)._actions],
         [],
-        "management/keywords.py reads the options of a command there",
+        "management/keywords.py and management/commands/trace_signals.py read the options of a "
+        "command there",
+    ),
+    Detail(
+        "ManagementUtility",
+        "django.core.management",
+        lambda: list(inspect.signature(ManagementUtility.fetch_command).parameters),
+        ["self", "subcommand"],
+        "management/commands/trace_signals.py finds a command, or says that there is none",
+    ),
+    Detail(
+        "_called_from_command_line",
+        "django.core.management.base.BaseCommand",
+        lambda: BaseCommand._called_from_command_line,
+        False,
+        "management/commands/trace_signals.py: a wrong option ends the process with its usage",
     ),
     Detail(
         "_AppendAction",

@@ -18,7 +18,7 @@ from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
 from django.utils.functional import SimpleLazyObject
 
-from signal_tracer import Trace, middleware
+from signal_tracer import Trace, reporting
 from signal_tracer.collecting import nodes
 from signal_tracer.middleware import SignalTracerMiddleware
 from signal_tracer.records import Request
@@ -104,7 +104,7 @@ def site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.ROOT_URLCONF = __name__
     settings.MIDDLEWARE = ["signal_tracer.middleware.SignalTracerMiddleware"]
     settings.SIGNAL_TRACER = {"ENABLED": True, "REPORTERS": ["test_middleware.keep"]}
-    monkeypatch.setattr(middleware, "_logged", set())
+    monkeypatch.setattr(reporting, "_logged", set())
     paid.connect(receipt)
     yield
     paid.disconnect(receipt)
@@ -694,7 +694,7 @@ def test_nothing_that_the_setting_names_ends_a_sync_request(
 ) -> None:
     use(settings, name)
     assert [Client().get("/pay/").content for _ in range(2)] == [b"paid"] * 2
-    middleware._logged.clear()
+    reporting._logged.clear()
     use(settings, True, name, "keep")
     assert [Client().get("/pay/").content for _ in range(2)] == [b"paid"] * 2
 
@@ -712,7 +712,7 @@ async def test_nothing_that_the_setting_names_ends_an_async_request(
     client = AsyncClient()
     use(settings, name)
     assert [(await client.get("/pay-soon/")).content for _ in range(2)] == [b"paid"] * 2
-    middleware._logged.clear()
+    reporting._logged.clear()
     use(settings, True, name, "keep")
     assert [(await client.get("/pay-soon/")).content for _ in range(2)] == [b"paid"] * 2
 

@@ -338,7 +338,8 @@ def _abandon(record: Any) -> None:
         record.signal_id = 0
         record.parent = None
         if record._rare is not None:
-            record._rare.stand_ins = record._rare.before = None
+            rare = record._rare
+            rare.stand_ins = rare.before = rare.ended = None
 
 
 def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:

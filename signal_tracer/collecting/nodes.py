@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any, TypeAlias
@@ -79,6 +80,7 @@ class Rarely:
 
     __slots__ = (
         "before",
+        "ended",
         "error",
         "here",
         "left_out",
@@ -90,6 +92,8 @@ class Rarely:
     )
 
     def __init__(self) -> None:
+        # While it is open: who is to be told when it is no more.
+        self.ended: Callable[[DispatchRecord], None] | None = None
         self.error: CapturedError | None = None
         self.here: Here | None = None
         self.muted: list[ReceiverInfo] | None = None
@@ -223,9 +227,13 @@ class DispatchRecord:
 
     def let_go(self) -> None:
         """Of what stood for its receivers, which a record must not keep alive."""
-        stand_ins, self.rarely().stand_ins = self.rare.stand_ins, None
+        rare = self.rarely()
+        stand_ins, rare.stand_ins = rare.stand_ins, None
         for each in stand_ins or ():
             each.close()
+        if rare.ended is not None:
+            ended, rare.ended = rare.ended, None
+            ended(self)
 
 
 class _OfSome(Recorders):

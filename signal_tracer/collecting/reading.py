@@ -79,6 +79,13 @@ def read(recorder: Recorder) -> tuple[Contents, bool]:
     return contents, is_final and reading.is_settled
 
 
+def read_dispatch(recorder: Recorder, record: DispatchRecord, number: int) -> Dispatch:
+    """The one that is linked there, with what is nested in it, while the trace goes on."""
+    contents = Contents(dispatches=[Reading(recorder, number).dispatch(record)])
+    veil(contents, recorder.capture.secrets)
+    return contents.dispatches[0]
+
+
 def conceal(recorder: Recorder, text: str) -> str:
     """``text``, which belongs to the trace, without what is a secret in it or elsewhere in it."""
     secrets = recorder.capture.secrets
@@ -93,10 +100,11 @@ def conceal_name(recorder: Recorder, name: str) -> str:
 class Reading:
     """Makes the plain data of one trace from its records; watchers read what they noted by it.
 
-    ``until``: when the trace ended, or now. Another trace may go on, and note more.
+    ``until``: when the trace ended, or now. Another trace may go on, and note more. ``first``:
+    where in the recorder's dispatches to begin.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, first: int = 0) -> None:
         self.config = recorder.config
         self.until = recorder.stopped or clock.now()
         self.redact_shapes = recorder.capture.secrets.redact_shapes
@@ -106,7 +114,7 @@ class Reading:
         self.omitted_near_misses = 0
         # By the id of the receiver call that sent them, which its dispatch keeps alive.
         self._sent_in: dict[int, list[DispatchRecord]] = {}
-        links = list(recorder.dispatches)
+        links = list(recorder.dispatches[first:])
         known = {id(call) for record in links[::2] for call in record.calls}
         for record, call in zip(links[::2], links[1::2], strict=True):
             # Calls in a loop that turned out to be another tool's are not shown.
@@ -119,9 +127,9 @@ class Reading:
 
     def dispatches(self, call: CallRecord | None) -> list[Dispatch]:
         """Those that the receiver call sent, or with ``None`` those outside of any."""
-        return [self._dispatch(each) for each in self._sent_in.get(id(call), ())]
+        return [self.dispatch(each) for each in self._sent_in.get(id(call), ())]
 
-    def _dispatch(self, record: DispatchRecord) -> Dispatch:
+    def dispatch(self, record: DispatchRecord) -> Dispatch:
         rare = record.rare
         savepoints = () if rare.here is None else rare.here.savepoints
         is_undecided = not all(savepoint.is_settled() for savepoint in savepoints)

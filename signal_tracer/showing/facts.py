@@ -856,7 +856,11 @@ class Counts:
 
 def count(trace: Recorded) -> Counts:
     """How much ``trace`` holds, each dispatch and receiver call counted once."""
-    contents = trace.contents
+    return count_of(trace.contents, trace.slow_from)
+
+
+def count_of(contents: Contents, slow_from: float) -> Counts:
+    """The same; calls are slow from ``slow_from`` seconds of own time."""
     dispatches = every_dispatch(contents.dispatches)
     calls = [call for dispatch in dispatches for call in dispatch.receiver_calls]
     outcomes = [call.outcome for call in calls]
@@ -873,7 +877,7 @@ def count(trace: Recorded) -> Counts:
         raised=outcomes.count("raised"),
         cancelled=outcomes.count("cancelled"),
         running=outcomes.count("running"),
-        slow=sum(call.own_time >= trace.slow_from for call in calls),
+        slow=sum(call.own_time >= slow_from for call in calls),
         not_run=not_run,
         unheard=sum(each.count for each in contents.unheard),
         omitted=contents.omitted,

@@ -398,7 +398,14 @@ def test_a_wrong_argument_of_mute_mutes_nothing(
         ((5,), {}, "name= wants a str, and was given a int."),
         ((None,), {}, "name= wants a str, and was given None."),
         ((b"a",), {}, "name= wants a str, and was given a bytes."),
-        ((hear,), {}, "name= wants a str, and was given a function."),
+        (
+            (hear,),
+            {},
+            (
+                "name= wants a str, and was given a function. As a decorator, write "
+                "@trace_signals() with its parentheses."
+            ),
+        ),
         ((Hostile(),), {}, f"name= wants a str, and was given {HOSTILE}."),
         ((), {"all_threads": "yes"}, "all_threads= wants True or False, and was given a str."),
         ((), {"all_threads": 1}, "all_threads= wants True or False, and was given a int."),
