@@ -17,7 +17,7 @@ from signal_tracer.records import Recorded
 from signal_tracer.showing.console.layout import STYLES, Layout, Spelling
 from signal_tracer.showing.console.notes import Notes, worst_of
 from signal_tracer.showing.console.tree import Tree
-from signal_tracer.showing.facts import Counts, count, facts_of_trace, tallies
+from signal_tracer.showing.facts import Counts, count, facts_of_task, facts_of_trace, tallies
 
 
 def render_trace(trace: Recorded) -> RenderableType:
@@ -44,7 +44,8 @@ class _Picture:
             spelling.duration(trace.contents.duration),
             list(Tree(trace, spelling).lines()),
         )
-        about = [Text(spelling.words(fact), "dim") for fact in facts_of_trace(trace.contents)]
+        facts = [*facts_of_task(trace.task), *facts_of_trace(trace.contents)]
+        about = [Text(spelling.words(fact), "dim") for fact in facts]
         worst = [worst_of(found.shown)] if found.shown else []
         head = [*_counts(counted), *about, *worst]
         yield from layout.header(head, spelling.signs.joint)
@@ -54,7 +55,9 @@ class _Picture:
 
 
 def _title(trace: Recorded, spelling: Spelling) -> str:
-    request = trace.request
+    request, task = trace.request, trace.task
+    if task is not None:
+        return spelling.clean(f"{trace.name}  {task.state or 'unfinished'}")
     if request is None:
         return spelling.clean(trace.name) or "trace"
     status = "no response" if request.status is None else str(request.status)
