@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Model
 from django.db.models.signals import pre_save
 
 from signal_tracer.collecting.patching import Patches
@@ -69,8 +68,8 @@ def uninstall() -> None:
         pre_save.disconnect(_link, _row())
 
 
-def _row() -> type[Model]:
-    return apps.get_app_config("django_tasks_db").get_model("DBTaskResult")
+def _row() -> Any:
+    return import_module("django_tasks_db.models").DBTaskResult
 
 
 def _modules() -> Iterator[str]:
