@@ -162,13 +162,15 @@ class Trace:
 
     def _task_concealed(self) -> Task | None:
         task, conceal = self._task, self._conceal
-        if task is None or task.queued_by is None or conceal is None:
+        if task is None or conceal is None:
             return task
         origin = task.queued_by
-        origin = replace(
-            origin, name=conceal(origin.name), request=_concealed(origin.request, conceal)
+        if origin is not None:
+            request = _concealed(origin.request, conceal)
+            origin = replace(origin, name=conceal(origin.name), request=request)
+        return replace(
+            task, name=conceal(task.name), id=task.id and conceal(task.id), queued_by=origin
         )
-        return replace(task, queued_by=origin)
 
     @property
     def duration(self) -> float:

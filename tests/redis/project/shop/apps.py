@@ -8,9 +8,9 @@ class ShopConfig(AppConfig):
     def ready(self) -> None:
         from shop import signals  # noqa: F401
 
-        if hasattr(settings, "TASKS"):
+        if settings.HAS_CELERY:
+            from shop import celery  # noqa: F401
+        else:
             from signal_tracer.tasks.django import trace_tasks
 
             trace_tasks()
-        else:
-            from shop import celery  # noqa: F401

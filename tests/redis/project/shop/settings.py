@@ -22,7 +22,8 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SIGNAL_TRACER = {"ENABLED": True, "REPORTERS": ["shop.reporting.send"]}
 
-if os.environ.get("SHOP_BROKER"):
+HAS_CELERY = "SHOP_BROKER" in os.environ
+if HAS_CELERY:
     CELERY_BROKER_URL = os.environ["SHOP_BROKER"]
     CELERY_RESULT_BACKEND = os.environ["SHOP_BROKER"]
     # What a worker that was killed had not done is done by another one, and soon.

@@ -12,12 +12,12 @@ def pay(order: int) -> None:
     paid.send("the shop", order=order)
 
 
-if hasattr(settings, "TASKS"):
-    package = import_module("django.tasks" if find_spec("django.tasks") else "django_tasks")
-    pay = package.task(pay)
-    queue = pay.enqueue
-else:
+if settings.HAS_CELERY:
     from shop.celery import app
 
     pay = app.task(name="shop.tasks.pay")(pay)
     queue = pay.delay
+else:
+    package = import_module("django.tasks" if find_spec("django.tasks") else "django_tasks")
+    pay = package.task(pay)
+    queue = pay.enqueue
