@@ -311,6 +311,22 @@ def test_an_eager_task_that_raises_through_ends_its_trace(eager: None) -> None:
     assert [trace.name for trace in traces] == ["shop.crash"]
 
 
+@app.task(name="shop.pay_decorated", shared=False)
+@trace_signals("paying")
+def pay_decorated(order: int, *, tip: int = 0) -> int:
+    """Pay, and say so."""
+    paid.send("the shop", order=order)
+    return order + tip
+
+
+def test_the_decorator_below_the_tasks_own_gives_a_trace_inside(eager: None) -> None:
+    assert pay_decorated.delay(3, tip=1).get() == 4
+
+    assert [trace.name for trace in traces] == ["paying", "shop.pay_decorated"]
+    assert str(traces[0]) == str(traces[1]) != "no dispatches"
+    assert pay_decorated.__doc__ == "Pay, and say so."
+
+
 # Whether a task is traced
 
 
