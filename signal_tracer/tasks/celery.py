@@ -68,7 +68,7 @@ def _say_what_is_wrong(**_: Any) -> None:
     """Celery runs Django's system checks, and tells nobody what they found."""
     if not is_plainly_off():
         for each in check_setting():
-            logger.error("%s %s", each.msg, each.hint or "")
+            logger.log(each.level, "%s %s", each.msg, each.hint or "")
 
 
 def _link(headers: Any = None, **_: Any) -> None:

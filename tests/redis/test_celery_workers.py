@@ -9,7 +9,6 @@ from collections import Counter
 
 import pytest
 
-pytest.importorskip("celery")
 sys.path.insert(0, __file__.rpartition("/")[0])
 from real_workers import SECONDS, Shop, expected, told
 

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-pytest.importorskip("django_tasks_db")
 sys.path.insert(0, __file__.rpartition("/")[0])
 from real_workers import PROJECT, SECONDS, Shop, expected, told
 

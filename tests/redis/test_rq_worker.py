@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("rq")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 from recipes import recipe, told
-from redis import Redis
-from rq import Queue, SimpleWorker
 
 pytestmark = pytest.mark.redis
 
 
 def test_rqs_recipe_traces_a_job(settings: Any) -> None:
+    from redis import Redis
+    from rq import Queue, SimpleWorker
+
     with (
         Redis(unix_socket_path=os.environ["TEST_REDIS"], db=3) as connection,
         recipe("RQ", settings) as module,

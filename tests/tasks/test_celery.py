@@ -439,6 +439,11 @@ def test_what_a_message_says_of_a_request_is_short_and_has_no_secrets() -> None:
     assert origin.request.path.startswith("/reset/[redacted]/xxx")
 
 
+def test_what_is_no_task_is_refused_before_a_trace_begins() -> None:
+    with pytest.raises(TypeError, match="task= wants a Task, and was given a str"):
+        trace_signals(task="shop.pay")  # type: ignore[arg-type]
+
+
 # Coming and going
 
 
