@@ -93,6 +93,7 @@ _started: ContextVar[_Started | None] = ContextVar("signal_tracer_started_task",
 
 
 def _note_start(task_result: Any, **_: Any) -> None:
+    """Which run of a task comes next: ``Task.call()`` is not told."""
     try:
         row = getattr(task_result, "db_result", None)  # of django-tasks-db
         link = None if row is None else read_link(row.args_kwargs.get(LINK))
