@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingMixIn, UnixStreamServer
+from socketserver import StreamRequestHandler, TCPServer, ThreadingMixIn
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
@@ -22,16 +22,16 @@ PROJECT = Path(__file__).parent / "project"
 SECONDS = 60
 
 
-class Inbox(ThreadingMixIn, UnixStreamServer):
+class Inbox(ThreadingMixIn, TCPServer):
     """Keeps each trace that is sent to it; half a one, of a process that was killed, is none."""
 
     daemon_threads = True
     request_queue_size = 100
 
-    def __init__(self, path: str) -> None:
+    def __init__(self) -> None:
         self.traces: list[Trace] = []
         self.changed = threading.Condition()
-        super().__init__(path, _Letter)
+        super().__init__(("127.0.0.1", 0), _Letter)
 
     def wait_until(self, enough: Callable[[list[Trace]], bool]) -> list[Trace]:
         with self.changed:
@@ -68,13 +68,13 @@ class Shop:
 
     def __enter__(self) -> Shop:
         folder = self._folder.name
-        self.inbox = Inbox(f"{folder}/inbox")
+        self.inbox = Inbox()
         threading.Thread(target=self.inbox.serve_forever, daemon=True).start()
         self._environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "shop.settings",
             "SHOP_FOLDER": folder,
-            "SHOP_INBOX": f"{folder}/inbox",
+            "SHOP_INBOX": str(self.inbox.server_address[1]),
             "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, sys.path)]),
             **self._environment,
         }

@@ -6,6 +6,5 @@ from signal_tracer import Trace
 
 def send(trace: Trace) -> None:
     """To whoever started all this, and listens."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(os.environ["SHOP_INBOX"])
+    with socket.create_connection(("127.0.0.1", int(os.environ["SHOP_INBOX"]))) as connection:
         connection.sendall(trace.to_json().encode())
