@@ -932,7 +932,8 @@ PYTHON = (
         "django.db.models.Model",
         lambda: Product()._state.adding,
         True,
-        "tasks/django.py writes into the row of a task before it is inserted, and only then",
+        "tasks/django.py writes into the row of a task before it is inserted, and only then; "
+        "findings/catalogue.py advises to ask it",
     ),
     Detail(
         "call, acall",
