@@ -11,13 +11,14 @@ MANAGE := $(BIN)/python example_site/manage.py
 # The checks of Python and of the port come before the long set-up, also under make -j.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo museum test test-postgres test-wasm coverage lint format types benchmark screenshots clean check-python check-port
+.PHONY: help demo museum test test-postgres test-redis test-wasm coverage lint format types benchmark screenshots clean check-python check-port
 
 help:
 	@echo "make demo         set up, show one checkout in the console, serve the example site (PORT=8000)"
 	@echo "make museum       set up, serve a project of twenty real packages with the toolbar (PORT=8000)"
 	@echo "make test         set up, run the whole test suite (ARGS='-k name' for a part, ARGS='-n 0' in one process)"
 	@echo "make test-postgres  what a database matters to, on a PostgreSQL server of its own"
+	@echo "make test-redis   Celery's and Django's workers, in processes of their own, on a Redis server"
 	@echo "make test-wasm    what of the suite can run on CPython 3.14 in WebAssembly (needs Node.js and npm)"
 	@echo "make coverage     the test suite with branch coverage"
 	@echo "make lint         ruff and the import contracts"
@@ -40,6 +41,9 @@ test: $(VENV)/test.installed
 
 test-postgres: $(VENV)/test.installed
 	@tests/postgres/serve.sh $(BIN)/python -m pytest $(shell cat tests/postgres/runs_here.txt) $(ARGS)
+
+test-redis: $(VENV)/test.installed
+	@tests/redis/serve.sh $(BIN)/python -m pytest tests/redis $(ARGS)
 
 test-wasm: $(VENV)/wasm.installed $(WASM)/node_modules/.package-lock.json
 	@node $(WASM)/run.mjs $(VENV)/wasm $(ARGS)

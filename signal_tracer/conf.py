@@ -16,8 +16,9 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 class Config:
     """``SIGNAL_TRACER`` as it was when a trace started; a key is a field's name in capitals.
 
-    ``enabled``: whether the middleware traces; ``None`` means ``settings.DEBUG``, a string is
-    the dotted path of a callable that is given the request and returns a bool.
+    ``enabled``: whether the middleware and workers trace; ``None`` means ``settings.DEBUG``, a
+    string is the dotted path of a callable that is given the request and returns a bool: a task
+    follows the request that queued it.
     ``reporters``: dotted paths of callables that are given each finished trace of a request, a
     command or a decorated function. These and the one in ``enabled`` may be async.
     ``exclude_signals``: ``fnmatch`` patterns of signal names whose dispatches are not recorded.

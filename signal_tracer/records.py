@@ -164,6 +164,42 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The trace in which a task was queued."""
+
+    name: str
+    started_at: datetime
+    """An ISO 8601 moment with its offset from UTC."""
+    id: str
+    """The ``id`` of that trace."""
+    request: Request | None = None
+    """The HTTP request that it began with: of that trace, or of what had queued that task."""
+
+    def __str__(self) -> str:
+        request = self.request
+        asked = "" if request is None else f"{request.method} {request.path}"
+        if not asked or asked == self.name:
+            return self.name
+        return f"{self.name}, for {asked}"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The task that a trace belongs to."""
+
+    name: str
+    """Dotted, as its worker calls it."""
+    id: str | None = None
+    """What its worker calls this run of it, retries included; ``None`` if it does not say."""
+    attempt: Ordinal = 1
+    """1 for the first, 2 for the first retry."""
+    state: str | None = None
+    """How it ended, in its worker's words (``SUCCESS``, ``RETRY``); ``None`` if it did not."""
+    queued_by: Origin | None = None
+    """``None`` if nothing was traced where it was queued."""
+
+
+@dataclass(frozen=True, slots=True)
 class NearMiss:
     """A live receiver of the signal that was not called, and the reason."""
 
@@ -554,6 +590,10 @@ class Heading:
     """Findings that are not shown: slugs, or ``slug:dotted.name``."""
     request: Request | None = None
     """The HTTP request that was traced; ``None`` outside of one."""
+    task: Task | None = None
+    """The task that was traced; ``None`` outside of one."""
+    id: str = ""
+    """One of its own, by which the tasks that were queued in it name it."""
 
 
 class Recorded(Protocol):
@@ -572,6 +612,9 @@ class Recorded(Protocol):
 
     @property
     def request(self) -> Request | None: ...
+
+    @property
+    def task(self) -> Task | None: ...
 
     @property
     def contents(self) -> Contents: ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -22,6 +23,7 @@ from signal_tracer.records import (
     Heading,
     ReceiverCall,
     Request,
+    Task,
     Unheard,
     Unwatched,
     goes_by,
@@ -48,7 +50,8 @@ class Trace:
     ``too_deep``: dispatches not kept because they were nested more than 100 deep.
     ``excluded``: dispatches left out by ``EXCLUDE_SIGNALS``. ``unwatched``: receivers run by
     methods that cannot be watched. ``faults``: how often the tracer itself failed to record.
-    ``request``: the HTTP request, if any. ``bypasses``: bulk operations outside any receiver
+    ``request``: the HTTP request, if any; ``task``: the task, if any; ``id``: by which the tasks
+    that were queued in this trace name it. ``bypasses``: bulk operations outside any receiver
     call; those of a receiver are in its ``ReceiverCall``. ``connection_changes``: ``connect()``
     and ``disconnect()`` calls. ``ignore_findings``: slugs, or ``"slug:dotted.name"``.
 
@@ -62,6 +65,8 @@ class Trace:
         "_name_of",
         "_read",
         "_request",
+        "_task",
+        "id",
         "ignore_findings",
         "slow_after",
         "slow_share",
@@ -74,6 +79,8 @@ class Trace:
         *,
         started_at: datetime,
         request: Request | None = None,
+        task: Task | None = None,
+        trace_id: str = "",
         slow_after: float = 0.01,
         slow_share: float = 0.0,
         ignore_findings: tuple[str, ...] = (),
@@ -89,6 +96,8 @@ class Trace:
         self._name = name
         self.started_at = started_at
         self._request = request
+        self._task = task
+        self.id = trace_id
         self.slow_after = slow_after
         self.slow_share = slow_share
         self.ignore_findings = ignore_findings
@@ -104,6 +113,7 @@ class Trace:
             if is_final:
                 self._read = None
                 self._name, self._request = self._name_concealed(), self._request_concealed()
+                self._task = self._task_concealed()
                 self._conceal = None  # It holds the secrets.
         return self._contents
 
@@ -130,6 +140,16 @@ class Trace:
         if self._request is not None:
             self._request = Request(self._request.method, self._request.path, status)
 
+    @property
+    def task(self) -> Task | None:
+        self._learn_secrets()
+        return self._task_concealed()
+
+    def note_state(self, state: str) -> None:
+        """The trace's task, if it has one, ended so, in its worker's words."""
+        if self._task is not None:
+            self._task = replace(self._task, state=state)
+
     def _learn_secrets(self) -> None:
         if self._conceal is not None:
             self.contents  # noqa: B018  # to be read: what is in it may stand in the name as well
@@ -138,10 +158,19 @@ class Trace:
         return self._name if self._conceal is None else self._conceal(self._name)
 
     def _request_concealed(self) -> Request | None:
-        request = self._request
-        if request is None or self._conceal is None:
-            return request
-        return Request(request.method, self._conceal(request.path), request.status)
+        return self._request if self._conceal is None else _concealed(self._request, self._conceal)
+
+    def _task_concealed(self) -> Task | None:
+        task, conceal = self._task, self._conceal
+        if task is None or conceal is None:
+            return task
+        origin = task.queued_by
+        if origin is not None:
+            request = _concealed(origin.request, conceal)
+            origin = replace(origin, name=conceal(origin.name), request=request)
+        return replace(
+            task, name=conceal(task.name), id=task.id and conceal(task.id), queued_by=origin
+        )
 
     @property
     def duration(self) -> float:
@@ -293,6 +322,8 @@ class Trace:
             self.name,
             started_at=self.started_at,
             request=self.request,
+            task=self.task,
+            trace_id=self.id,
             slow_after=self.slow_after,
             slow_share=self.slow_share,
             ignore_findings=self.ignore_findings,
@@ -312,6 +343,8 @@ class Trace:
             self.slow_share,
             self.ignore_findings,
             self.request,
+            self.task,
+            self.id,
         )
         return {
             "version": FORMAT_VERSION,
@@ -355,6 +388,8 @@ class Trace:
             heading.name,
             started_at=heading.started_at,
             request=heading.request,
+            task=heading.task,
+            trace_id=heading.id,
             slow_after=heading.slow_after,
             slow_share=heading.slow_share,
             ignore_findings=heading.ignore_findings,
@@ -364,6 +399,10 @@ class Trace:
     def to_json(self, *, indent: int | None = None) -> str:
         """``to_dict()`` as JSON text."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+
+def _concealed(request: Request | None, conceal: Callable[[str], str]) -> Request | None:
+    return None if request is None else replace(request, path=conceal(request.path))
 
 
 def _refuse_too_deep(dispatches: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import Token
@@ -24,7 +25,7 @@ from signal_tracer.conf import Config, read_config, slow_share
 from signal_tracer.describing.arguments import kind_of, want_switch, want_text
 from signal_tracer.describing.names import describe_receiver, is_a, name_of_signal
 from signal_tracer.describing.values import name_of_sender
-from signal_tracer.records import Request
+from signal_tracer.records import Origin, Request, Task
 from signal_tracer.reporting import (
     Reporter,
     ahand_over,
@@ -65,7 +66,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
     after the function unless a name is given, and given to the reporters when the call has
     ended, however it ended. Where nobody is to be given a trace, nothing is traced.
 
-    ``name``: what is traced, for whoever reads it. ``request``: the HTTP request it belongs to.
+    ``name``: what is traced, for whoever reads it. ``request``, ``task``: what it belongs to.
     ``reporters``: who is given the finished trace: dotted paths or callables, sync or async. By
     default those of ``SIGNAL_TRACER["REPORTERS"]`` as a decorator, and nobody in a ``with`` block.
     For async reporters in async code, write ``async with``.
@@ -82,6 +83,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         *,
         all_threads: bool = False,
         request: Request | None = None,
+        task: Task | None = None,
         reporters: Sequence[Reporter] | None = None,
     ) -> None:
         __tracebackhide__ = True
@@ -94,11 +96,14 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         want_switch("all_threads", all_threads)
         if request is not None and type(request) is not Request:
             raise TypeError(f"request= wants a Request, and was given {kind_of(request)}.")
+        if task is not None and type(task) is not Task:
+            raise TypeError(f"task= wants a Task, and was given {kind_of(task)}.")
         self._given = None if reporters is None else wanted(reporters)
         self._reporters = self._given or ()
         self._name = name
         self._all_threads = all_threads
         self._request = request
+        self._task = task
         self._root: Root | None = None
         self._token: Token[Node | None] | None = None
         self._waited = (0, 0)
@@ -157,6 +162,8 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             for each in WATCHERS:
                 each.install(config)
         recorder = self._make_recorder(config)
+        recorder.origin = self._origin()
+        recorder.is_of_request_or_task = bool(self._request or self._task)
         self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)
         if self._all_threads:
@@ -166,8 +173,10 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._waited = threading.get_ident(), clock.waited()
         trace = Trace(
             self._name,
-            started_at=datetime.now(UTC),
+            started_at=recorder.origin.started_at,
             request=self._request,
+            task=self._task,
+            trace_id=recorder.origin.id,
             slow_after=config.slow_receiver_ms / 1000,
             slow_share=slow_share(),
             ignore_findings=config.ignore_findings,
@@ -177,6 +186,14 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         )
         self._trace = trace if self._reporters else None
         return trace
+
+    def _origin(self) -> Origin:
+        """What a task that is queued in this trace says of it."""
+        request = self._request
+        if request is None and self._task is not None and self._task.queued_by is not None:
+            request = self._task.queued_by.request
+        # Not by random, whose numbers somebody may have asked for with a seed.
+        return Origin(self._name, datetime.now(UTC), os.urandom(8).hex(), request)
 
     def __exit__(
         self,
@@ -241,6 +258,7 @@ def reported(
     *,
     all_threads: bool = False,
     request: Request | None = None,
+    task: Task | None = None,
     reporters: Sequence[str] | None = None,
     make_recorder: Callable[[Config], Recorder] = Recorder,
 ) -> trace_signals:
@@ -250,7 +268,7 @@ def reported(
     where it is needed, and disturbs nobody. ``reporters``: those of the setting that are wanted,
     if not all. ``make_recorder``: of a trace that somebody follows.
     """
-    tracing = trace_signals(name, all_threads=all_threads, request=request)
+    tracing = trace_signals(name, all_threads=all_threads, request=request, task=task)
     tracing._reporters = reporters_of_setting() if reporters is None else tuple(reporters)
     tracing._make_recorder = make_recorder
     return tracing

@@ -92,6 +92,8 @@ HOW_TO_GET_CHROMIUM = (
 )
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 HOW_TO_GET_POSTGRES = "no PostgreSQL server is running for them: use `make test-postgres`"
+HAS_WORKERS = all(map(find_spec, ("celery", "redis", "django_tasks_db", "rq")))
+HOW_TO_GET_REDIS = "no Redis server is running for them: use `make test-redis`"
 
 MERMAID = Path(__file__).parent / "mapping/mermaid"
 HAS_GRAPH_TOOLS = all(map(shutil.which, ("dot", "node"))) and (MERMAID / "node_modules").is_dir()
@@ -114,6 +116,7 @@ HOW_TO_GET_PACKAGES = "they need the packages that `nox -s packages` installs"
 WANTS = {
     "browser": (CHROMIUM is not None, HOW_TO_GET_CHROMIUM),
     "postgres": ("TEST_POSTGRES" in os.environ, HOW_TO_GET_POSTGRES),
+    "redis": ("TEST_REDIS" in os.environ and HAS_WORKERS, HOW_TO_GET_REDIS),
     "axe": ((AXE / "node_modules").is_dir(), HOW_TO_GET_AXE),
     "gettext": (HAS_GETTEXT, HOW_TO_GET_GETTEXT),
     "graphs": (HAS_GRAPH_TOOLS, HOW_TO_GET_GRAPH_TOOLS),

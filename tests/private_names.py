@@ -131,6 +131,19 @@ class Sender:
     """A class that sends."""
 
 
+def methods_that_run_a_task() -> list[object] | None:
+    if django.VERSION < (6, 0):
+        return None
+    from django.tasks.backends import immediate
+    from django.tasks.base import Task
+
+    source = inspect.getsource(immediate)
+    return [
+        *(list(inspect.signature(each).parameters) for each in (Task.call, Task.acall)),
+        source.index("task_started.send(") < source.index("task.call("),
+    ]
+
+
 def entries() -> list[object]:
     signal, heard = Signal(), Heard()
     signal.connect(function)
@@ -1017,6 +1030,27 @@ PYTHON = (
         lambda: BaseCommand._called_from_command_line,
         False,
         "management/commands/trace_signals.py: a wrong option ends the process with its usage",
+    ),
+    Detail(
+        "_state",
+        "django.db.models.Model",
+        lambda: Product()._state.adding,
+        True,
+        "tasks/django.py writes into the row of a task before it is inserted, and only then; "
+        "findings/catalogue.py advises to ask it",
+    ),
+    Detail(
+        "call, acall",
+        "django.tasks.base.Task",
+        methods_that_run_a_task,
+        Since(
+            (
+                ((5, 2), None),
+                ((6, 0), [["self", "args", "kwargs"], ["self", "args", "kwargs"], True]),
+            )
+        ),
+        "tasks/django.py stands in their place: the backends of Django and of others run a task "
+        "by one of them, after task_started",
     ),
     Detail(
         "_AppendAction",

@@ -32,7 +32,9 @@ PROMISED_IMPORTS = {
     "django.core": {"checks"},
     "django.core.cache": {"BaseCache", "caches"},
     "django.core.checks": {"CheckMessage", "Error"},
-    "django.core.exceptions": {"AppRegistryNotReady", "MiddlewareNotUsed", "ValidationError"},
+    "django.core.exceptions": {
+        *("AppRegistryNotReady", "ImproperlyConfigured", "MiddlewareNotUsed", "ValidationError"),
+    },
     "django.core.management": {"call_command"},
     "django.core.management.base": {"BaseCommand", "CommandError"},
     "django.db": {"connections", "transaction"},

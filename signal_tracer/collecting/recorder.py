@@ -15,6 +15,7 @@ from signal_tracer.collecting.routes import MissInfo, Route
 from signal_tracer.conf import Config
 from signal_tracer.describing.names import is_a
 from signal_tracer.describing.values import Capture
+from signal_tracer.records import Origin
 
 # The text of a query, and whether it writes; shared by all that ran it.
 Statement: TypeAlias = tuple[str, bool]
@@ -49,6 +50,9 @@ class Recorder:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.capture = Capture(config.max_value_length)
+        # What a task that is queued in the trace says of where that was.
+        self.origin: Origin | None = None
+        self.is_of_request_or_task = False
         self.is_running = True
         self.is_witnessed = False
         self.started = clock.now()

@@ -38,6 +38,7 @@ from signal_tracer.records import (
     ReceiverCall,
     Recorded,
     Skipped,
+    Task,
     Value,
     show_value,
 )
@@ -813,6 +814,16 @@ def _is_same(error: Error, other: Error | None) -> bool:
 
 
 # A whole trace.
+
+
+def facts_of_task(task: Task | None) -> Iterator[Fact]:
+    """What a trace of a task says of it, beside its name and how it ended."""
+    if task is None:
+        return
+    if task.queued_by is not None:
+        yield Fact("Queued by", str(task.queued_by), "queued by %(value)s")
+    if task.attempt > 1:
+        yield Fact("Attempt", task.attempt, "attempt %(value)s")
 
 
 def facts_of_trace(contents: Contents) -> Iterator[Fact]:

@@ -19,7 +19,7 @@ from signal_tracer import Trace, records
 from signal_tracer.describing.masking import Secrets
 from signal_tracer.describing.secrets import is_secret, redact_shapes
 from signal_tracer.describing.veiling import veil
-from signal_tracer.records import Contents, Request
+from signal_tracer.records import Contents, Origin, Request, Task
 from signal_tracer.showing.export.perfetto import to_perfetto
 
 # By name
@@ -348,7 +348,8 @@ def filled(hint: Any, seen: list[str], where: str) -> Any:
 
 
 # The request and the head of a trace are its own properties; the others hold no text of theirs.
-NEITHER = (Request, records.Summary, records.Heading, records.Limits)
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+NEITHER = (Request, Task, Origin, records.Summary, records.Heading, records.Limits)
 
 
 def test_a_secret_in_any_text_of_any_record_is_masked_in_all_that_is_shown() -> None:
@@ -366,8 +367,13 @@ def test_a_secret_in_any_text_of_any_record_is_masked_in_all_that_is_shown() -> 
     veil(contents, secrets)
     trace = Trace(
         f"name {SECRET}",
-        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        started_at=MOMENT,
         request=Request("GET", f"/activate/{quote(SECRET)}/{SECRET}/", 200),
+        task=Task(
+            f"task {SECRET}",
+            f"id {SECRET}",
+            queued_by=Origin(f"GET /{SECRET}/", MOMENT, "1", Request("GET", f"/{SECRET}/")),
+        ),
         read=lambda: (contents, False),
         conceal=secrets.mask,
     )

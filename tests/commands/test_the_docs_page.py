@@ -17,6 +17,8 @@ from signal_tracer import Trace
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "commands.md").read_text()
+# The recipes for workers run in tests of their own.
+PAGE = re.sub(r"^## Tasks and workers\n.*?(?=^## )", "", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
 def blocks(language: str) -> list[str]:

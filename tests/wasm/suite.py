@@ -38,6 +38,7 @@ NOT_HERE = {
     "graphs": "other programs",
     "packages": "packages with parts in C",
     "postgres": "sockets",
+    "redis": "sockets",
     "test_ids_do_not_get_into_a_kept_map": "addresses as long as on 64 bits",
     "test_preparing_twice_is_as_good_as_once": "OpenSSL",
     "test_a_model_signal_of_an_async_save_was_sent_from_the_line_that_awaited": "threads",

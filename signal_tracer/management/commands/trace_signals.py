@@ -333,7 +333,10 @@ class _Run:
 
 
 def _show(trace: Trace, options: dict[str, Any], console: Console) -> None:
-    console.print(render_trace(trace))
+    brief = True if options["brief"] else False if options["full"] else None
+    console.print(
+        render_trace(trace, brief=brief, project_only=options["project_only"], whole="--full")
+    )
 
 
 def _holds_anything(contents: Contents) -> bool:

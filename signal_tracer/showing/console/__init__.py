@@ -22,7 +22,15 @@ from signal_tracer.showing.console.layout import STYLES, Layout, Line, Spelling,
 from signal_tracer.showing.console.notes import Notes, worst_of
 from signal_tracer.showing.console.receivers import MOST_RECEIVERS, receivers_of, table
 from signal_tracer.showing.console.tree import Tree
-from signal_tracer.showing.facts import ALWAYS, Counts, count, facts_of_trace, notices, tallies
+from signal_tracer.showing.facts import (
+    ALWAYS,
+    Counts,
+    count,
+    facts_of_task,
+    facts_of_trace,
+    notices,
+    tallies,
+)
 from signal_tracer.showing.found import spelled_out
 from signal_tracer.showing.project_only import project_only as of_project
 from signal_tracer.showing.rows import Row, rows_of, with_those_above
@@ -31,18 +39,27 @@ from signal_tracer.wording import plural
 MOST_ROWS = 20  # of more, the whole is longer than a screen or two
 MOST_WRONG = 10
 MOST_FINDINGS = 5
+WHOLE = (
+    "report(trace, brief=False) of signal_tracer, or "
+    '"signal_tracer.showing.console.report_whole" in REPORTERS'
+)
 
 
 def render_trace(
-    trace: Recorded, *, brief: bool | None = None, project_only: bool = False
+    trace: Recorded,
+    *,
+    brief: bool | None = None,
+    project_only: bool = False,
+    whole: str = WHOLE,
 ) -> RenderableType:
     """``trace`` as it is now, drawn to the width of the console that will print it.
 
     ``brief``: only who took how long, what went wrong and what to do; with ``None`` where there
     are many rows. A request in which no receiver ran is then one line. ``project_only``: what
-    only installed packages heard is in one row a package.
+    only installed packages heard is in one row a package. ``whole``: what a person does to see
+    all of what a brief form leaves out.
     """
-    return _Picture(trace.frozen(), brief, project_only)
+    return _Picture(trace.frozen(), brief, project_only, whole)
 
 
 def report(
@@ -79,6 +96,7 @@ class _Picture:
     trace: Recorded
     brief: bool | None
     project_only: bool
+    whole: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self.lines(options):
@@ -108,7 +126,8 @@ class _Picture:
         drawn = with_those_above(rows, wrong[:MOST_WRONG]) if is_brief else rows
         tree = list(Tree(spelling).lines(drawn))
         layout = Layout(options.max_width, title, time, tree, who)
-        about = [Text(spelling.words(fact), "dim") for fact in facts_of_trace(trace.contents)]
+        facts = [*facts_of_task(trace.task), *facts_of_trace(trace.contents)]
+        about = [Text(spelling.words(fact), "dim") for fact in facts]
         worst = [worst_of(found.of_project)] if found.of_project else []
         yield from layout.header([*_counts(counted), *about, *worst], spelling.signs.joint)
         yield from layout.section(who)
@@ -118,7 +137,7 @@ class _Picture:
         notes = Notes(trace, counted, found, spelling)
         yield from layout.section(notes.findings(MOST_FINDINGS if is_brief else None))
         below = notes.left_out() if is_brief else notes.notes()
-        more = _more(counted, len(wrong)) if is_brief else iter(())
+        more = _more(counted, len(wrong), self.whole) if is_brief else iter(())
         yield from layout.section([*below, *layout.hidden_levels(), *more])
 
     def _rows(self, counted: Counts) -> list[Row]:
@@ -134,7 +153,7 @@ def _went_wrong(counted: Counts) -> bool:
     return any(each.mark and each.mark.tone == "trouble" for each in tallies(asdict(counted)))
 
 
-def _more(counted: Counts, wrong: int) -> Iterator[Line]:
+def _more(counted: Counts, wrong: int, whole: str) -> Iterator[Line]:
     """What the brief form leaves out, and how to see it."""
     left_out = f"the tree of {plural(counted.dispatches, 'dispatch', 'dispatches')}"
     if wrong:
@@ -143,10 +162,7 @@ def _more(counted: Counts, wrong: int) -> Iterator[Line]:
         left_out += f", in which something went wrong {wrong - MOST_WRONG} times more"
     if counted.unheard:
         left_out += f", and {plural(counted.unheard, 'that was', 'that were')} unheard"
-    yield note(
-        f"Not shown: {left_out}. All of it: report(trace, brief=False) of signal_tracer, or "
-        '"signal_tracer.showing.console.report_whole" in REPORTERS.'
-    )
+    yield note(f"Not shown: {left_out}. All of it: {whole}.")
 
 
 def _is_idle(trace: Recorded, counted: Counts, found: Found) -> bool:
@@ -159,7 +175,9 @@ def _is_idle(trace: Recorded, counted: Counts, found: Found) -> bool:
 
 
 def _title(trace: Recorded, spelling: Spelling) -> str:
-    request = trace.request
+    request, task = trace.request, trace.task
+    if task is not None:
+        return spelling.clean(f"{trace.name}  {task.state or 'unfinished'}")
     if request is None:
         return spelling.clean(trace.name) or "trace"
     status = "no response" if request.status is None else str(request.status)

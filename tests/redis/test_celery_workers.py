@@ -1,0 +1,72 @@
+"""Celery's workers on a Redis server, in processes of their own, of which some are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+
+import pytest
+
+sys.path.insert(0, __file__.rpartition("/")[0])
+from real_workers import SECONDS, Shop, expected, told
+
+from signal_tracer import Trace
+
+pytestmark = pytest.mark.redis
+
+
+def broker(database: int) -> str:
+    return f"redis+socket://{os.environ['TEST_REDIS']}?virtual_host={database}"
+
+
+def worker(pool: str, concurrency: int) -> tuple[str, ...]:
+    return (
+        *("-m", "celery", "-A", "shop", "worker", f"--pool={pool}", f"--concurrency={concurrency}"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR"),
+    )
+
+
+def orders_in(traces: list[Trace]) -> set[str]:
+    return {told(trace)[0] for trace in traces}
+
+
+def test_each_of_200_tasks_has_its_own_trace_though_processes_and_a_worker_are_killed() -> None:
+    orders = 200
+    accidents = {"SHOP_KILLS_PROCESS": "50", "SHOP_KILLS_WORKER": "120"}
+    with Shop(SHOP_BROKER=broker(0), **accidents) as shop:
+        ids = shop.run("pay_orders", str(orders)).split()
+        killed = shop.start(*worker("prefork", 2)).wait(SECONDS)
+        again = shop.start(*worker("prefork", 2))
+        traces = shop.inbox.wait_until(lambda traces: len(orders_in(traces)) == orders)
+        again.send_signal(signal.SIGTERM)
+        stopped = again.wait(SECONDS)
+        requests = {trace.id: trace.name for trace in shop.inbox.traces if trace.request}
+
+    assert (killed, stopped) == (-9, 0)
+    counted = Counter(map(told, traces))
+    assert sorted(counted) == sorted(map(expected, range(orders)))
+    # What was in a worker that is killed is run again: it may have been done, and not yet said so.
+    assert [order for order, times in counted.items() if times > 2] == []
+    assert sum(counted.values()) - orders <= 4
+    assert {trace.task.id for trace in traces if trace.task} == set(ids)
+    for trace in traces:
+        task = trace.task
+        assert task is not None
+        assert task.queued_by is not None
+        assert (task.name, task.attempt, task.state) == ("shop.tasks.pay", 1, "SUCCESS")
+        assert requests[task.queued_by.id] == task.queued_by.name
+
+
+@pytest.mark.parametrize(("pool", "database"), [("threads", 1), ("solo", 2)])
+def test_a_worker_of_another_pool_traces_each_task_as_well(pool: str, database: int) -> None:
+    orders = 20
+    with Shop(SHOP_BROKER=broker(database)) as shop:
+        shop.run("pay_orders", str(orders))
+        process = shop.start(*worker(pool, 4))
+        traces = shop.inbox.wait_until(lambda traces: len(traces) == orders)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+
+    assert sorted(map(told, traces)) == sorted(map(expected, range(orders)))
