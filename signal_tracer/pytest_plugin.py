@@ -362,9 +362,9 @@ class _Tracing:
         # A subtest that passed is no test, and its signals are among the test's.
         is_whole = report.when == "call" and type(report) is pytest.TestReport
         if self.shown and (report.failed or (self.shown == "all" and is_whole)):
-            from signal_tracer.testing.messages import section_of
+            from signal_tracer.testing.messages import outline_of
 
-            section = section_of(trace, project_only=self.project_only)
+            section = outline_of(trace, project_only=self.project_only)
             if section:
                 yield f"{SECTION} {report.when}", section
         not_kept = trace.omitted + trace.too_deep

@@ -60,7 +60,7 @@ def _outline(trace: Trace) -> tuple[str, list[str]]:
     return "the outline", _cut(trace.outline().split("\n"), _MOST_OUTLINE_LINES)
 
 
-def section_of(trace: Trace, *, project_only: bool = False) -> str:
+def outline_of(trace: Trace, *, project_only: bool = False) -> str:
     """The trace as text, for the report of a failed test; nothing for one without signals."""
     if is_empty(trace):
         return ""

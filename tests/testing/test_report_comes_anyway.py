@@ -187,7 +187,7 @@ def test_an_outline_that_cannot_be_made_costs_no_report(
         def fail(trace, project_only):
             raise RuntimeError("no outline")
 
-        messages.section_of = fail
+        messages.outline_of = fail
         """,
     )
     result = run(project, "--signal-trace=failed", *processes)
