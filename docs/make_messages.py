@@ -4,6 +4,7 @@ Collects the texts of the panel, of facts and of the findings over a trace, merg
 ``signal_tracer/locale/*/LC_MESSAGES/django.po`` and compiles that. Needs the GNU gettext tools.
 """
 
+import inspect
 import os
 import re
 import subprocess
@@ -39,10 +40,9 @@ def main() -> None:
 def extract(folder: Path) -> Path:
     """A catalogue of all that is to be translated, empty, in ``folder``."""
     sources = []
-    for wing in ("panel", "findings"):
+    for wing in ("panel", "findings", "showing"):
         for file in sorted((PACKAGE / wing).glob("*.py")):
             sources.append(write(folder, f"{wing}_{file.name}", file.read_text()))
-    sources.append(write(folder, "facts.py", (PACKAGE / "showing" / "facts.py").read_text()))
     for file in sorted((PACKAGE / "templates").rglob("*.html")):
         sources.append(write(folder, f"{file.stem}.html.py", templatize(file.read_text())))
     texts = "\n".join(f"gettext_noop({text!r})" for text in texts_of_findings())
@@ -61,12 +61,18 @@ def extract(folder: Path) -> Path:
 
 
 def texts_of_findings() -> Iterator[str]:
-    """The texts of the kinds that a rule over a trace may find, each once."""
-    from signal_tracer.findings import RULES_OVER_A_TRACE
+    """The texts of the kinds that a rule over a trace may find, each once.
+
+    Those are the kinds which the rule's module names, by themselves or as one of several.
+    """
+    from signal_tracer.findings import RULES_OVER_A_TRACE, catalogue
     from signal_tracer.findings.kinds import Kind
 
-    rules = dict.fromkeys(sys.modules[rule.__module__] for rule in RULES_OVER_A_TRACE)
-    kinds = [each for rule in rules for each in vars(rule).values() if isinstance(each, Kind)]
+    rules = {inspect.getsource(sys.modules[rule.__module__]) for rule in RULES_OVER_A_TRACE}
+    named = set(re.findall(r"\w+", " ".join(rules)))
+    found = [each for name, each in vars(catalogue).items() if name in named]
+    several = [kind for each in found if isinstance(each, dict) for kind in each.values()]
+    kinds = [each for each in (*found, *several) if isinstance(each, Kind)]
     texts = [text for kind in kinds for text in (kind.title, kind.message, kind.why, kind.advice)]
     return iter(dict.fromkeys(filter(None, texts)))
 
