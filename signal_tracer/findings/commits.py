@@ -85,16 +85,21 @@ def _who_started(walk: Walk, call: ReceiverCall, errand: Errand) -> Owner:
 
 
 def _did(errand: Errand) -> Words:
-    if errand.kind == "mail":
-        return Phrase("sent a mail")
-    target = errand.target or Phrase("of which the name is not known")
-    return Sentence(_DID[errand.kind].words, {"target": target})
+    if errand.kind == "mail" or not errand.target:
+        return _DID_SOMETHING[errand.kind]
+    return Sentence(_DID[errand.kind].words, {"target": errand.target})
 
 
 _DID = {
     "thread": Phrase("started %(target)s in a thread or process"),
     "task": Phrase("queued the task %(target)s"),
     "network": Phrase("called the server %(target)s"),
+}
+_DID_SOMETHING = {
+    "mail": Phrase("sent a mail"),
+    "thread": Phrase("started something in a thread or process"),
+    "task": Phrase("queued a task"),
+    "network": Phrase("called a server"),
 }
 
 
