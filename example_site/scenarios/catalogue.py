@@ -75,6 +75,29 @@ SCENARIOS = [
         "Reserve it, and wait for the commit",
     ),
     Scenario(
+        "before-commit",
+        "A worker that begins too early",
+        "A receiver hands work to a worker inside a transaction. The worker asks for an order that "
+        "is not there yet.",
+        "Pack an order",
+        "Pack it, and wait for the commit",
+    ),
+    Scenario(
+        "half-way",
+        "Half of the work",
+        "A receiver of post_save fails. The row stays, the receivers after it never run, and the "
+        "guest is told that nothing was booked.",
+        "Book a seat",
+        "Book all or nothing",
+    ),
+    Scenario(
+        "unimported",
+        "A module that nobody imports",
+        "A receiver is written, decorated and never connected, because no line imports its module.",
+        "Announce a workshop",
+        "Announce it to a receiver that is there",
+    ),
+    Scenario(
         "stock-list",
         "A query for every item",
         "A receiver goes through a list, and fetches for each item what could have come with it.",

@@ -28,10 +28,15 @@ from shop.checkout import place_order
 from shop.editing import revise_at_once, revise_step_by_step
 from shop.imports import import_at_once, import_one_by_one
 from shop.models import Order, Product, Review, Second
+from shop.packing import pack
 from shop.reservations import SoldOutError, reserve
 from shop.signals import review_published, review_written
 from warehouse.models import StockItem
 from warehouse.signals import stock_counted
+from workshops.bookings import book, book_all_or_nothing
+from workshops.calendar import CalendarError
+from workshops.models import Booking
+from workshops.signals import workshop_announced, workshop_published
 
 get_or_post = require_http_methods(["GET", "POST"])
 
@@ -215,6 +220,49 @@ def rollback(request: HttpRequest) -> HttpResponse:
                 "Mail": "none" if wait else "All of it is set aside for you.",
             }
     return scenario_page(request, "rollback", result=result)
+
+
+@get_or_post
+def before_commit(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        order, too_early = pack(
+            sample_data.customer(), phone=sample_data.PHONE, wait_for_commit=_is_repaired(request)
+        )
+        result = {
+            "Packed": str(order),
+            "The worker began": "before the commit" if too_early else "not before the commit",
+        }
+    return scenario_page(request, "before-commit", result=result)
+
+
+@get_or_post
+def half_way(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        guest = f"Guest {get_random_string(5, '123456789')}"
+        take_booking = book_all_or_nothing if _is_repaired(request) else book
+        try:
+            take_booking(guest)
+        except CalendarError:
+            answer = "Sorry, nothing was booked."
+        else:
+            answer = "See you at the wheel!"
+        result = {
+            "The guest reads": answer,
+            "In the database": Booking.objects.filter(guest=guest).first() or "no booking",
+        }
+    return scenario_page(request, "half-way", result=result)
+
+
+@get_or_post
+def unimported(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        signal = workshop_published if _is_repaired(request) else workshop_announced
+        responses = signal.send(sender=Booking, title="Bowls in an afternoon")
+        result = {"Workshop": "Bowls in an afternoon", "Readers told": len(responses)}
+    return scenario_page(request, "unimported", result=result)
 
 
 @get_or_post

@@ -9,6 +9,9 @@ order_placed = Signal()
 # Goods are set aside for an order. Sender: Order. Arguments: order, wait_for_commit.
 goods_reserved = Signal()
 
+# An order is packed. Sender: Order. Arguments: order, wait_for_commit.
+order_packed = Signal()
+
 # A reader wrote a review. Sender: Review. Arguments: review.
 review_written = Signal()
 

@@ -1,10 +1,15 @@
-"""What the warehouse does when an order is paid."""
+"""What the warehouse does when an order is paid, and when it is packed."""
 
+from functools import partial
+
+from django.db import transaction
 from django.dispatch import receiver
 
 from billing.models import Payment
 from billing.signals import payment_received
 from shop.models import Order
+from shop.signals import order_packed
+from warehouse import printer
 from warehouse.models import StockItem
 from warehouse.signals import stock_reserved
 
@@ -19,3 +24,14 @@ def reserve_stock(sender: type[Payment], *, payment: Payment, **kwargs: object) 
         item.save(update_fields=["quantity"])
         quantities[line.product.name] = line.quantity
     stock_reserved.send_robust(sender=Order, order=payment.order, quantities=quantities)
+
+
+@receiver(order_packed, dispatch_uid="warehouse.print_slip")
+def print_slip(
+    sender: type[Order], *, order: Order, wait_for_commit: bool, **kwargs: object
+) -> None:
+    """Let a worker print the slip. At once, that is before the order is there for the worker."""
+    if wait_for_commit:
+        transaction.on_commit(partial(printer.start, order.pk))
+    else:
+        printer.start(order.pk)

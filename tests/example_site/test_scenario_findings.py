@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.core import mail
+from django.core.checks import run_checks
 from django.test import Client
 
 from billing.receivers import charge_card
@@ -19,6 +20,9 @@ from shop import editing, imports
 from shop.models import Order, Product
 from signal_tracer import Trace, trace_signals
 from signal_tracer.findings import Finding
+from warehouse import printer
+from workshops import bookings, calendar
+from workshops.models import Booking
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -122,6 +126,73 @@ def test_a_mail_that_waits_for_the_commit_is_discarded_and_not_told() -> None:
     [callback] = dispatch.receiver_calls[0].on_commit
     assert callback.outcome == "discarded"
     assert mail.outbox == []
+
+
+def test_a_worker_that_is_started_before_the_commit_is_told_with_its_line() -> None:
+    [finding] = alarms(press("before-commit"))
+
+    started = f"example_site/warehouse/printer.py:{line_of(printer.start, '.start()')}"
+    assert str(finding) == (
+        "warning before-commit: warehouse.receivers.print_slip started "
+        f"warehouse.printer._print_slip in a thread or process at {started} during "
+        "shop.signals.order_packed from shop.Order, inside atomic() on default: before the commit."
+    )
+    assert str(finding.location).endswith(started)
+
+
+def test_a_worker_that_waits_for_the_commit_is_not_told() -> None:
+    trace = press("before-commit", repaired=True)
+
+    assert told(trace) == []
+    [dispatch] = trace.find(signal="order_packed")
+    [callback] = dispatch.receiver_calls[0].on_commit
+    assert callback.callback == "partial(warehouse.printer.start)"
+
+
+def test_a_receiver_that_raised_is_told_with_the_row_that_stays_and_who_did_not_run() -> None:
+    [finding] = alarms(press("half-way"))
+
+    booking = Booking.objects.get()
+    saved = f"example_site/workshops/bookings.py:{line_of(bookings.book, 'create(')}"
+    assert str(finding) == (
+        "error left-half-done: workshops.receivers.enter_in_calendar raised after "
+        f"workshops.Booking(pk={booking.pk}) was written, outside of atomic() (CalendarError: 504 "
+        f"Gateway Timeout, not entered: {booking.guest} comes to the workshop): the row stays, and "
+        f"what save() and {saved} were to do next did not happen. Not run because of it: "
+        "workshops.receivers.set_clay_aside."
+    )
+    assert finding.location
+    assert finding.location.file == calendar.__file__
+
+
+def test_a_booking_that_its_transaction_takes_back_is_only_worth_knowing() -> None:
+    trace = press("half-way", repaired=True)
+
+    assert [(each.level, each.slug) for each in trace.findings()] == [("info", "raised-and-undone")]
+    assert Booking.objects.count() == 0
+
+
+def test_a_receiver_whose_module_nobody_imports_is_told_once_the_sources_were_compared() -> None:
+    run_checks(tags=["signals"])
+    trace = press("unimported")
+    [finding] = alarms(trace)
+
+    place = "example_site/workshops/announcements.py:10"
+    assert str(finding) == (
+        "error missing-receiver: workshops.signals.workshop_announced from workshops.Booking was "
+        f"sent, and workshops.announcements.write_to_readers ({place}) did not run: the source "
+        "connects it, and this process does not have the connection."
+    )
+    assert str(finding.location).endswith(place)
+    assert trace.find(signal="workshop_announced") == []
+
+
+def test_a_receiver_whose_module_is_imported_is_not_told() -> None:
+    run_checks(tags=["signals"])
+    trace = press("unimported", repaired=True)
+
+    assert told(trace) == []
+    assert len(trace.find(signal="workshop_published")) == 1
 
 
 def test_a_query_for_every_item_is_told_with_the_query_and_its_number() -> None:

@@ -24,10 +24,16 @@ from search.models import SearchEntry
 from shop.checkout import place_order
 from shop.models import Order, Product, Review
 from signal_tracer import trace_signals
+from warehouse import printer
 from warehouse.models import StockItem
+from workshops import calendar
+from workshops.models import Booking
 
 # With a second button that does without the mistake.
-WITH_A_TWIN = ["import", "proxy", "rollback", "stock-list", "saves", "twice"]
+WITH_A_TWIN = [
+    *("import", "proxy", "rollback", "before-commit", "half-way", "unimported"),
+    *("stock-list", "saves", "twice"),
+]
 SLUGS = [
     "checkout",
     "profile",
@@ -241,6 +247,81 @@ def test_the_deletion_can_be_tried_again() -> None:
     assert "egg-cup.svg is gone" in first
     assert "egg-cup.svg is gone" in second
     assert "puts it back first" in browser.get("/deletion/").content.decode()
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_worker_begins_before_the_order_it_was_given_is_there_for_it() -> None:
+    page = Client().post("/before-commit/").content.decode()
+    assert "<dt>The worker began</dt><dd>before the commit</dd>" in page
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_worker_that_waits_for_the_commit_begins_after_it(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    with django_capture_on_commit_callbacks() as callbacks:
+        page = Client().post("/before-commit/", {"repaired": "yes"}).content.decode()
+    assert "<dt>The worker began</dt><dd>not before the commit</dd>" in page
+    number = Order.objects.get().pk
+    assert not printer.has_begun(number)
+    for callback in callbacks:
+        callback()
+    printer.wait_for(number)
+    assert printer.has_begun(number)
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_guest_who_was_refused_has_a_booking_only_without_a_transaction() -> None:
+    half = Client().post("/half-way/").content.decode()
+    assert "<dd>Sorry, nothing was booked.</dd>" in half
+    assert f"<dt>In the database</dt><dd>Booking {Booking.objects.get().pk}</dd>" in half
+
+    nothing = Client().post("/half-way/", {"repaired": "yes"}).content.decode()
+    assert "<dd>Sorry, nothing was booked.</dd>" in nothing
+    assert "<dt>In the database</dt><dd>no booking</dd>" in nothing
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_booking_that_the_calendar_takes_has_its_clay_set_aside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entered: list[str] = []
+    monkeypatch.setattr(calendar, "enter", entered.append)
+    page = Client().post("/half-way/").content.decode()
+    booking = Booking.objects.get()
+    assert "<dd>See you at the wheel!</dd>" in page
+    assert entered == [f"{booking.guest} comes to the workshop"]
+    assert cache.get(f"clay:{booking.pk}") == 2
+
+
+@pytest.mark.usefixtures("shop")
+def test_readers_are_told_only_by_the_receiver_whose_module_is_imported() -> None:
+    announced = Client().post("/unimported/").content.decode()
+    published = Client().post("/unimported/", {"repaired": "yes"}).content.decode()
+    assert "<dt>Readers told</dt><dd>0</dd>" in announced
+    assert "<dt>Readers told</dt><dd>1</dd>" in published
+    assert [message.subject for message in mail.outbox] == ["A new workshop"]
+    assert "workshops.announcements" not in sys.modules
+
+
+def test_the_site_starts_though_a_receiver_is_missing_and_the_map_says_what_would_connect_it() -> (
+    None
+):
+    def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=EXAMPLE_SITE,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert manage("check").returncode == 0
+    printed = " ".join(manage("signal_map", "--missing").stdout.split())
+    assert "workshops.announcements was never imported: no line of the project" in printed
+    assert "Add `import workshops.announcements` to WorkshopsConfig.ready()" in printed
 
 
 @pytest.mark.usefixtures("shop")

@@ -5,6 +5,7 @@ import socket
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -29,6 +30,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         port = port_number(options["port"])
         refuse_unless_free(port)
+        # As runserver makes them: from then on the panel can tell what the source connects and the
+        # process does not. What they say is for manage.py check.
+        run_checks(tags=["signals"])
         self.stdout.write(WHAT_TO_CLICK.format(host=HOST, port=port))
         self.stdout.flush()
         call_command("runserver", f"{HOST}:{port}", use_reloader=False, skip_checks=True)
