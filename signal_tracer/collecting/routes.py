@@ -543,7 +543,7 @@ def how_connected(signal: Any, receiver: Any) -> str | None:
         if entry.sender_id != _NOBODY:
             sender = entry.sender_reference() if entry.sender_reference is not None else None
             # Django 5.2 keeps nothing of a sender but its id.
-            named = "another sender" if sender is None else name_of_sender(sender)
+            named = "a sender" if sender is None else name_of_sender(sender)
             told.append(f"sender={named}")
         if entry.dispatch_uid is not None:
             told.append(f"dispatch_uid={show_value(entry.dispatch_uid)}")
