@@ -50,7 +50,7 @@ def to_sarif(
                 "locations": [{"physicalLocation": _location(remark, root, elsewhere)}],
                 "partialFingerprints": _fingerprints(remark.key, seen[remark.key]),
                 "properties": {"names": list(remark.names)},
-                **_state(remark, known),
+                **_baseline_state(remark, known),
             }
         )
     driver = {
@@ -108,7 +108,7 @@ def _fingerprints(key: Key, occurrence: int) -> dict[str, str]:
     }
 
 
-def _state(remark: Remark, known: Collection[Key] | None) -> dict[str, Any]:
+def _baseline_state(remark: Remark, known: Collection[Key] | None) -> dict[str, Any]:
     if known is None:
         return {}
     if remark.key not in known:
