@@ -154,7 +154,7 @@ def _why_never(signal: MappedSignal, connection: Connection) -> tuple[str, str] 
             "Django made that table between two models itself, and sends no signals for its rows",
             "hear m2m_changed in its place; or save() the rows of a model of your own (through=)",
         )
-    if signal.name == _M2M_CHANGED and kind == "model":
+    if signal.name == _M2M_CHANGED and kind in ("model", "instance"):
         return (
             "m2m_changed is sent by the table between two models",
             "give the through of the field, as in sender=Pizza.toppings.through",

@@ -146,6 +146,14 @@ def test_a_table_that_django_made_between_two_models_sends_other_signals() -> No
     assert messages("never-called") == []
 
 
+def test_never_called_for_a_field_in_place_of_its_through() -> None:
+    m2m_changed.connect(documented, sender=User.groups)
+    [found] = findings("never-called")
+
+    assert "m2m_changed is sent by the table between two models" in found.message
+    assert "through" in found.advice
+
+
 def test_never_called_for_a_model_that_is_not_there() -> None:
     post_save.connect(documented, sender="shop.Ordre")
     post_save.connect(undocumented, sender="shop.Order")
