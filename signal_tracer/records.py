@@ -41,7 +41,7 @@ Reason = Literal[
 ]
 # How rows changed without the signals that receivers wait for; see Bypass.
 Door = Literal["bulk", "on_delete", "database", "many_to_many", "soft_delete", "sql"]
-CallbackOutcome = Literal["waiting", "ran", "raised", "discarded"]
+CallbackOutcome = Literal["waiting", "ran", "raised", "discarded", "not_run"]
 ErrandKind = Literal["thread", "task", "mail", "network"]
 Change = Literal["connect", "disconnect"]
 Owning = Literal["project", "package", "django"]
@@ -332,7 +332,7 @@ class OnCommit:
     registered_at: Seconds = 0.0
     outcome: CallbackOutcome = "waiting"
     """``waiting`` while its transaction is open, ``ran`` or ``raised`` after a commit,
-    ``discarded`` after a rollback."""
+    ``discarded`` after a rollback, ``not_run`` where one before it raised after the commit."""
     ran_at: Seconds | None = None
     """``None`` unless it ran."""
     duration: Seconds = 0.0

@@ -46,7 +46,8 @@ ReceiverKind = Literal[
     "mock",
     "unknown",
 ]
-# What it is connected to. A "through" model is the table of a many-to-many field; "lazy" is a
+# What it is connected to. A "through" model is the table of a many-to-many field, and a "table"
+# one that Django made itself: its rows send no signals of their own; "lazy" is a
 # model named by a string that no model goes by so far; a "string" names a model to a signal that
 # does not look it up; of one that is "gone" or "unknown" only
 # an address in memory is left.
@@ -56,6 +57,7 @@ SenderKind = Literal[
     "abstract",
     "swapped",
     "through",
+    "table",
     "class",
     "instance",
     "lazy",

@@ -39,6 +39,13 @@ HANDLED_EXCEPTION = replace(
     '["swallowed-exception:%(receiver)s"]. If not, catch less at %(place)s, or say there with '
     "logger.exception() what happened.",
 )
+SWALLOWED_SYNC_IN_LOOP = replace(
+    SWALLOWED_EXCEPTION,
+    why="Django refuses to ask the database while an event loop runs in the same thread: an async "
+    "receiver has to await it.",
+    advice="At %(place)s, await the form for async code (acreate(), aget(), asave(), async for), "
+    "or sync_to_async(); or make %(receiver)s a plain def, which Django calls in a thread.",
+)
 LOST_ON_ROLLBACK = Kind(
     "lost-on-rollback",
     "error",
@@ -48,6 +55,18 @@ LOST_ON_ROLLBACK = Kind(
     "Inside a transaction a receiver runs before anyone knows whether the rows will stay.",
     "In %(receiver)s, leave such work to %(on_commit)s. Or send the signal after the "
     "transaction: it was sent at %(place)s.",
+)
+NOTE_OF_FAILURE_LOST = replace(
+    LOST_ON_ROLLBACK,
+    slug="failure-note-lost",
+    level="warning",
+    title="What a receiver wrote about a failure was rolled back with it",
+    message="%(receiver)s wrote for %(signal)s inside atomic(), and that was rolled back on "
+    "%(aliases)s: its rows are gone.",
+    why="The failure that it is told of may end the transaction as well (ATOMIC_REQUESTS puts one "
+    "around each view), and the note goes with what it is about.",
+    advice="Let %(receiver)s write where no rollback reaches: to the log, to a cache, in a task, "
+    "or over an alias of its own for the same database.",
 )
 RAISED_HALF_WAY = Kind(
     "left-half-done",
@@ -79,6 +98,41 @@ RAISED_INTO_DJANGO = replace(
     "exception went on to %(sent_from)s, and what was to follow there did not happen.",
     advice="Handle in %(receiver)s what can fail at %(place)s: nobody who calls Django expects a "
     "receiver to end it.",
+)
+RAISED_IN_RECURSION = replace(
+    RAISED_AFTER_SAVE,
+    why="It saves what it was called for, is called for that again, and so on until Python stops "
+    "it: the first row is written by then.",
+    advice="In %(receiver)s, change the row by filter(pk=...).update(), which sends nothing; or "
+    "set the fields in pre_save; or return early by created or update_fields.",
+)
+RAISED_IN_BROKEN_TRANSACTION = replace(
+    RAISED_INTO_DJANGO,
+    title="A receiver caught an error of the database, and its transaction was broken",
+    message="%(receiver)s could ask nothing of the database during %(signal)s from %(sender)s: an "
+    "error of an earlier query was caught inside the same atomic().",
+    why="After an error the database takes no more queries until the block of atomic() ends, "
+    "whoever caught it. All of that block is rolled back.",
+    advice="Look at what ran before %(place)s in that transaction, receivers as well, for an "
+    "except around a query. Put an atomic() of its own inside that try: with transaction.atomic(): "
+    "... is undone alone.",
+)
+RAISED_FOR_NEW_ROW = replace(
+    RAISED_INTO_DJANGO,
+    title="A receiver looked for a row before it was written",
+    message="%(receiver)s raised during %(signal)s from %(sender)s (%(error)s): it looked for the "
+    "row itself, and a new one is not in the database yet.",
+    why="pre_save is sent before Django goes to the database, for new rows as well: none can be "
+    "saved.",
+    advice="In %(receiver)s, return early if instance._state.adding, before %(place)s.",
+)
+RAISED_FOR_ROW_GONE = replace(
+    RAISED_INTO_DJANGO,
+    title="A receiver looked for a row after it was deleted",
+    message="%(receiver)s raised during %(signal)s from %(sender)s (%(error)s): it looked for the "
+    "row itself, and that is deleted by then.",
+    why="post_delete is sent when the row is gone, and the exception ends the deletion.",
+    advice="At %(place)s, use the values that instance still has; or look in pre_delete.",
 )
 RAISED_AND_UNDONE = replace(
     RAISED_HALF_WAY,
@@ -155,6 +209,18 @@ WAITS_FOR_TEST = Kind(
     "on_commit() waits for the outermost transaction, and that is the test's own.",
     "Run it in the test: with self.captureOnCommitCallbacks(%(execute)s): around what "
     "saves. Or use TransactionTestCase, or @pytest.mark.django_db(transaction=True), which commit.",
+)
+CALLBACK_RAISED = Kind(
+    "callback-raised",
+    "error",
+    "An on_commit() callback raised",
+    "%(callback)s, which %(receiver)s registered with on_commit(), raised after the commit: what "
+    "was saved stays.%(not_run)s",
+    "What a callback raises takes nothing back. It ends the callbacks after it, which Django "
+    "forgets, and goes on to whoever left atomic(), as if nothing had been saved.",
+    "Handle in %(callback)s what can fail, and leave what must not be lost to a task that is tried "
+    "again. With on_commit(..., robust=True) Django logs the exception, and runs the others.",
+    is_loss=True,
 )
 OTHER_DATABASE = Kind(
     "other-database",

@@ -133,6 +133,56 @@ def callbacks_in_tests(walk: Walk) -> Iterator[Finding]:
         )
 
 
+def callbacks_that_raised(walk: Walk) -> Iterator[Finding]:
+    """With those after them that Django forgot, after all was committed."""
+    registered = [
+        (call, step, callback) for call, step in walk.calls for callback in call.on_commit
+    ]
+    for call, step, callback in registered:
+        if callback.outcome != "raised" or callback.ran_at is None:
+            continue
+        not_run = [
+            other.callback
+            for _, _, other in registered
+            if other.outcome == "not_run"
+            and other.alias == callback.alias
+            and _is_of_same_commit(other, callback, registered)
+        ]
+        yield Finding(
+            catalogue.CALLBACK_RAISED,
+            {
+                "receiver": call.receiver,
+                "callback": callback.callback,
+                "not_run": Sentence(
+                    " Not run because of it: %(receivers)s.", {"receivers": Names.of(not_run)}
+                )
+                if not_run
+                else "",
+            },
+            names=(call.receiver, step.dispatch.signal, callback.callback),
+            location=callback.defined_at or call.defined_at,
+            record=call,
+            owner=whose([walk.owner_of_call(call)]),
+        )
+
+
+def _is_of_same_commit(
+    left_out: OnCommit,
+    raised: OnCommit,
+    registered: list[tuple[ReceiverCall, Step, OnCommit]],
+) -> bool:
+    """Whether it is the next of its database to raise that left it out."""
+    ends = [
+        each.ran_at
+        for _, _, each in registered
+        if each.outcome == "raised"
+        and each.alias == raised.alias
+        and each.ran_at is not None
+        and each.ran_at >= left_out.registered_at
+    ]
+    return raised.ran_at == min(ends, default=None)
+
+
 def other_databases(walk: Walk) -> Iterator[Finding]:
     """Receivers that look for the row that was just written where it is not.
 

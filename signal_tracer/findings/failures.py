@@ -8,11 +8,13 @@ from collections.abc import Hashable, Iterator
 from signal_tracer.findings.catalogue import (
     HANDLED_EXCEPTION,
     LOST_ON_ROLLBACK,
+    NOTE_OF_FAILURE_LOST,
     SEND_REFUSED,
     SWALLOWED_EXCEPTION,
     SWALLOWED_REFUSAL,
+    SWALLOWED_SYNC_IN_LOOP,
 )
-from signal_tracer.findings.kinds import Finding
+from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import Step, Walk, grouped, last_name, on_commit, whose
 from signal_tracer.phrases import At, Names, Phrase
 from signal_tracer.records import PROJECT, Dispatch, Error, Location, Owner, ReceiverCall
@@ -37,7 +39,7 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
         call, step, error = same[0]
         place = raised_at(call, error)
         yield Finding(
-            SWALLOWED_REFUSAL if cannot_take(call, error) else SWALLOWED_EXCEPTION,
+            _kind_of_swallowed(call, error),
             {
                 "receiver": call.receiver,
                 "error": str(error) if call.error else Phrase("an exception"),
@@ -51,6 +53,13 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
             count=len(same),
             owner=_whose_fault(walk, call, place),
         )
+
+
+def _kind_of_swallowed(call: ReceiverCall, error: Error) -> Kind:
+    if cannot_take(call, error):
+        return SWALLOWED_REFUSAL
+    is_sync_in_loop = last_name(error.type) == "SynchronousOnlyOperation" and call.is_async
+    return SWALLOWED_SYNC_IN_LOOP if is_sync_in_loop else SWALLOWED_EXCEPTION
 
 
 _REFUSAL = re.compile(r"([\w.<>]+)\(\) (got an unexpected keyword argument|missing \d+ required)")
@@ -92,6 +101,40 @@ def handled_exceptions(walk: Walk) -> Iterator[Finding]:
             },
             names=(call.receiver, step.dispatch.signal, exception.type),
             location=exception.caught_at,
+            record=call,
+            count=len(same),
+            owner=whose([walk.owner_of_call(call)]),
+        )
+
+
+# What is sent where something has just failed.
+_OF_FAILURES = (
+    "django.contrib.auth.signals.user_login_failed",
+    "django.core.signals.got_request_exception",
+)
+
+
+def notes_of_failures(walk: Walk) -> Iterator[Finding]:
+    """Rows that were written about a failure, and were undone with it."""
+    lost = [
+        (call, step)
+        for call, step in walk.calls
+        if step.dispatch.signal in _OF_FAILURES
+        and any(
+            query.is_write and query.alias in step.dispatch.rolled_back for query in call.queries
+        )
+    ]
+    for same in grouped(lost, lambda each: (each[0].receiver, each[1].dispatch.signal)):
+        call, step = same[0]
+        yield Finding(
+            NOTE_OF_FAILURE_LOST,
+            {
+                "receiver": call.receiver,
+                "signal": step.dispatch.signal,
+                "aliases": Names.of(step.dispatch.rolled_back),
+            },
+            names=(call.receiver, step.dispatch.signal, step.dispatch.sender),
+            location=call.defined_at,
             record=call,
             count=len(same),
             owner=whose([walk.owner_of_call(call)]),

@@ -115,6 +115,13 @@ def never_called(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
             )
 
 
+# What save() and delete() of a model send, which Django leaves out for tables of its own making.
+_OF_ROWS = frozenset(
+    f"django.db.models.signals.{name}"
+    for name in ("pre_save", "post_save", "pre_delete", "post_delete")
+)
+
+
 def _why_never(signal: MappedSignal, connection: Connection) -> tuple[str, str] | None:
     """Why its sender never sends the signal, and what to do."""
     kind = connection.sender_kind
@@ -142,7 +149,12 @@ def _why_never(signal: MappedSignal, connection: Connection) -> tuple[str, str] 
         )
     if kind == "swapped":
         return "another model was put in its place", "name the model that is used in its place"
-    if signal.name == _M2M_CHANGED and kind == "model":
+    if signal.name in _OF_ROWS and kind == "table":
+        return (
+            "Django made that table between two models itself, and sends no signals for its rows",
+            "hear m2m_changed in its place; or save() the rows of a model of your own (through=)",
+        )
+    if signal.name == _M2M_CHANGED and kind in ("model", "instance"):
         return (
             "m2m_changed is sent by the table between two models",
             "give the through of the field, as in sender=Pizza.toppings.through",

@@ -13,6 +13,7 @@ from signal_tracer.findings.walk import (
     atomic,
     grouped,
     instance_of,
+    last_name,
     on_commit,
     using_of,
     whose,
@@ -24,6 +25,8 @@ _MODELS = "django.db.models.signals."
 _POST_SAVE = f"{_MODELS}post_save"
 _M2M_CHANGED = f"{_MODELS}m2m_changed"
 _BEFORE = PREPARING | {f"{_MODELS}pre_delete"}
+# As Django 5.2, 6.0 and 6.1 say it.
+_BROKEN = "An error occurred in the current transaction."
 # What ends a program or a generator, and is nobody's mistake.
 _ENDINGS = ("SystemExit", "KeyboardInterrupt", "GeneratorExit")
 # What code raises that expected another object, or keys in place of None.
@@ -93,8 +96,16 @@ def _ended_by(step: Step, error: Error) -> list[Step]:
 def _what_became_of_it(walk: Walk, call: ReceiverCall, ended: list[Step]) -> Kind | None:
     dispatches = [step.dispatch for step in ended]
     dispatch = dispatches[0]
+    if call.error is not None and call.error.message.startswith(_BROKEN):
+        return catalogue.RAISED_IN_BROKEN_TRANSACTION
     if any(map(_is_kept, dispatches)):
-        return catalogue.RAISED_AFTER_SAVE
+        is_recursion = call.error is not None and call.error.type == "RecursionError"
+        return catalogue.RAISED_IN_RECURSION if is_recursion else catalogue.RAISED_AFTER_SAVE
+    if _looked_for_itself(call, dispatch):
+        if dispatch.signal == f"{_MODELS}pre_save":
+            return catalogue.RAISED_FOR_NEW_ROW
+        if dispatch.signal == f"{_MODELS}post_delete":
+            return catalogue.RAISED_FOR_ROW_GONE
     if dispatch.signal == _M2M_CHANGED and _is_its_own(call):
         if dispatch.kwargs.get("pk_set", "") is None:
             return catalogue.RAISED_BY_CLEAR
@@ -115,6 +126,12 @@ def _what_became_of_it(walk: Walk, call: ReceiverCall, ended: list[Step]) -> Kin
         return catalogue.RAISED_HALF_WAY
     is_sent_by_django = walk.owner_of(None, dispatch.signal) == DJANGO
     return catalogue.RAISED_INTO_DJANGO if is_sent_by_django else None
+
+
+def _looked_for_itself(call: ReceiverCall, dispatch: Dispatch) -> bool:
+    """Whether no row of the sender was found, by the receiver's own code."""
+    message = f"{last_name(dispatch.sender)} matching query does not exist."
+    return call.error is not None and call.error.message == message
 
 
 def _is_kept(dispatch: Dispatch) -> bool:

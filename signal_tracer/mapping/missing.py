@@ -30,6 +30,7 @@ from signal_tracer.mapping.surroundings import (
     condition_of,
     function_of,
     is_for_failures,
+    is_gone_at_once,
     is_last,
     kind_of,
     last_name,
@@ -251,10 +252,18 @@ class _Comparison:
     ) -> Why | None:
         """For a ``connect()`` in a function: what it connects is not kept, or nobody calls it."""
         place = self._project.place(source, written.line)
+        if is_gone_at_once(source, written):
+            return Why(
+                "sure",
+                f"{target.what} is collected as garbage as soon as connect() returns, which holds "
+                "it weakly: nothing else refers to it",
+                "Give it a name at the level of the module, or connect it with weak=False "
+                f"({place})",
+            )
         cls = class_around(written.around)
-        if cls is not None and function.name == "__init__" and written.is_weak:
-            dropped = self._project.made_and_dropped(cls.name)
-            if dropped is None or condition_around(written.around) or not receives_self(written):
+        if cls is not None and receives_self(written) and written.is_weak:
+            dropped = self._project.made_and_dropped(cls.name, calling=function.name)
+            if dropped is None or condition_around(written.around):
                 return None
             return Why(
                 "sure",

@@ -347,10 +347,11 @@ class Project:
             return None
         return self._why_not_taken(source, cls)
 
-    def made_and_dropped(self, name: str) -> str | None:
-        """Where an object of a class is made as a statement of its own, and so kept by nobody."""
+    def made_and_dropped(self, name: str, *, calling: str) -> str | None:
+        """Where an object of a class is made to call one method of it, and so kept by nobody."""
+        method = "" if calling == "__init__" else rf"\.{re.escape(calling)}\([^\n]*\)"
         bare = re.compile(
-            rf"^[ \t]*(?:\w+\.)*{re.escape(name)}\([^\n]*\)[ \t]*(#.*)?$", re.MULTILINE
+            rf"^[ \t]*(?:\w+\.)*{re.escape(name)}\([^\n]*\){method}[ \t]*(#.*)?$", re.MULTILINE
         )
         for source in self.sources:
             if self.is_loaded(source) and (found := bare.search(source.text)):

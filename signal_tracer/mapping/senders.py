@@ -84,7 +84,8 @@ class Senders:
         if meta.abstract:
             return name, "abstract"
         if id(sender) in self._throughs:
-            return name, "through"
+            # Django's save() and delete() ask the same, in Django 5.2, 6.0 and 6.1: auto_created.
+            return name, "table" if meta.auto_created else "through"
         # Not documented, and the same in Django 5.2, 6.0 and 6.1: swapped.
         return name, "swapped" if meta.swapped else "model"
 

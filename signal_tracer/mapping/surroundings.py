@@ -58,11 +58,28 @@ def receives_self(written: Written) -> bool:
     return False
 
 
+def is_gone_at_once(source: Source, written: Written) -> bool:
+    """Whether what is connected weakly is made by the very call, and so has no other reference."""
+    if written.weak is not None and not is_constant(written.weak, True):
+        return False
+    match written.receiver:
+        case ast.Lambda():
+            return True
+        case ast.Call(func=func):
+            return source.dotted(func) == "functools.partial"
+    return False
+
+
+def is_constant(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
+
+
 def is_last(function: Function, written: Written) -> bool:
     """Whether the function only goes on connecting after it, and then returns nothing."""
     for statement in function.body:
         if statement.lineno <= written.line or isinstance(
-            statement, ast.FunctionDef | ast.AsyncFunctionDef
+            statement,
+            ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom,
         ):
             continue
         match statement:

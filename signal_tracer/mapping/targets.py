@@ -156,6 +156,12 @@ def _aim(target: Target, source: Source, node: ast.AST, written: Written) -> Non
                 target.made_in.add((os.path.abspath(code.co_filename), code.co_qualname))
                 target.is_temporary = returns_a_function(source, func)
                 target.what = f"what {text_of(func)}() returned"
+            elif is_a(made_by, type):
+                called = look_up(f"{source.dotted(func)}.__call__")
+                if type(called) is FunctionType:
+                    code = called.__code__
+                    target.places.add((os.path.abspath(code.co_filename), code.co_firstlineno))
+                    target.is_temporary, target.what = True, f"the {text_of(func)}"
 
 
 def _aim_at_name(target: Target, source: Source, node: ast.Name, written: Written) -> None:

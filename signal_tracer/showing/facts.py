@@ -593,7 +593,7 @@ class OfOnCommit(About[OnCommit]):
 
     def marks(self, record: OnCommit, slow_after: float) -> Iterator[str]:
         if record.outcome != "ran":
-            yield record.outcome.upper()
+            yield record.outcome.upper().replace("_", " ")
 
     def facts(self, records: Sequence[OnCommit], dispatch: Dispatch | None) -> Iterator[Fact]:
         first = records[0]
@@ -640,6 +640,10 @@ FATES: dict[CallbackOutcome, tuple[Words, Words]] = {
     "discarded": (
         Phrase("its transaction was rolled back"),
         Phrase("Discarded: its transaction was rolled back, so it will never be called."),
+    ),
+    "not_run": (
+        Phrase("a callback before it raised"),
+        Phrase("Its transaction was committed, and a callback before it raised: it was not run."),
     ),
 }
 

@@ -51,6 +51,7 @@ _NEVER: dict[str, str] = {
     "abstract": "is an abstract model: Django sends the model that inherits from it",
     "swapped": "was swapped out: Django sends the model in its place",
 }
+_OF_ROWS = ("pre_save", "post_save", "pre_delete", "post_delete")
 
 
 def explanation(
@@ -67,9 +68,11 @@ def explanation(
             f"  {signal.type} has its own {', '.join(signal.own_methods)} and decides itself whom "
             "it calls; this is what Django's own send() would do."
         )
-    never = _NEVER.get(found.sender_kind)
+    never, last = _NEVER.get(found.sender_kind), signal.name.rpartition(".")[2]
     if signal.name == "django.db.models.signals.m2m_changed" and found.sender_kind == "model":
         never = "never sends it: the through of a field does"
+    if found.sender_kind == "table" and last in _OF_ROWS:
+        never = "never sends it: Django made this table itself, and sends m2m_changed for it"
     if never and signal.name.startswith("django.db.models.signals."):
         lines.append(f"  ! {found.sender} {never}.")
     lines += ["", f"{plural(len(running), 'receiver')} would run" + (":" if running else ".")]

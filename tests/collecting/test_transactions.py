@@ -481,7 +481,7 @@ def test_a_callback_that_raises_ends_the_others_as_ever() -> None:
 
     assert callbacks(trace) == [
         ("send_mail_and_fail", "default", "raised"),
-        ("send_mail_and_fail", "default", "discarded"),
+        ("send_mail_and_fail", "default", "not_run"),
         ("send_mail", "default", "ran"),
         ("send_mail_and_fail", "default", "raised"),
     ]

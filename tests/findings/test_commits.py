@@ -145,7 +145,51 @@ def test_one_that_the_end_of_the_test_threw_away_did_not_run_either() -> None:
     ids=["of the code", "ran", "raised"],
 )
 def test_callbacks_that_wait_for_no_test_are_not_told(callback: OnCommit) -> None:
-    assert findings(saved(ORDER, call(on_commit=[callback]))) == []
+    found = findings(saved(ORDER, call(on_commit=[callback])))
+
+    assert [each for each in found if each.slug == "waits-for-test"] == []
+
+
+# After the commit
+
+
+def after_commit(outcome: Any, at: float | None = None, **changes: Any) -> OnCommit:
+    changes = {"alias": "default", "registered_at": 0.1, **changes}
+    return OnCommit(f"shop.tasks.{outcome}", outcome=outcome, ran_at=at, **changes)
+
+
+def test_a_callback_that_raised_is_told_with_those_that_did_not_run() -> None:
+    callbacks = [
+        after_commit("ran", 0.4),
+        after_commit("raised", 0.5),
+        after_commit("not_run"),
+        after_commit("not_run", alias="other"),
+        after_commit("discarded"),
+    ]
+    finding = only(saved(ORDER, call(on_commit=callbacks)))
+
+    assert (finding.level, finding.slug) == ("error", "callback-raised")
+    assert finding.message == (
+        "shop.tasks.raised, which shop.receivers.index registered with on_commit(), raised after "
+        "the commit: what was saved stays. Not run because of it: shop.tasks.not_run."
+    )
+
+
+def test_what_did_not_run_is_told_of_the_commit_that_it_belonged_to() -> None:
+    first = call(on_commit=[after_commit("raised", 0.5), after_commit("not_run")])
+    second = call("shop.receivers.mail", on_commit=[after_commit("raised", 0.9, registered_at=0.7)])
+
+    found = findings(saved(ORDER, first), saved("shop.Order(pk=4)", second))
+
+    assert [(each.names[0], "Not run" in each.message) for each in found] == [
+        ("shop.receivers.index", True),
+        ("shop.receivers.mail", False),
+    ]
+
+
+@pytest.mark.parametrize("outcome", ["ran", "waiting", "discarded", "not_run"])
+def test_callbacks_that_did_not_raise_are_not_told(outcome: str) -> None:
+    assert findings(saved(ORDER, call(on_commit=[after_commit(outcome)]))) == []
 
 
 # Other databases

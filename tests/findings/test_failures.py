@@ -217,3 +217,63 @@ def test_a_saved_instance_that_was_rolled_back_is_told_by_its_receiver() -> None
             "did elsewhere (mail, cache, another service) was not. x 2"
         )
     ]
+
+
+# Notes of failures
+
+LOGIN_FAILED = "django.contrib.auth.signals.user_login_failed"
+UNDONE: dict[str, object] = {"in_atomic": ("default",), "rolled_back": ("default",)}
+INSERT = 'INSERT INTO "shop_attempt" ("ip") VALUES (%s)'
+
+
+def noting(signal: str = LOGIN_FAILED, alias: str = "default", **changes: object) -> Dispatch:
+    noted = call(queries=queries(INSERT, alias=alias, is_write=True))
+    return sent(noted, **{"signal": signal, "sender": "django.contrib.auth", **UNDONE, **changes})
+
+
+def notes_lost(*dispatches: Dispatch) -> list[str]:
+    found = traced(*dispatches).findings()
+    return [each.message for each in found if each.slug == "failure-note-lost"]
+
+
+@pytest.mark.parametrize("signal", [LOGIN_FAILED, "django.core.signals.got_request_exception"])
+def test_what_is_written_about_a_failure_and_undone_with_it_is_told(signal: str) -> None:
+    assert notes_lost(noting(signal), noting(signal)) == [
+        (
+            f"shop.receivers.index wrote for {signal} inside atomic(), and that was rolled back on "
+            "default: its rows are gone."
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "dispatch",
+    [
+        noting(rolled_back=()),
+        noting(alias="log"),
+        noting("shop.signals.paid"),
+        sent(call(queries=queries("SELECT 1")), signal=LOGIN_FAILED, **UNDONE),
+    ],
+    ids=["kept", "over another alias", "of something that succeeded", "read only"],
+)
+def test_what_is_kept_or_is_no_note_of_a_failure_is_not_told(dispatch: Dispatch) -> None:
+    assert notes_lost(dispatch) == []
+
+
+# The database in an event loop
+
+SYNC_ONLY = Error(
+    "django.core.exceptions.SynchronousOnlyOperation",
+    "You cannot call this from an async context - use a thread or sync_to_async.",
+)
+
+
+@pytest.mark.parametrize(("is_async", "is_told"), [(True, True), (False, False)])
+def test_an_async_receiver_that_asks_the_database_as_sync_code_is_told_what_to_await(
+    is_async: bool, is_told: bool
+) -> None:
+    swallowed = call(outcome="swallowed", error=SYNC_ONLY, is_async=is_async)
+    [finding] = traced(sent(swallowed, method="asend_robust")).findings()
+
+    assert finding.slug == "swallowed-exception"
+    assert ("acreate()" in finding.advice) is is_told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -209,3 +210,68 @@ def test_an_exception_that_has_nothing_to_do_with_the_side_is_just_undone() -> N
     assert only(changed(NO_SUCH)).slug == "raised-and-undone"
     assert only(changed(NO_SERVER, reverse=True)).slug == "raised-and-undone"
     assert only(changed(elsewhere, reverse=True)).slug == "raised-and-undone"
+
+
+# What everybody runs into once
+
+
+def raised_as(error: str, message: str, signal: str, **changes: Any) -> Finding:
+    failed = Error(error, message, (TracebackLine(at(9), "..."),))
+    dispatch = saved("shop.Order(pk=3)", raising(error=failed), error=failed, **changes)
+    return only(replace(dispatch, signal=signal))
+
+
+NO_ORDER = ("shop.models.Order.DoesNotExist", "Order matching query does not exist.")
+NO_SHOP = ("shop.models.Shop.DoesNotExist", "Shop matching query does not exist.")
+BROKEN = (
+    "django.db.transaction.TransactionManagementError",
+    "An error occurred in the current transaction. You can't execute queries until then.",
+)
+PRE_SAVE = "django.db.models.signals.pre_save"
+POST_SAVE = "django.db.models.signals.post_save"
+POST_DELETE = "django.db.models.signals.post_delete"
+
+
+def test_a_receiver_that_looks_for_the_new_row_before_it_is_written_is_told_how_to_know() -> None:
+    finding = raised_as(*NO_ORDER, PRE_SAVE)
+
+    assert (finding.level, finding.slug) == ("warning", "receiver-raised")
+    assert "a new one is not in the database yet" in finding.message
+    assert "instance._state.adding" in finding.advice
+
+
+def test_a_receiver_that_looks_for_the_deleted_row_is_told_that_it_is_gone() -> None:
+    finding = raised_as(*NO_ORDER, POST_DELETE, **ROLLED_BACK)
+
+    assert (finding.level, finding.slug) == ("warning", "receiver-raised")
+    assert "that is deleted by then" in finding.message
+    assert "pre_delete" in finding.advice
+
+
+@pytest.mark.parametrize("signal", [PRE_SAVE, POST_DELETE])
+def test_a_receiver_that_finds_no_other_row_is_not_told_of_its_own(signal: str) -> None:
+    assert raised_as(*NO_SHOP, signal, **ROLLED_BACK).slug == "raised-and-undone"
+
+
+def test_a_transaction_that_a_caught_error_broke_is_told_as_such() -> None:
+    finding = raised_as(*BROKEN, POST_SAVE, **ROLLED_BACK)
+
+    assert (finding.level, finding.slug) == ("warning", "receiver-raised")
+    assert "an error of an earlier query was caught inside the same atomic()" in finding.message
+
+
+def test_another_misuse_of_a_transaction_is_not_a_broken_one() -> None:
+    message = "This is forbidden when an 'atomic' block is active."
+
+    assert raised_as(BROKEN[0], message, POST_SAVE, **ROLLED_BACK).slug == "raised-and-undone"
+
+
+def test_a_row_whose_receiver_saves_it_without_an_end_is_told_how_to_end_that() -> None:
+    endless = raised_as("RecursionError", "maximum recursion depth exceeded", POST_SAVE)
+
+    assert endless.slug == "left-half-done"
+    assert "filter(pk=...).update()" in endless.advice
+
+
+def test_a_row_after_which_something_else_fails_is_told_to_handle_it() -> None:
+    assert "Handle in shop.receivers.index" in raised_as("ValueError", "no", POST_SAVE).advice

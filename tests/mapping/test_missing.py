@@ -285,6 +285,19 @@ def on_save(**kwargs): ...
         "        post_save.connect(self.on_save, sender=Order)\n\n"
         "    def on_save(self, **kwargs): ...\n\nNotifier()\n"
     ),
+    "lambda_elsewhere": in_models(
+        "def hook_up_lambda():\n    post_save.connect(lambda **kwargs: None, sender=Order)\n"
+        "    print(end='')\n\nhook_up_lambda()\n"
+    ),
+    "dropped_after": in_models(
+        "class Hooks:\n    def hook_up_all(self):\n"
+        "        post_save.connect(self.on_save, sender=Order)\n\n"
+        "    def on_save(self, **kwargs): ...\n\nHooks().hook_up_all()\n"
+    ),
+    "called_object": in_models(
+        "class Indexer:\n    def __call__(self, **kwargs): ...\n\n"
+        "post_save.connect(Indexer(), sender=Order)\n"
+    ),
     "helper": {
         "receivers.py": RECEIVERS,
         "apps.py": config("helper", "self.hook_up()")
@@ -385,6 +398,27 @@ class Recorder:
     def note(self, **kwargs): ...
 
 recorder = Recorder()
+
+class Registered:
+    def __init__(self): kept_objects.append(self)
+    def __call__(self, **kwargs): ...
+
+kept_objects = []
+post_save.connect(Registered(), sender=mine)
+
+class Starter:
+    def start_all(self):
+        post_save.connect(self.heard, sender=mine)
+        kept_objects.append(self)
+
+    def heard(self, **kwargs): ...
+
+Starter().start_all()
+
+def with_a_lambda(is_weak=False):
+    post_save.connect(lambda **kwargs: None, sender=mine, weak=is_weak)
+
+with_a_lambda()
 post_save.connect(lambda **kwargs: None, mine, False)
 sqlite3.connect(":memory:").close()
 """
@@ -750,6 +784,39 @@ SAID = {
         (
             "Keep a reference to it at dropped/models.py:15, as a name of its module does; or "
             "connect it with weak=False (dropped/models.py:11)"
+        ),
+    ),
+    "lambda_elsewhere": (
+        "sure",
+        (
+            "the lambda is collected as garbage as soon as connect() returns, which holds it "
+            "weakly: nothing else refers to it"
+        ),
+        (
+            "Give it a name at the level of the module, or connect it with weak=False "
+            "(lambda_elsewhere/models.py:10)"
+        ),
+    ),
+    "dropped_after": (
+        "sure",
+        (
+            "the Hooks made at dropped_after/models.py:15 was collected as garbage: connect() "
+            "holds it weakly, and nothing else refers to it"
+        ),
+        (
+            "Keep a reference to it at dropped_after/models.py:15, as a name of its module does; "
+            "or connect it with weak=False (dropped_after/models.py:11)"
+        ),
+    ),
+    "called_object": (
+        "sure",
+        (
+            "the Indexer was collected as garbage: connect() holds it weakly, and nothing else "
+            "refers to it"
+        ),
+        (
+            "Keep a reference to it, as a name of its module does; or connect it with weak=False "
+            "(called_object/models.py:12)"
         ),
     ),
     "helper": (

@@ -231,11 +231,11 @@ class Plain:
         (None, None, "any"),
         (Order, "shop.Order", "model"),
         (AbstractUser, "auth.AbstractUser", "abstract"),
-        (User.groups.through, "auth.User_groups", "through"),
+        (User.groups.through, "auth.User_groups", "table"),
         (Plain, f"{__name__}.Plain", "class"),
         (apps.get_app_config("shop"), "<shop.apps.ShopConfig>", "instance"),
     ],
-    ids=["any", "model", "abstract", "through", "class", "instance"],
+    ids=["any", "model", "abstract", "table", "class", "instance"],
 )
 def test_each_kind_of_sender_is_named(
     sender: Any, name: str | None, kind: str, signal: Signal, map_of: MapOf

@@ -126,6 +126,34 @@ def test_an_abstract_model_may_send_a_signal_of_ones_own() -> None:
     assert messages("never-called") == []
 
 
+def test_never_called_for_the_rows_of_a_table_that_django_made_between_two_models() -> None:
+    post_save.connect(documented, sender=User.groups.through)
+    pre_delete.connect(documented, sender=User.groups.through)
+
+    assert messages("never-called") == [
+        f"{__name__}.documented is connected to django.db.models.signals.{signal} for "
+        "auth.User_groups, which never sends it: Django made that table between two models "
+        "itself, and sends no signals for its rows."
+        for signal in ("post_save", "pre_delete")
+    ]
+    assert "m2m_changed" in findings("never-called")[0].advice
+
+
+def test_a_table_that_django_made_between_two_models_sends_other_signals() -> None:
+    m2m_changed.connect(documented, sender=User.groups.through)
+    post_init.connect(documented, sender=User.groups.through)
+
+    assert messages("never-called") == []
+
+
+def test_never_called_for_a_field_in_place_of_its_through() -> None:
+    m2m_changed.connect(documented, sender=User.groups)
+    [found] = findings("never-called")
+
+    assert "m2m_changed is sent by the table between two models" in found.message
+    assert "through" in found.advice
+
+
 def test_never_called_for_a_model_that_is_not_there() -> None:
     post_save.connect(documented, sender="shop.Ordre")
     post_save.connect(undocumented, sender="shop.Order")

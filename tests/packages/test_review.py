@@ -203,8 +203,9 @@ def test_over_the_map_only_a_new_finding_fails_and_a_mended_one_is_told(museum: 
         "    collection.receivers.count_notes, which hears django.db.models.signals.post_save, has "
         "no docstring.\n"
     )
-    # All but the mended one, however many rules there are.
-    count = len(json.loads(written)["findings"]) - 1
+    # All but the mended one, however many rules there are; two lines that update() loans go by the
+    # same names, and are known by one entry.
+    count = len(json.loads(written)["findings"]) - 1 + 1
     assert f"\n{count} known findings\n  known warning duplicate-receiver: " in changed.stdout
     assert (
         f"1 known finding of {museum.kept} mended, which --write-baseline takes out of it:\n"

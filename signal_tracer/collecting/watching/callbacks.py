@@ -158,6 +158,7 @@ def _watch_run(original: Any) -> Any:
             return original(self)
         except BaseException:
             running.fail()
+            _note_left_out(entries)
             raise
         finally:
             running.end()
@@ -167,6 +168,15 @@ def _watch_run(original: Any) -> Any:
     return hide_from_stacklevel(
         functools.wraps(original)(run_and_clear_commit_hooks), original.__name__
     )
+
+
+@fenced("to see which on_commit() callbacks do not run")
+def _note_left_out(entries: list[Any]) -> None:
+    """The callbacks after one that raised: Django forgets them, though it has committed."""
+    for held, *_ in entries:
+        reference, record = _waiting.get(id(held), (None, None))
+        if record is not None and reference is not None and reference() is held:
+            record.outcome = "not_run"
 
 
 class _Entries(list[Any]):
