@@ -179,8 +179,8 @@ class Origin:
         request = self.request
         asked = "" if request is None else f"{request.method} {request.path}"
         if not asked or asked == self.name:
-            return self.name
-        return f"{self.name}, for {asked}"
+            return printable(self.name)
+        return printable(f"{self.name}, for {asked}")
 
 
 @dataclass(frozen=True, slots=True)

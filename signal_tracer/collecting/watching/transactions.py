@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -109,6 +110,8 @@ def note_place() -> None:
 @fenced("to see the open transactions")
 def _look_around(recorder: Any) -> None:
     """Note the atomic blocks that are open in this thread when a trace begins."""
+    if not settings.configured:  # and so there are no databases
+        return
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             forget(connection)  # Its end was missed, at the recursion limit.
