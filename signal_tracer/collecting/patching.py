@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import weakref
 from collections.abc import Callable, Iterable
@@ -49,6 +50,8 @@ class Patches:
         known = self._patches.get((cls, name))
         if known is not None and known.ours is original:
             return  # As in all traces but the first.
+        if not _is_method(original):
+            return
         cover, covered = self._covered.pop((cls, name), (None, None))
         if covered is not None and cover is original:
             # Ours is still below it, and a second one would see everything twice.
@@ -83,11 +86,30 @@ class Patches:
             # Another tool that went away may have put back an earlier one of ours.
             while is_ours(original):
                 original = _originals[original]
-            if original is found and original is not patch.original:
+            is_covered = original is found and original is not patch.original
+            if is_covered and not _is_as_written(patch.cls, found):
                 self._covered[patch.cls, patch.name] = found, patch
             if original is not found:
                 setattr(patch.cls, patch.name, original)
         self._patches.clear()
+
+
+def _is_method(attribute: Any) -> bool:
+    """Whether a call is given the instance, which it is not of a test's ``Mock``."""
+    kind = type(attribute)
+    is_bound = hasattr(kind, "__get__") and kind is not staticmethod
+    return is_bound and callable(attribute) and hasattr(attribute, "__name__")
+
+
+def _is_as_written(cls: type, function: Any) -> bool:
+    """Whether it is of the package of the class, to the last of its decorators: not over ours."""
+    package = sys.modules.get(cls.__module__.partition(".")[0])
+    home = str(getattr(package, "__file__", None)).removesuffix("__init__.py")
+    while type(function) is types.FunctionType:
+        if is_ours(function) or not function.__code__.co_filename.startswith(home):
+            return False
+        function = vars(function).get("__wrapped__")
+    return function is None
 
 
 # One function of Django's: its class, its name, and what makes ours of it; of ``None``, where the
