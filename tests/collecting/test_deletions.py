@@ -9,7 +9,7 @@ import django
 import library
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, models
+from django.db import DatabaseError, connection, models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.test import modify_settings
 from library import Author, Book, Loan, Tag
@@ -382,6 +382,19 @@ def test_sql_that_changes_rows_of_a_model_goes_past_its_receivers() -> None:
         "library.Item  DELETE in SQL  2 rows: forget",
     ]
     assert set(slugs(trace)) == {"warning sql-bypass"}
+
+
+@pytest.mark.usefixtures("listening")
+def test_sql_that_fails_is_none_and_the_one_that_is_run_for_it_is() -> None:
+    Item.objects.create()
+    with trace_signals() as trace, connection.cursor() as cursor:
+        try:
+            with transaction.atomic():
+                cursor.execute("UPDATE library_item SET is_lost = true")
+        except DatabaseError:
+            cursor.execute("UPDATE library_item SET is_gone = true")
+
+    assert lines(trace) == ["library.Item  UPDATE in SQL  1 row: index"]
 
 
 @pytest.mark.usefixtures("listening")
