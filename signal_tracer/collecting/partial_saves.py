@@ -2,7 +2,8 @@
 
 The row in memory then has what the database never gets. Looked at is a save that names its
 fields, before its receivers run and after them. Compared are values of Python's own plain types:
-``==`` of any other might be the user's code, and so might that of a moment with a time zone.
+``==`` of any other might be the user's code, and so might that of a time zone: moments are
+compared without theirs, which has to be the same object.
 """
 
 from __future__ import annotations
@@ -70,4 +71,8 @@ def _differs(one: Any, other: Any) -> bool:
     kinds = type(one), type(other)
     if one is other or not all(any(kind is each for each in _PLAIN + _MOMENTS) for kind in kinds):
         return False
-    return kinds[0] is not kinds[1] or kinds[0] in _MOMENTS or bool(one != other)
+    if kinds[0] is kinds[1] and any(kinds[0] is each for each in _MOMENTS):
+        if one.tzinfo is not other.tzinfo:
+            return True
+        one, other = one.replace(tzinfo=None), other.replace(tzinfo=None)
+    return kinds[0] is not kinds[1] or bool(one != other)

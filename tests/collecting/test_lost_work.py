@@ -78,6 +78,26 @@ def test_a_moment_is_another_one_each_time(book: Book) -> None:
     assert left_out(book, update_fields=["is_lent"]) == [("title",)]
 
 
+@pytest.mark.parametrize("zone", [None, datetime.UTC])
+def test_an_equal_moment_is_the_same(book: Book, zone: Any) -> None:
+    book.title, same = (datetime.datetime(2026, 1, 1, tzinfo=zone) for _ in range(2))  # type: ignore[assignment]
+    changing(title=same)
+
+    assert left_out(book, update_fields=["is_lent"]) == [()]
+
+
+def test_moments_are_compared_without_the_code_of_their_time_zones(book: Book) -> None:
+    class Loud(datetime.tzinfo):
+        def utcoffset(self, moment: object) -> Any:
+            raise AssertionError("asked")
+
+    zone = Loud()
+    book.title = datetime.datetime(2026, 1, 1, tzinfo=zone)  # type: ignore[assignment]
+    changing(title=datetime.datetime(2026, 1, 2, tzinfo=zone), year=1900)
+
+    assert left_out(book, update_fields=["is_lent"]) == [("year", "title")]
+
+
 @pytest.mark.parametrize(
     "named",
     [{}, {"update_fields": ["title"]}, {"update_fields": ["title", "is_lent"]}],
