@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -52,6 +53,12 @@ def receipt(sender: object, **kwargs: object) -> None: ...
 def pay(order: int) -> int:
     paid.send("the shop", order=order)
     return order
+
+
+@task
+def old() -> None:
+    # Past the method by which Django calls it.
+    warnings.warn("old", DeprecationWarning, stacklevel=3)
 
 
 @task
@@ -176,6 +183,14 @@ def test_a_task_is_given_its_context_as_without_a_trace() -> None:
 
     assert result.return_value == f"{result.id} 1"
     assert traces[0].task == Task(f"{HERE}.pay_again", result.id, 1, "returned")
+
+
+def test_a_warning_of_a_task_names_the_line_that_called_it() -> None:
+    with pytest.warns(DeprecationWarning, match="old") as warned:
+        old.call()
+
+    assert [each.filename for each in warned] == [__file__]
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("error", ["ZeroDivisionError", "StopIteration"])
