@@ -10,6 +10,7 @@ import library
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, models, transaction
+from django.db.models.deletion import Collector
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.test import modify_settings
 from library import Author, Book, Loan, Tag
@@ -476,6 +477,26 @@ def test_a_receiver_of_this_very_model_is_no_cost_of_being_there() -> None:
 
 
 @pytest.mark.usefixtures("listening")
+@pytest.mark.usefixtures("listening")
+def test_a_collector_of_ones_own_is_asked_for_nothing_that_it_has_not() -> None:
+    asked: list[str] = []
+
+    class Asked(Collector):
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            raise AttributeError(name)
+
+    def delete() -> tuple[int, list[str]]:
+        collector = Asked("default")
+        asked.clear()
+        collector.collect([Item.objects.create()])
+        return collector.delete()[0], asked[:]
+
+    untraced = delete()
+    with trace_signals():
+        assert delete() == untraced
+
+
 def test_a_deletion_answers_and_leaves_the_same_traced_and_untraced() -> None:
     def play() -> list[Any]:
         author = Author.objects.create(name="a")

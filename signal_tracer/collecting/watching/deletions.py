@@ -155,7 +155,9 @@ def _end(node: Node | None, found: _Deletion, collector: Any, caller: types.Fram
                     field=field.name,
                     origin=field.remote_field.model,
                 )
-    for field, rule in () if getattr(collector, "force_collection", False) else _in_database(found):
+    # From Django 6.1 on; nothing of a subclass's own is asked for it.
+    leaves_nothing = dict.get(collector.__dict__, "force_collection")
+    for field, rule in () if leaves_nothing else _in_database(found):
         of = _DELETED if rule == "DB_CASCADE" else _SAVED
         skipped = left_out_by(node, of, field.model)
         if skipped:
