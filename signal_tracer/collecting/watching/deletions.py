@@ -294,10 +294,12 @@ def _watch_insert(original: Any) -> Any:
 
 @fenced("to see a row between two models saved")
 def _note_row(node: Node | None, row: Any, caller: types.FrameType) -> None:
-    node = nodes.node_with_everywhere(node)
     model = type(row)
+    if not is_through(model):
+        return
+    node = nodes.node_with_everywhere(node)
     skipped = left_out_by(node, (signals.m2m_changed,), model)
-    if skipped and is_through(model):
+    if skipped:
         _, site = who_called(caller, row, "save")
         now = clock.now()
         note(node, site, now, now, skipped, "save", model, 1, door="many_to_many")
