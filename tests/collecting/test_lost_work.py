@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,6 +128,31 @@ def test_what_may_be_compared_by_code_of_its_own_is_not_compared(book: Book) -> 
     changing(title=Loud("b"))
 
     assert left_out(book, update_fields=["is_lent"]) == [()]
+
+
+def test_a_number_that_cannot_be_compared_leaves_no_mark_on_the_context(book: Book) -> None:
+    book.title = decimal.Decimal("sNaN")  # type: ignore[assignment]
+    changing(title=decimal.Decimal(1))
+    with decimal.localcontext() as context:
+        context.clear_flags()
+        assert left_out(book, update_fields=["is_lent"]) == [()]
+        assert not any(context.flags.values())
+
+
+def test_what_is_no_model_is_not_asked_for_fields() -> None:
+    class Loud:
+        @property
+        def concrete_fields(self) -> Any:
+            raise AssertionError("asked")
+
+    class Fake:
+        _meta = Loud()
+
+    changing(year=1900)
+    with trace_signals() as trace:
+        pre_save.send(Book, instance=Fake(), update_fields=frozenset(["title"]))
+
+    assert trace.faults == 0
 
 
 # Callbacks in tests
