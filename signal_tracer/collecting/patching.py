@@ -50,15 +50,13 @@ class Patches:
         known = self._patches.get((cls, name))
         if known is not None and known.ours is original:
             return  # As in all traces but the first.
-        if not _is_method(original):
-            return
         cover, covered = self._covered.pop((cls, name), (None, None))
         if covered is not None and cover is original:
             # Ours is still below it, and a second one would see everything twice.
             self._patches[cls, name] = covered
         elif is_ours(original):
             self._patches[cls, name] = _Patch(cls, name, _originals[original], original)
-        else:
+        elif _is_method(original):
             ours = watch(original)
             _originals[ours] = original
             self._put(_Patch(cls, name, original, ours))
@@ -75,9 +73,12 @@ class Patches:
         """Put back what is still ours.
 
         Where another tool has since replaced one of our functions, its own stays, and ours below
-        it passes everything through while no trace runs.
+        it passes everything through while no trace runs. Once the tool is gone, to do this again
+        puts back the original.
         """
-        for patch in self._patches.values():
+        covered = {key: patch for key, (_, patch) in self._covered.items()}
+        self._covered.clear()
+        for patch in (covered | self._patches).values():
             found = original = vars(patch.cls).get(patch.name)
             if patch.original is None:
                 if found is patch.ours:

@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from django.db.models.deletion import Collector
 from django.db.transaction import Atomic
 from django.dispatch import Signal
+from django.test import TestCase
 
 from signal_tracer import trace_signals
 from signal_tracer.tracer import uninstall
@@ -503,6 +504,33 @@ def test_what_stood_there_first_and_went_away_leaves_it_to_be_watched_again(
         assert vars(cls)[name] is not original
     uninstall()
     assert vars(cls)[name] is original
+
+
+@pytest.mark.parametrize("is_traced_below", [False, True], ids=["untraced", "traced"])
+@pytest.mark.parametrize(("cls", "name"), WATCHED)
+def test_what_a_mock_has_put_back_is_uninstalled_once_it_is_gone(
+    djangos_own: dict[tuple[type, str], Any], cls: type, name: str, is_traced_below: bool
+) -> None:
+    with trace_signals(), mock.patch.object(cls, name):
+        uninstall()
+        if is_traced_below:
+            with trace_signals():
+                pass
+    uninstall()
+
+    assert vars(cls)[name] is djangos_own[cls, name]
+
+
+def test_what_captures_callbacks_is_put_back_whatever_stood_over_it() -> None:
+    uninstall()
+    original = vars(TestCase)["captureOnCommitCallbacks"]
+    with trace_signals(), mock.patch.object(TestCase, "captureOnCommitCallbacks"):
+        uninstall()
+        with trace_signals():
+            pass
+    uninstall()
+
+    assert vars(TestCase)["captureOnCommitCallbacks"] is original
 
 
 def test_what_another_tool_has_put_where_ours_was_added_survives(

@@ -297,7 +297,7 @@ def _forget() -> None:
     global _capture
     if _capture is not None and vars(_test_case()).get(_CAPTURE) is _capture[1]:
         setattr(_test_case(), _CAPTURE, _capture[0])
-    _capture = None
+        _capture = None
     _waiting.clear()
 
 
