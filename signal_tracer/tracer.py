@@ -17,6 +17,7 @@ from asgiref.sync import iscoroutinefunction
 
 from signal_tracer.collecting import clock, nodes, signals
 from signal_tracer.collecting.nodes import Node, Root, current, fenced
+from signal_tracer.collecting.patching import hide_from_stacklevel
 from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import note_near_misses
@@ -137,9 +138,8 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 async with block:
                     return await cast("Any", function(*args, **named))
 
-            return cast("Callable[Given, Answer]", functools.wraps(function)(traced_coroutine))
+            return cast("Callable[Given, Answer]", _stand_for(function, traced_coroutine))
 
-        @functools.wraps(function)
         def traced(*args: Given.args, **named: Given.kwargs) -> Answer:
             __traceback_hide__ = __tracebackhide__ = True
             block = block_of_call()
@@ -148,7 +148,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             with block:
                 return function(*args, **named)
 
-        return traced
+        return cast("Callable[Given, Answer]", _stand_for(function, traced))
 
     def __enter__(self) -> Trace:
         if self._root is not None:
@@ -284,6 +284,11 @@ def uninstall() -> None:
         signals.uninstall()
         for each in WATCHERS:
             each.uninstall()
+
+
+def _stand_for(function: Any, traced: Any) -> Any:
+    """``traced`` in its place, also for warnings that are to name who called it."""
+    return hide_from_stacklevel(functools.wraps(function)(traced), "trace_signals")
 
 
 def _refuse_to_decorate(function: Any, name: str) -> None:

@@ -7,6 +7,7 @@ import functools
 import gc
 import inspect
 import logging
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -121,6 +122,26 @@ def test_each_call_of_a_function_is_a_trace_for_the_reporters_of_the_setting() -
 
     assert told() == [("nightly import", OUTLINE)] * 2
     assert nodes.current.get() is None
+
+
+def test_a_warning_that_is_to_name_the_caller_does_so() -> None:
+    @trace_signals()
+    def old() -> None:
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+
+    @trace_signals()
+    async def old_too() -> None:
+        warnings.warn("old too", DeprecationWarning, stacklevel=2)
+
+    async def call() -> None:
+        old()
+        await old_too()
+
+    with pytest.warns(DeprecationWarning, match="old") as warned:
+        asyncio.run(call())
+
+    assert [each.filename for each in warned] == [__file__, __file__]
+    assert len(traces) == 2
 
 
 async def test_each_call_of_a_coroutine_function_is_a_trace_named_after_it() -> None:

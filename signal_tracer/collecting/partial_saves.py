@@ -2,7 +2,8 @@
 
 The row in memory then has what the database never gets. Looked at is a save that names its
 fields, before its receivers run and after them. Compared are values of Python's own plain types:
-``==`` of any other might be the user's code, and so might that of a moment with a time zone.
+``==`` of any other might be the user's code, and so might that of a time zone: moments are
+compared without theirs, which has to be the same object.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import datetime
 import decimal
 import uuid
 from typing import Any, NamedTuple
+
+from django.db.models.options import Options
 
 from signal_tracer.collecting.nodes import fenced
 from signal_tracer.describing.names import find_in_class, is_a
@@ -32,15 +35,15 @@ def remember(named: dict[str, Any]) -> Before | None:
     """What a ``pre_save`` with ``update_fields`` is sent with, until it is over."""
     written: Any = named.get("update_fields")
     instance = named.get("instance")
-    meta = find_in_class(type(instance), "_meta")
+    meta: Any = find_in_class(type(instance), "_meta")
     values = _values_of(instance)
-    if not is_a(written, frozenset) or meta is None or values is None:
+    if not is_a(written, frozenset) or not is_a(meta, Options) or values is None:
         return None
     if not all(type(each) is str for each in frozenset.__iter__(written)):
         return None
     names = {}
     # Not documented, and the same in Django 5.2, 6.0 and 6.1: concrete_fields, primary_key.
-    for each in meta.concrete_fields:  # type: ignore[attr-defined]  # Django's Options
+    for each in meta.concrete_fields:
         name, attribute = each.name, each.attname
         if not each.primary_key and name not in written and attribute not in written:
             names[attribute] = name
@@ -70,4 +73,10 @@ def _differs(one: Any, other: Any) -> bool:
     kinds = type(one), type(other)
     if one is other or not all(any(kind is each for each in _PLAIN + _MOMENTS) for kind in kinds):
         return False
-    return kinds[0] is not kinds[1] or kinds[0] in _MOMENTS or bool(one != other)
+    if kinds[0] is kinds[1] and any(kinds[0] is each for each in _MOMENTS):
+        if one.tzinfo is not other.tzinfo:
+            return True
+        one, other = one.replace(tzinfo=None), other.replace(tzinfo=None)
+    if kinds[0] is decimal.Decimal is kinds[1] and (one.is_snan() or other.is_snan()):
+        return False  # To compare them is an error, which the context of the thread notes.
+    return kinds[0] is not kinds[1] or bool(one != other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import weakref
 from collections.abc import Callable, Iterable
@@ -55,7 +56,7 @@ class Patches:
             self._patches[cls, name] = covered
         elif is_ours(original):
             self._patches[cls, name] = _Patch(cls, name, _originals[original], original)
-        else:
+        elif _is_method(original):
             ours = watch(original)
             _originals[ours] = original
             self._put(_Patch(cls, name, original, ours))
@@ -72,9 +73,12 @@ class Patches:
         """Put back what is still ours.
 
         Where another tool has since replaced one of our functions, its own stays, and ours below
-        it passes everything through while no trace runs.
+        it passes everything through while no trace runs. Once the tool is gone, to do this again
+        puts back the original.
         """
-        for patch in self._patches.values():
+        covered = {key: patch for key, (_, patch) in self._covered.items()}
+        self._covered.clear()
+        for patch in (covered | self._patches).values():
             found = original = vars(patch.cls).get(patch.name)
             if patch.original is None:
                 if found is patch.ours:
@@ -83,11 +87,30 @@ class Patches:
             # Another tool that went away may have put back an earlier one of ours.
             while is_ours(original):
                 original = _originals[original]
-            if original is found and original is not patch.original:
+            is_covered = original is found and original is not patch.original
+            if is_covered and not _is_as_written(patch.cls, found):
                 self._covered[patch.cls, patch.name] = found, patch
             if original is not found:
                 setattr(patch.cls, patch.name, original)
         self._patches.clear()
+
+
+def _is_method(attribute: Any) -> bool:
+    """Whether a call is given the instance, which it is not of a test's ``Mock``."""
+    kind = type(attribute)
+    is_bound = hasattr(kind, "__get__") and kind is not staticmethod
+    return is_bound and callable(attribute) and hasattr(attribute, "__name__")
+
+
+def _is_as_written(cls: type, function: Any) -> bool:
+    """Whether it is of the package of the class, to the last of its decorators: not over ours."""
+    package = sys.modules.get(cls.__module__.partition(".")[0])
+    home = str(getattr(package, "__file__", None)).removesuffix("__init__.py")
+    while type(function) is types.FunctionType:
+        if is_ours(function) or not function.__code__.co_filename.startswith(home):
+            return False
+        function = vars(function).get("__wrapped__")
+    return function is None
 
 
 # One function of Django's: its class, its name, and what makes ours of it; of ``None``, where the

@@ -33,6 +33,7 @@ _CURSORS = (str(Path(_BACKENDS, "utils.py")), str(Path(_BACKENDS, "base", "schem
 # The very text that its functions carry, which is quick to compare, in Django 5.2, 6.0 and 6.1.
 COMPILER = compiler.SQLCompiler.execute_sql.__code__.co_filename
 _MOST_FRAMES = 15
+_traceback_of: Any = vars(BaseException)["__traceback__"].__get__
 _NAME = r'((?:[\w$]+|"[^"]+"|`[^`]+`)(?:\.(?:[\w$]+|"[^"]+"|`[^`]+`))?)'
 _WRITES = re.compile(
     rf"\s*(?:(UPDATE)\s+(?:ONLY\s+)?{_NAME}(?:\s+(?:AS\s+)?\w+)?\s+SET\b"
@@ -44,8 +45,9 @@ _WRITES = re.compile(
 
 def note_write(node: Node | None, cursor: Any, sql: str, started: int, stopped: int) -> None:
     """A bypass, if the statement was somebody's own and went through."""
-    user = _user_of(sys._getframe(2))
-    if user is None or not _is_listening() or sys.exception() is not None:
+    runs = sys._getframe(2)
+    user = _user_of(runs)
+    if user is None or not _is_listening() or _has_failed(runs):
         return
     found = _WRITES.match(sql)
     if found is None:
@@ -56,6 +58,7 @@ def note_write(node: Node | None, cursor: Any, sql: str, started: int, stopped: 
         return
     # Not documented, and the same in Django 5.2, 6.0 and 6.1: the driver's own is ``cursor``.
     rows = cursor.cursor.rowcount
+    rows = rows if type(rows) is int and rows >= 0 else None
     if rows == 0:
         return
     of = _DELETED if verb.upper() == "DELETE" else _SAVED
@@ -63,9 +66,16 @@ def note_write(node: Node | None, cursor: Any, sql: str, started: int, stopped: 
     if skipped:
         note(
             *(node, find_sender_frame(user), started, stopped, skipped, verb.upper(), models[0]),
-            rows if type(rows) is int and rows > 0 else None,
+            rows,
             door="sql",
         )
+
+
+def _has_failed(frame: types.FrameType) -> bool:
+    """Whether an exception goes through the frame; its code may run while another is handled."""
+    error = sys.exception()
+    traceback = None if error is None else _traceback_of(error)
+    return traceback is not None and traceback.tb_frame is frame
 
 
 def _user_of(frame: types.FrameType | None) -> types.FrameType | None:

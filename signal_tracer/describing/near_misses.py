@@ -10,6 +10,7 @@ from django.apps import AppConfig, apps
 from django.db.models import Model
 
 from signal_tracer.describing.names import (
+    IdentityCache,
     class_bases,
     class_name,
     find_in_class,
@@ -160,9 +161,13 @@ def _concrete(model: type) -> object:
     return getattr(meta, "concrete_model", None)
 
 
-def is_through(model: type) -> bool:
-    """Whether its rows are those of a many-to-many field, made by Django or by somebody."""
+def _find_is_through(model: type) -> bool:
     return any(_through_of(each) is model for end in _ends_of_through(model) for each in _m2m(end))
+
+
+# Whether a model's rows are those of a many-to-many field, made by Django or by somebody. It is
+# asked of each row that is saved; a field of a model that is made later comes too late.
+is_through: IdentityCache[bool] = IdentityCache(_find_is_through)
 
 
 def _m2m(model: type) -> Iterator[Any]:

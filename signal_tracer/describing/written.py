@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import functools
 import os
+import re
 import tokenize
-import warnings
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from signal_tracer.describing.names import describe_receiver
 
@@ -31,38 +32,51 @@ def sender_in_source(receiver: Any, signal: str) -> str | None:
     return _written_at(location.file, location.line, location.function.rpartition(".")[2], name)
 
 
-@functools.lru_cache(maxsize=200)
 def _written_at(file: str, line: int, name: str, signal: str) -> str | None:
     beside = os.path.join(os.path.dirname(file), "apps.py")
-    found: set[str | None] = set()
-    for path in dict.fromkeys([file, beside]):
-        for node in ast.walk(_parsed(path)):
-            calls: list[ast.expr] = []
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                # The first line of the compiled function is that of its first decorator.
-                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-                if (path, first, node.name) == (file, line, name):
-                    calls = [each for each in node.decorator_list if _is_about(each, signal)]
-            elif isinstance(node, ast.Call) and _connects(node, name, signal):
-                calls = [node]
-            found |= {_string_of_sender(each) for each in calls if isinstance(each, ast.Call)}
+    found = {
+        each.sender
+        for path in dict.fromkeys([file, beside])
+        for each in _connections_in(path)
+        if each.receiver == name
+        and signal in each.signals
+        and each.line in (None, line if path == file else 0)
+    }
     return found.pop() if len(found) == 1 else None
 
 
-def _is_about(decorator: ast.expr, signal: str) -> bool:
-    """Whether it is ``@receiver(signal)``, or of a list that has it."""
-    return isinstance(decorator, ast.Call) and any(
-        _last_name(each) == signal for given in decorator.args[:1] for each in ast.walk(given)
-    )
+class _Connection(NamedTuple):
+    """By ``@receiver()``, which stands on the ``line`` of the function, or ``connect()``."""
+
+    receiver: str
+    line: int | None
+    signals: frozenset[str | None]
+    sender: str | None
 
 
-def _connects(call: ast.Call, receiver: str, signal: str) -> bool:
-    return (
-        isinstance(call.func, ast.Attribute)
-        and call.func.attr == "connect"
-        and _last_name(call.func.value) == signal
-        and any(_last_name(each) == receiver for each in call.args[:1])
-    )
+@functools.lru_cache(maxsize=200)
+def _connections_in(file: str) -> tuple[_Connection, ...]:
+    return tuple(each for node in ast.walk(_parsed(file)) for each in _connections_of(node))
+
+
+def _connections_of(node: ast.AST) -> Iterator[_Connection]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        # The first line of the compiled function is that of its first decorator.
+        first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+        for call in node.decorator_list:
+            if isinstance(call, ast.Call):
+                # Of one signal, or of a list of them.
+                names = {_last_name(each) for given in call.args[:1] for each in ast.walk(given)}
+                yield _Connection(node.name, first, frozenset(names), _string_of_sender(call))
+    elif isinstance(node, ast.Call) and _is_connect(node):
+        receiver = _last_name(node.args[0]) if node.args else None
+        if receiver is not None:
+            signal = _last_name(node.func.value)  # type: ignore[attr-defined]  # x.connect
+            yield _Connection(receiver, None, frozenset([signal]), _string_of_sender(node))
+
+
+def _is_connect(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "connect"
 
 
 def _last_name(node: ast.AST) -> str | None:
@@ -73,8 +87,7 @@ def _last_name(node: ast.AST) -> str | None:
 
 def _string_of_sender(call: ast.Call) -> str | None:
     given = [each.value for each in call.keywords if each.arg == "sender"]
-    is_connect = isinstance(call.func, ast.Attribute) and call.func.attr == "connect"
-    for each in (*given, *(call.args[1:2] if is_connect else ())):
+    for each in (*given, *(call.args[1:2] if _is_connect(call) else ())):
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
             return each.value
     return None
@@ -84,9 +97,17 @@ def _parsed(file: str) -> ast.AST:
     try:
         if not file.endswith(".py") or os.path.getsize(file) > _LARGEST:
             return ast.Module([], [])
-        with tokenize.open(file) as opened, warnings.catch_warnings():
-            # Python says when it compiles the file what it thinks of it.
-            warnings.simplefilter("ignore")
-            return ast.parse(opened.read(), file)
+        with tokenize.open(file) as opened:
+            return ast.parse(_BACKSLASH.sub(_without_warning, opened.read()), file)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return ast.Module([], [])
+
+
+# Python warns of an escape that it does not know. To silence it one would have to change the
+# filters of the whole process, which has each warning that was shown once be shown again.
+_BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = "\r\n\\'\"abfnrtv01234567xNuU"
+
+
+def _without_warning(found: re.Match[str]) -> str:
+    return found[0] if found[1] in _ESCAPES else f"_{found[1]}"

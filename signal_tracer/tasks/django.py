@@ -17,7 +17,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import pre_save
 
-from signal_tracer.collecting.patching import Patches
+from signal_tracer.collecting.patching import Patches, hide_from_stacklevel
 from signal_tracer.records import Origin, Task
 from signal_tracer.tasks import (
     LINK,
@@ -114,7 +114,6 @@ def _link(instance: Any, **_: Any) -> None:
 
 
 def _traced(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
         run = _start(self)
@@ -128,11 +127,12 @@ def _traced(original: Callable[..., Any]) -> Callable[..., Any]:
             run.end(state)
         return answer
 
-    return call
+    found: Callable[..., Any] = functools.wraps(original)(call)
+    hide_from_stacklevel(found, original.__name__)
+    return found
 
 
 def _atraced(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(original)
     async def acall(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
         run = _start(self)
@@ -149,7 +149,9 @@ def _atraced(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
         await run.aend("returned")
         return answer
 
-    return acall
+    found: Callable[..., Awaitable[Any]] = functools.wraps(original)(acall)
+    hide_from_stacklevel(found, original.__name__)
+    return found
 
 
 def _start(task: Any) -> Run | None:

@@ -9,7 +9,8 @@ import django
 import library
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, models
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models.deletion import Collector
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.test import modify_settings
 from library import Author, Book, Loan, Tag
@@ -385,6 +386,19 @@ def test_sql_that_changes_rows_of_a_model_goes_past_its_receivers() -> None:
 
 
 @pytest.mark.usefixtures("listening")
+def test_sql_that_fails_is_none_and_the_one_that_is_run_for_it_is() -> None:
+    Item.objects.create()
+    with trace_signals() as trace, connection.cursor() as cursor:
+        try:
+            with transaction.atomic():
+                cursor.execute("UPDATE library_item SET is_lost = true")
+        except DatabaseError:
+            cursor.execute("UPDATE library_item SET is_gone = true")
+
+    assert lines(trace) == ["library.Item  UPDATE in SQL  1 row: index"]
+
+
+@pytest.mark.usefixtures("listening")
 def test_sql_that_changes_nothing_or_another_table_and_djangos_own_are_none() -> None:
     item = Item.objects.create()
     with trace_signals() as trace, connection.cursor() as cursor:
@@ -463,6 +477,26 @@ def test_a_receiver_of_this_very_model_is_no_cost_of_being_there() -> None:
 
 
 @pytest.mark.usefixtures("listening")
+@pytest.mark.usefixtures("listening")
+def test_a_collector_of_ones_own_is_asked_for_nothing_that_it_has_not() -> None:
+    asked: list[str] = []
+
+    class Asked(Collector):
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            raise AttributeError(name)
+
+    def delete() -> tuple[int, list[str]]:
+        collector = Asked("default")
+        asked.clear()
+        collector.collect([Item.objects.create()])
+        return collector.delete()[0], asked[:]
+
+    untraced = delete()
+    with trace_signals():
+        assert delete() == untraced
+
+
 def test_a_deletion_answers_and_leaves_the_same_traced_and_untraced() -> None:
     def play() -> list[Any]:
         author = Author.objects.create(name="a")

@@ -99,6 +99,25 @@ def test_a_thread_of_a_class_of_its_own_and_a_timer_are_named_by_what_is_known()
     assert timed[1] == f"{__name__}.work"
 
 
+def test_what_a_thread_runs_is_not_asked_whether_it_is_true() -> None:
+    asked: list[object] = []
+
+    class Loud:
+        def __call__(self) -> None: ...
+
+        def __bool__(self) -> bool:
+            asked.append(self)
+            return True
+
+    def start() -> None:
+        thread = threading.Thread(target=Loud())
+        thread.start()
+        thread.join()
+
+    assert [kind for kind, _, _ in started_by(start)] == ["thread"]
+    assert asked == []
+
+
 def test_what_is_given_to_a_pool_is_one_errand_each() -> None:
     with ThreadPoolExecutor(1) as pool:
         first, second = started_by(lambda: [pool.submit(work), pool.submit(work, 1)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,6 +79,26 @@ def test_a_moment_is_another_one_each_time(book: Book) -> None:
     assert left_out(book, update_fields=["is_lent"]) == [("title",)]
 
 
+@pytest.mark.parametrize("zone", [None, datetime.UTC])
+def test_an_equal_moment_is_the_same(book: Book, zone: Any) -> None:
+    book.title, same = (datetime.datetime(2026, 1, 1, tzinfo=zone) for _ in range(2))  # type: ignore[assignment]
+    changing(title=same)
+
+    assert left_out(book, update_fields=["is_lent"]) == [()]
+
+
+def test_moments_are_compared_without_the_code_of_their_time_zones(book: Book) -> None:
+    class Loud(datetime.tzinfo):
+        def utcoffset(self, moment: object) -> Any:
+            raise AssertionError("asked")
+
+    zone = Loud()
+    book.title = datetime.datetime(2026, 1, 1, tzinfo=zone)  # type: ignore[assignment]
+    changing(title=datetime.datetime(2026, 1, 2, tzinfo=zone), year=1900)
+
+    assert left_out(book, update_fields=["is_lent"]) == [("year", "title")]
+
+
 @pytest.mark.parametrize(
     "named",
     [{}, {"update_fields": ["title"]}, {"update_fields": ["title", "is_lent"]}],
@@ -107,6 +128,31 @@ def test_what_may_be_compared_by_code_of_its_own_is_not_compared(book: Book) -> 
     changing(title=Loud("b"))
 
     assert left_out(book, update_fields=["is_lent"]) == [()]
+
+
+def test_a_number_that_cannot_be_compared_leaves_no_mark_on_the_context(book: Book) -> None:
+    book.title = decimal.Decimal("sNaN")  # type: ignore[assignment]
+    changing(title=decimal.Decimal(1))
+    with decimal.localcontext() as context:
+        context.clear_flags()
+        assert left_out(book, update_fields=["is_lent"]) == [()]
+        assert not any(context.flags.values())
+
+
+def test_what_is_no_model_is_not_asked_for_fields() -> None:
+    class Loud:
+        @property
+        def concrete_fields(self) -> Any:
+            raise AssertionError("asked")
+
+    class Fake:
+        _meta = Loud()
+
+    changing(year=1900)
+    with trace_signals() as trace:
+        pre_save.send(Book, instance=Fake(), update_fields=frozenset(["title"]))
+
+    assert trace.faults == 0
 
 
 # Callbacks in tests

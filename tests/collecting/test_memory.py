@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
+from library import Book
 from observing import is_ours
 
 from signal_tracer import trace_signals
@@ -63,6 +65,22 @@ def send() -> None:
 
 def send_unheard() -> None:
     sent.send(str, created=True)
+
+
+@pytest.mark.usefixtures("books")
+def test_a_row_that_is_no_link_costs_next_to_nothing_more_where_links_are_waited_for() -> None:
+    def calls() -> int:
+        with trace_signals():
+            return our_calls(lambda: Book.objects.create(title="a"))
+
+    def receiver(**named: Any) -> None: ...
+
+    before = calls()
+    m2m_changed.connect(receiver)
+    try:
+        assert calls() - before <= 4
+    finally:
+        m2m_changed.disconnect(receiver)
 
 
 def bytes_per_run(run: Callable[[], Any], times: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,36 @@ def test_a_string_that_names_another_class_only_listens_to_that() -> None:
 
     assert {reason for _, reason, _ in missed(trace)} == {"connected_to_other"}
     assert {slug.split(":")[0] for slug in told(trace)} == {"info unheard-sender"}
+
+
+def test_to_read_the_source_shows_no_warning_and_none_for_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "escaping_receivers.py"
+    source.write_text(
+        "from django.dispatch import receiver\n"
+        f"from {__name__} import stored\n"
+        "@receiver(stored, sender='library.Author')\n"
+        "def escaping(sender, **named):\n"
+        r"    return '\d', f'\N{EM DASH}', '\\', '\''" + "\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        escaping = importlib.import_module("escaping_receivers").escaping
+    monkeypatch.delitem(sys.modules, "escaping_receivers")
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("default")
+        with trace_signals() as trace:
+            for each in (Tag, Book):
+                warnings.warn("to be shown once", stacklevel=1)
+                stored.send(Author)
+                stored.connect(listen, sender=each)  # Who is nearly meant is found out first.
+
+    assert [str(each.message) for each in shown] == ["to be shown once"]
+    named = [each for each in trace.unheard[0].near_misses if each.receiver.endswith("escaping")]
+    assert [each.connected_to for each in named] == ["'library.Author'"]
+    assert escaping(None) == (r"\d", "\N{EM DASH}", "\\", "'")
 
 
 def test_a_signal_of_models_looks_the_string_up() -> None:

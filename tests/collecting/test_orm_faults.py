@@ -97,6 +97,7 @@ savepoints.Here.__init__
 savepoints.Here._about_database
 savepoints.Here.of
 savepoints.Savepoint.__init__
+sql._has_failed
 sql._is_listening
 sql._models_of
 sql._user_of

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from inspect import signature
+from threading import Thread
 from typing import Any
 from unittest import mock
 
@@ -14,8 +15,10 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
+from django.db.models.deletion import Collector
 from django.db.transaction import Atomic
 from django.dispatch import Signal
+from django.test import TestCase
 
 from signal_tracer import trace_signals
 from signal_tracer.tracer import uninstall
@@ -408,6 +411,7 @@ WATCHED: list[tuple[type, str]] = [
     (BaseDatabaseWrapper, "savepoint"),
     (BaseDatabaseWrapper, "savepoint_commit"),
     (BaseDatabaseWrapper, "savepoint_rollback"),
+    (Collector, "delete"),
     (CursorWrapper, "_execute"),
     (CursorWrapper, "_executemany"),
     (CursorWrapper, "callproc"),
@@ -415,6 +419,7 @@ WATCHED: list[tuple[type, str]] = [
     (QuerySet, "bulk_create"),
     (QuerySet, "bulk_update"),
     (QuerySet, "update"),
+    (Thread, "start"),
 ]
 
 
@@ -466,6 +471,66 @@ def test_a_tool_over_one_of_these_survives_and_ours_is_not_put_there_twice(
     uninstall()
 
     assert vars(cls)[name] is original
+
+
+@pytest.mark.parametrize(("cls", "name"), WATCHED)
+def test_a_mock_that_stands_there_first_is_called_as_without_a_trace(
+    djangos_own: dict[tuple[type, str], Any], cls: type, name: str
+) -> None:
+    with mock.patch.object(cls, name) as mocked:
+        with trace_signals():
+            getattr(object.__new__(cls), name)(1)
+        assert mocked.mock_calls == [mock.call(1)]
+        uninstall()
+        assert vars(cls)[name] is mocked
+
+    assert vars(cls)[name] is djangos_own[cls, name]
+
+
+@pytest.mark.parametrize(
+    "given", [{"autospec": True}, {"new": lambda *args: None}], ids=["autospec", "function"]
+)
+@pytest.mark.parametrize(("cls", "name"), WATCHED)
+def test_what_stood_there_first_and_went_away_leaves_it_to_be_watched_again(
+    djangos_own: dict[tuple[type, str], Any], cls: type, name: str, given: dict[str, Any]
+) -> None:
+    original = djangos_own[cls, name]
+    with mock.patch.object(cls, name, **given), trace_signals():
+        assert vars(cls)[name] is not original
+    assert vars(cls)[name] is original
+    uninstall()
+
+    with trace_signals():
+        assert vars(cls)[name] is not original
+    uninstall()
+    assert vars(cls)[name] is original
+
+
+@pytest.mark.parametrize("is_traced_below", [False, True], ids=["untraced", "traced"])
+@pytest.mark.parametrize(("cls", "name"), WATCHED)
+def test_what_a_mock_has_put_back_is_uninstalled_once_it_is_gone(
+    djangos_own: dict[tuple[type, str], Any], cls: type, name: str, is_traced_below: bool
+) -> None:
+    with trace_signals(), mock.patch.object(cls, name):
+        uninstall()
+        if is_traced_below:
+            with trace_signals():
+                pass
+    uninstall()
+
+    assert vars(cls)[name] is djangos_own[cls, name]
+
+
+def test_what_captures_callbacks_is_put_back_whatever_stood_over_it() -> None:
+    uninstall()
+    original = vars(TestCase)["captureOnCommitCallbacks"]
+    with trace_signals(), mock.patch.object(TestCase, "captureOnCommitCallbacks"):
+        uninstall()
+        with trace_signals():
+            pass
+    uninstall()
+
+    assert vars(TestCase)["captureOnCommitCallbacks"] is original
 
 
 def test_what_another_tool_has_put_where_ours_was_added_survives(

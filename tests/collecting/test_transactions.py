@@ -1,6 +1,7 @@
 """Transactions: what was sent inside one, what was rolled back, and what on_commit() ran later."""
 
 import contextlib
+import contextvars
 import functools
 import gc
 import logging
@@ -572,6 +573,26 @@ def test_captured_callbacks_are_the_users_own() -> None:
     assert captured == []  # No test case holds them back here, and so they ran.
     assert type(connection.run_on_commit) is list
     assert callbacks(trace) == [("send_mail", "default", "ran")]
+
+
+def test_to_capture_callbacks_may_decorate_a_function_that_is_called_twice() -> None:
+    with trace_signals():
+        pass
+
+    @TestCase.captureOnCommitCallbacks()
+    def answer() -> str:
+        return "answer"
+
+    assert [answer(), answer()] == ["answer", "answer"]
+
+
+def test_to_capture_callbacks_may_end_in_another_context() -> None:
+    with trace_signals():
+        pass
+    capturing = TestCase.captureOnCommitCallbacks()
+
+    assert contextvars.copy_context().run(capturing.__enter__) == []
+    assert capturing.__exit__(None, None, None) is False
 
 
 def test_only_a_limited_number_of_callbacks_is_kept(settings: Any) -> None:

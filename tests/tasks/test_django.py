@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -52,6 +53,12 @@ def receipt(sender: object, **kwargs: object) -> None: ...
 def pay(order: int) -> int:
     paid.send("the shop", order=order)
     return order
+
+
+@task
+def old() -> None:
+    # Past the method by which Django calls it.
+    warnings.warn("old", DeprecationWarning, stacklevel=3)
 
 
 @task
@@ -136,7 +143,7 @@ def test_a_task_has_a_trace_named_after_it_and_linked_to_the_request_that_queued
     )
     assert trace.name == f"{HERE}.pay"
     assert trace.task == Task(f"{HERE}.pay", queued["pay"].id, 1, "returned", origin)
-    assert str(trace) == f"{HERE}.paid.send  sender='the shop'\n  {HERE}.receipt"
+    assert trace.outline() == f"{HERE}.paid.send  sender='the shop'\n  {HERE}.receipt"
     assert queued["pay"].return_value == 7
     assert request.find(signal=paid)
 
@@ -155,7 +162,7 @@ async def test_an_async_task_is_traced_and_awaited() -> None:
     result = await pay_soon.aenqueue(5)
 
     assert result.return_value == 5
-    assert [str(trace) for trace in traces] == [
+    assert [trace.outline() for trace in traces] == [
         f"{HERE}.paid.asend  sender='the shop'\n  {HERE}.receipt"
     ]
     assert traces[0].task == Task(f"{HERE}.pay_soon", result.id, 1, "returned")
@@ -176,6 +183,14 @@ def test_a_task_is_given_its_context_as_without_a_trace() -> None:
 
     assert result.return_value == f"{result.id} 1"
     assert traces[0].task == Task(f"{HERE}.pay_again", result.id, 1, "returned")
+
+
+def test_a_warning_of_a_task_names_the_line_that_called_it() -> None:
+    with pytest.warns(DeprecationWarning, match="old") as warned:
+        old.call()
+
+    assert [each.filename for each in warned] == [__file__]
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("error", ["ZeroDivisionError", "StopIteration"])
@@ -208,7 +223,7 @@ def test_the_decorator_below_the_tasks_own_gives_a_trace_inside() -> None:
     assert pay_twice_traced.enqueue(3).return_value == 3
 
     assert [trace.name for trace in traces] == ["paying", f"{HERE}.pay_twice_traced"]
-    assert str(traces[0]) == str(traces[1])
+    assert traces[0].outline() == traces[1].outline()
 
 
 # Whether a task is traced

@@ -281,6 +281,8 @@ def _watch_capture() -> None:
     if type(theirs) is not classmethod or (_capture is not None and theirs is _capture[1]):
         return
 
+    # As a decorator, a context manager makes itself anew for each call.
+    @contextmanager
     @functools.wraps(theirs.__func__)
     def capture(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
         return _capturing_in(theirs.__get__(None, cls)(*args, **kwargs))
@@ -289,22 +291,23 @@ def _watch_capture() -> None:
     setattr(_test_case(), _CAPTURE, _capture[1])
 
 
-@contextmanager
 def _capturing_in(block: Any) -> Iterator[Any]:
     __traceback_hide__ = __tracebackhide__ = True
     with block as callbacks:
-        token = _capturing.set(True)
+        was_capturing = _capturing.get()
+        _capturing.set(True)
         try:
             yield callbacks
         finally:
-            _capturing.reset(token)
+            # Not by a token: it may be left in another context, as what a test has cleaned up is.
+            _capturing.set(was_capturing)
 
 
 def _forget() -> None:
     global _capture
     if _capture is not None and vars(_test_case()).get(_CAPTURE) is _capture[1]:
         setattr(_test_case(), _CAPTURE, _capture[0])
-    _capture = None
+        _capture = None
     _waiting.clear()
 
 

@@ -155,7 +155,9 @@ def _end(node: Node | None, found: _Deletion, collector: Any, caller: types.Fram
                     field=field.name,
                     origin=field.remote_field.model,
                 )
-    for field, rule in () if getattr(collector, "force_collection", False) else _in_database(found):
+    # From Django 6.1 on; nothing of a subclass's own is asked for it.
+    leaves_nothing = dict.get(collector.__dict__, "force_collection")
+    for field, rule in () if leaves_nothing else _in_database(found):
         of = _DELETED if rule == "DB_CASCADE" else _SAVED
         skipped = left_out_by(node, of, field.model)
         if skipped:
@@ -292,10 +294,12 @@ def _watch_insert(original: Any) -> Any:
 
 @fenced("to see a row between two models saved")
 def _note_row(node: Node | None, row: Any, caller: types.FrameType) -> None:
-    node = nodes.node_with_everywhere(node)
     model = type(row)
+    if not is_through(model):
+        return
+    node = nodes.node_with_everywhere(node)
     skipped = left_out_by(node, (signals.m2m_changed,), model)
-    if skipped and is_through(model):
+    if skipped:
         _, site = who_called(caller, row, "save")
         now = clock.now()
         note(node, site, now, now, skipped, "save", model, 1, door="many_to_many")

@@ -221,7 +221,9 @@ def _name_of_callable(live: Any) -> str:
 
 def _name_of_thread(thread: Any, _: Any) -> str:
     # Private, and the same in Python 3.11 to 3.14: _target, which a thread forgets when it ends.
-    target = _of(thread, "_target") or _of(thread, "function")  # of a Timer
+    target = _of(thread, "_target")
+    if target is None:
+        target = _of(thread, "function")  # of a Timer
     return class_name(type(thread)) if target is None else _name_of_callable(target)
 
 
