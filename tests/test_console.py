@@ -46,10 +46,10 @@ def traced(*dispatches: Dispatch, name: str = "nightly", **contents: object) -> 
     )
 
 
-def shown(trace: Trace, width: int = 80) -> str:
+def shown(trace: Trace, width: int = 80, *, brief: bool | None = None) -> str:
     # Without the environment: FORCE_COLOR and COLUMNS of whoever runs the tests do not count.
     console = Console(file=io.StringIO(), width=width, _environ={})
-    console.print(render_trace(trace))
+    console.print(render_trace(trace, brief=brief))
     return console.file.getvalue()
 
 

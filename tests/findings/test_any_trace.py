@@ -153,7 +153,7 @@ traces = st.builds(
 @given(traces)
 def test_any_trace_can_be_read_by_every_rule_and_shown(trace: Trace) -> None:
     found = over_trace(trace)
-    text = shown(trace)
+    text = shown(trace, brief=False)
 
     for finding in found.shown:
         assert finding.message

@@ -509,7 +509,8 @@ def answer(tmp_path_factory: Any) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parents[2]}{os.pathsep}{root}"},
+        env=os.environ
+        | {"PYTHONPATH": f"{Path(__file__).parents[2]}{os.pathsep}{root}", "COLUMNS": "160"},
     )
     assert not ran.returncode, ran.stderr
     return json.loads(ran.stdout)

@@ -190,7 +190,7 @@ def test_a_task_has_a_trace_named_after_it_and_linked_to_the_request_that_queued
     )
     assert trace.name == "shop.pay"
     assert trace.task == Task("shop.pay", queued["pay"].id, 1, "SUCCESS", origin)
-    assert str(trace) == f"{HERE}.paid.send  sender='the shop'\n  {HERE}.receipt"
+    assert trace.outline() == f"{HERE}.paid.send  sender='the shop'\n  {HERE}.receipt"
     assert [dispatch.kwargs for dispatch in trace.dispatches] == [{"order": 7}]
     assert request.dispatches == []
     assert re.fullmatch("[0-9a-f]{16}", request.id)
@@ -287,7 +287,11 @@ def test_an_eager_task_has_a_trace_of_its_own_inside_the_requests(eager: None) -
 
     trace, request = traces
     assert told(trace) == "shop.pay 1 SUCCESS: POST /queue/pay/"
-    assert str(trace) == str(request) == f"{HERE}.paid.send  sender='the shop'\n  {HERE}.receipt"
+    assert (
+        trace.outline()
+        == request.outline()
+        == f"{HERE}.paid.send  sender='the shop'\n  {HERE}.receipt"
+    )
     assert trace.task.queued_by.id == request.id  # type: ignore[union-attr]
 
 
@@ -323,7 +327,7 @@ def test_the_decorator_below_the_tasks_own_gives_a_trace_inside(eager: None) -> 
     assert pay_decorated.delay(3, tip=1).get() == 4
 
     assert [trace.name for trace in traces] == ["paying", "shop.pay_decorated"]
-    assert str(traces[0]) == str(traces[1]) != "no dispatches"
+    assert traces[0].outline() == traces[1].outline() != ""
     assert pay_decorated.__doc__ == "Pay, and say so."
 
 

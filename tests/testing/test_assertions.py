@@ -650,12 +650,14 @@ def test_a_trace_that_has_not_begun_says_so() -> None:
         SignalTrace().assert_sent(ordered)
 
 
-def test_it_reads_as_its_outline_and_lets_go_of_nothing_before_its_end(
+def test_its_trace_is_the_one_that_the_messages_outline_and_is_whole_before_its_end(
     signals: SignalTrace,
 ) -> None:
     refunded.send(None)
     ordered.send(User)
-    assert str(signals) == OUTLINE.replace("\nthe outline:\n", "").replace("\n  ", "\n").strip()
+    outline = OUTLINE.replace("\nthe outline:\n", "").replace("\n  ", "\n").strip()
+    assert signals.trace.outline() == outline
+    assert str(signals).splitlines()[1] == "2 dispatches · 2 receiver calls · 1 unheard"
 
 
 # Why a receiver did not run

@@ -676,7 +676,7 @@ def test_without_settings_everything_works_that_needs_none(
     result.stdout.fnmatch_lines(
         [
             "*Signal trace call*",
-            "1 dispatch * 2 receiver calls * 1 swallowed",
+            "1 dispatch * 2 receiver calls * 1 swallowed * 1 finding",
             "*signal coverage*",
             "No receivers of the project were found.",
             "Django has no settings here: nothing is connected, and nothing was looked for.",
