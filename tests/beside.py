@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def manage(site: Path, folder: Path, *arguments: str, stdin: str = "") -> Ended:
         encoding="utf-8",
         timeout=120,
         check=False,
+        # Who runs the suite in the background has it ignored, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

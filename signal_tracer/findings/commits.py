@@ -343,6 +343,8 @@ def fields_left_out(walk: Walk) -> Iterator[Finding]:
         dispatch = same[0].dispatch
         calls = [call for call in dispatch.receiver_calls if call.outcome == "returned"]
         receivers = [call.receiver for call in calls]
+        if not receivers:
+            continue
         yield Finding(
             catalogue.FIELD_LEFT_OUT,
             {

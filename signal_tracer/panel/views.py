@@ -128,7 +128,7 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
         receivers = page.receivers(asked["sort"], start)
         return _table(gettext("Receivers"), "receivers", receivers, start)
     if "outline" in asked:
-        text = "\n".join(map(visible, str(page.trace).split("\n")))
+        text = "\n".join(map(visible, page.trace.outline().split("\n")))
         context = {"text": text}
         return (
             gettext("The outline as text"),

@@ -45,14 +45,14 @@ def test_a_random_program_runs_the_same_and_is_traced_as_it_ran(first: int) -> N
     programs = [make(seed) for seed in range(first, min(first + AT_ONCE, COUNT))]
     untraced = [run_untraced(program) for program in programs]
     for seed, program in enumerate(programs):
-        if run_traced(program, untraced[seed]):
-            pytest.fail(explain(first + seed, program), pytrace=False)
+        if problems := run_traced(program, untraced[seed]):
+            pytest.fail(explain(first + seed, program, problems), pytrace=False)
 
 
-def explain(seed: int, program: Program) -> str:
+def explain(seed: int, program: Program, seen: list[str]) -> str:
     if check(program):  # It may want what the programs before it have left.
         program = shrink(program, lambda smaller: bool(check(smaller)))
-    problems = "\n".join(f"  {each}" for each in check(program))
+    problems = "\n".join(f"  {each}" for each in check(program) or seen)
     text = spell(program, 1)
     names = ", ".join(sorted({*re.findall(r"\b[A-Z]\w+(?=\()", text)}))
     return (
