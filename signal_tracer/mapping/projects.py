@@ -212,8 +212,14 @@ class Project:
         return False
 
     def names_in_text(self, module: str) -> str | None:
-        """Where a string names a module in full, as settings and ``import_module()`` do."""
-        quoted = re.compile(rf"""["']{re.escape(module)}["'.:]""")
+        """Where a string names a module: in full, as settings do, or by its end in an import.
+
+        That is ``import_module(f"{app}.receivers")`` and ``autodiscover_modules("receivers")``.
+        """
+        end = re.escape(module.rpartition(".")[2])
+        quoted = re.compile(
+            rf"""["']{re.escape(module)}["'.:]|(?:import|discover)\w*\([^\n]*["'.}}]{end}["']"""
+        )
         for source in self.sources:
             found = quoted.search(source.text)
             if found is not None:

@@ -66,7 +66,9 @@ async def test_the_checkout_is_shown_three_dispatches_deep(page, address):
     panel = await open_panel(page, address)
 
     await expect(page.locator("#djdt-SignalTracerPanel")).to_contain_text(
-        re.compile(r"\d+ dispatches · \d+ receiver calls · \d findings? · \d+ queries · 1 swallowed")
+        re.compile(
+            r"\d+ dispatches · \d+ receiver calls · \d findings? · \d+ queries · 1 swallowed"
+        )
     )
     await expect(panel).to_contain_text("POST /checkout/ · 200")
     await assert_whole(panel)

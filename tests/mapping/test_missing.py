@@ -437,6 +437,15 @@ sqlite3.connect(":memory:").close()
         "receivers.py": RECEIVERS,
         "models.py": MODELS + "\nHOOKS = ['by_string.receivers.send_receipt']\n",
     },
+    "by_its_end": {
+        "found_receivers.py": RECEIVERS,
+        "plugins.py": """
+from importlib import import_module
+
+def find(app):
+    import_module(f"{app}.found_receivers")
+""",
+    },
     "through_urls": {
         "receivers.py": RECEIVERS,
         "views.py": "from through_urls import receivers\n",
@@ -864,6 +873,14 @@ SAID = {
         (
             "Give the app an AppConfig in by_string/apps.py, with a ready() that has `import "
             "by_string.receivers`"
+        ),
+    ),
+    "by_its_end": (
+        "possible",
+        ("by_its_end.found_receivers was never imported so far; by_its_end/plugins.py:5 names it"),
+        (
+            "Give the app an AppConfig in by_its_end/apps.py, with a ready() that has `import "
+            "by_its_end.found_receivers`"
         ),
     ),
     "through_urls": (
