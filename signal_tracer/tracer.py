@@ -17,7 +17,7 @@ from asgiref.sync import iscoroutinefunction
 
 from signal_tracer.collecting import clock, nodes, signals
 from signal_tracer.collecting.nodes import Node, Root, current, fenced
-from signal_tracer.collecting.patching import hide_from_stacklevel
+from signal_tracer.collecting.patching import Watcher, hide_from_stacklevel
 from signal_tracer.collecting.reading import conceal, read
 from signal_tracer.collecting.recorder import Recorder
 from signal_tracer.collecting.routes import note_near_misses
@@ -162,21 +162,36 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             for each in WATCHERS:
                 each.install(config)
         recorder = self._make_recorder(config)
-        recorder.origin = self._origin()
+        recorder.origin = origin = self._origin()
         recorder.is_of_request_or_task = bool(self._request or self._task)
         self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)
         if self._all_threads:
             nodes.watch_everywhere(recorder)
-        for each in WATCHERS:
-            each.start(recorder)
+        started: list[Watcher] = []
+        try:
+            for each in WATCHERS:
+                each.start(recorder)
+                started.append(each)
+            trace = self._begun(config, recorder, origin)
+        except BaseException:  # Near the recursion limit: nothing may be left of it.
+            recorder.stop()
+            for each in started:
+                each.stop(recorder)
+            nodes.leave_everywhere(recorder)
+            current.reset(self._token)
+            raise
+        self._trace = trace if self._reporters else None
+        return trace
+
+    def _begun(self, config: Config, recorder: Recorder, origin: Origin) -> Trace:
         self._waited = threading.get_ident(), clock.waited()
-        trace = Trace(
+        return Trace(
             self._name,
-            started_at=recorder.origin.started_at,
+            started_at=origin.started_at,
             request=self._request,
             task=self._task,
-            trace_id=recorder.origin.id,
+            trace_id=origin.id,
             slow_after=config.slow_receiver_ms / 1000,
             slow_share=slow_share(),
             ignore_findings=config.ignore_findings,
@@ -184,8 +199,6 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             name_of=_name_of,
             conceal=partial(conceal, recorder),
         )
-        self._trace = trace if self._reporters else None
-        return trace
 
     def _origin(self) -> Origin:
         """What a task that is queued in this trace says of it."""
