@@ -121,7 +121,7 @@ def told(trace: Trace) -> tuple[str, str]:
     assert task is not None
     assert task.queued_by is not None
     assert task.queued_by.request is not None
-    outline = str(trace).replace("shop.signals.", "")
+    outline = trace.outline().replace("shop.signals.", "")
     orders = {str(dispatch.kwargs["order"]) for dispatch in trace.walk()}
     return task.queued_by.request.path, f"{' '.join(sorted(orders))}: {outline}"
 

@@ -89,6 +89,7 @@ def test_apschedulers_recipe_traces_a_job(settings: Any) -> None:
         assert told() == ["nightly orders: [7]"]
 
 
+@pytest.mark.django_db  # which Channels closes after each message
 async def test_channels_recipe_traces_a_message(settings: Any) -> None:
     pytest.importorskip("channels")
     with recipe("Channels", settings) as module:
