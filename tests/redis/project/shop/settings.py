@@ -29,8 +29,12 @@ if HAS_CELERY:
     # What a worker that was killed had not done is done by another one, and soon.
     CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
     CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-    # A worker looks when it starts for what a killed one has left, and then not for a long time.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 0}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 3,
+        # Seconds between two looks at what another worker has left, and each of them is one.
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+    }
     CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
     CELERY_TASK_IGNORE_RESULT = True
 else:
