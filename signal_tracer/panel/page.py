@@ -376,7 +376,7 @@ class Page:
                 (
                     visible(miss.receiver),
                     visible(miss.connected_to or ""),
-                    miss.reason != "connected_to_other",
+                    miss.reason,
                 )
                 for miss in unheard.near_misses
             ],

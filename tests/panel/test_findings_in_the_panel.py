@@ -182,6 +182,20 @@ def test_unheard_signals_name_who_nearly_heard_them_and_those_come_first(stored)
     ) in text
 
 
+def test_of_an_unheard_signal_it_says_who_is_not_connected_and_who_waits_for_another_sender(stored):
+    misses = (
+        NearMiss("shop.receivers.log", "not_connected"),
+        NearMiss("shop.receivers.tell", "connected_to_other", connected_to="shop.Till"),
+    )
+    text = said(stored(trace_of(unheard=[Unheard("a.paid", "shop.Order", 1, misses)])).content)
+
+    assert (
+        "a.paid ≈ Near miss: the source connects shop.receivers.log, and this process does not "
+        "have the connection Heard from another sender: shop.receivers.tell is connected to "
+        "shop.Till shop.Order 1"
+    ) in text
+
+
 INIT = "django.db.models.signals.pre_init"
 
 
