@@ -97,7 +97,7 @@ def test_receivers_come_sorted_by_any_column(ask):
 def test_the_outline_comes_as_text_to_be_copied(ask):
     answer = ask(trace_of(CHECKOUT))("?outline=text").json()
 
-    assert answer["text"] == str(trace_of(CHECKOUT))
+    assert answer["text"] == trace_of(CHECKOUT).outline()
     assert "shop.receivers.pack" in said(answer["content"])
 
 

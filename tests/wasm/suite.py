@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import pty
 import socket
 import subprocess
 import sys
@@ -41,6 +42,11 @@ NOT_HERE = {
     "redis": "sockets",
     "test_ids_do_not_get_into_a_kept_map": "addresses as long as on 64 bits",
     "test_preparing_twice_is_as_good_as_once": "OpenSSL",
+    "test_the_list_of_what_django_sends_is_what_it_sends": "OpenSSL",
+    "test_a_worker_that_waits_for_the_commit_begins_after_it": "threads",
+    "test_a_worker_that_waits_for_the_commit_is_not_told": "threads",
+    "test_every_mistake_has_a_twin_without_it": "threads",
+    "test_what_stood_there_first_and_went_away_leaves_it_to_be_watched_again": "threads",
     "test_a_model_signal_of_an_async_save_was_sent_from_the_line_that_awaited": "threads",
     "test_a_path_stays_as_it_is_when_the_current_directory_is_gone": (
         "a current directory that can be removed"
@@ -127,6 +133,7 @@ def make_do() -> None:
     # It would ask a process that was never started whether it has ended.
     del subprocess.Popen.__del__
     refuse(socket.socket, "__init__", "sockets")
+    refuse(pty, "openpty", "terminals")
     ThreadPoolExecutor.submit = CurrentThreadExecutor.submit = at_once
     # Pyodide's own loop is that of Node.js, which runs when Python has ended.
     asyncio._set_running_loop(None)
