@@ -43,6 +43,7 @@ app = Celery("shop", broker="memory://", backend="cache+memory://", set_as_curre
 app.conf.update(
     broker_transport_options={"polling_interval": 0.02},
     broker_connection_retry_on_startup=False,
+    task_default_queue="shop",  # The broker in memory is one for all tests of the process.
     worker_hijack_root_logger=False,
 )
 
