@@ -11,7 +11,7 @@ MANAGE := $(BIN)/python example_site/manage.py
 # The checks of Python and of the port come before the long set-up, also under make -j.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo museum test test-postgres test-redis test-wasm coverage lint format types benchmark screenshots clean check-python check-port
+.PHONY: help demo museum test test-postgres test-redis test-wasm coverage lint format types benchmark screenshots docs clean check-python check-port
 
 help:
 	@echo "make demo         set up, show one checkout in the console, serve the example site (PORT=8000)"
@@ -25,6 +25,7 @@ help:
 	@echo "make format       let ruff rewrite the code"
 	@echo "make types        mypy"
 	@echo "make benchmark    what a trace costs, against untraced Django; what the signal map takes"
+	@echo "make docs         the documentation site, in docs/_build/html; a broken link fails"
 	@echo "make screenshots  make the pictures under docs/ again (needs a Chromium)"
 	@echo "make clean        remove .venv and everything that was generated"
 
@@ -71,9 +72,14 @@ benchmark: $(VENV)/test.installed
 screenshots: $(VENV)/test.installed
 	@$(BIN)/python docs/make_screenshots.py
 
+# Incremental: a page is built again if it, its example or the package has changed.
+docs: $(VENV)/docs.installed
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 clean:
 	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf .coverage build dist example_site/db.sqlite3 example_site/media
+	rm -rf .coverage build dist docs/_build example_site/db.sqlite3 example_site/media
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a dependency group, newer than pyproject.toml once the group is installed.

@@ -16,6 +16,7 @@ nox.options.sessions = [
     "lint",
     "contracts",
     "types",
+    "docs",
     "tests",
     "toolbars",
     "toolbar_suite",
@@ -186,6 +187,16 @@ def types(session: nox.Session) -> None:
     """mypy, strict."""
     install(session, "types")
     session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, from nothing: a warning is an error."""
+    install(session, "docs")
+    session.run(
+        *("python", "-m", "sphinx", "--fail-on-warning", "--keep-going", "--nitpicky", "--quiet"),
+        *("--fresh-env", "docs", session.create_tmp(), *session.posargs),
+    )
 
 
 @nox.session

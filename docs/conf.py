@@ -1,0 +1,37 @@
+"""The documentation site: Sphinx with MyST and Furo, which is what people of Django know.
+
+The pages are the Markdown that also reads on GitHub. Nothing is fetched while it is built, and
+nothing from another host while it is read. ``make docs`` builds it.
+"""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+project = "signal_tracer"
+author = "signal_tracer contributors"
+project_copyright = (
+    f"{author}. The traces on these pages were made when they were built, by Python "
+    f"{sys.version_info[0]}.{sys.version_info[1]} and Django {metadata.version('django')}"
+)
+html_title = "signal_tracer"
+
+extensions = ["myst_parser", "sphinx_copybutton", "directives"]
+myst_enable_extensions = ["attrs_inline", "deflist"]
+# Every heading has the anchor that GitHub gives it.
+myst_heading_anchors = 4
+nitpicky = True
+exclude_patterns = ["_build", "examples"]
+
+html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": False}
+pygments_style = "a11y-light"
+pygments_dark_style = "a11y-dark"
+copybutton_exclude = ".linenos, .gp, .go"
