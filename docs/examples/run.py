@@ -34,16 +34,19 @@ WIDTH = 92  # columns: as many as a line of the site has
 FORMS = ("auto", "brief", "whole", "findings", "outline")
 
 
-def prepare(page: str) -> str:
-    """Set Django up with the apps of a page's example, and its tables; return the folder's name."""
+def prepare(page: str, folder: Path = HERE) -> str:
+    """Set Django up with the apps of a page's example, and its tables; return the example's name.
+
+    ``folder``: where files are named from, and written to.
+    """
     example = page.replace("-", "_")
     if example and not (HERE / example).is_dir():
         there = sorted(each.parent.name for each in HERE.glob("*/shown.py"))
         sys.exit(f"There is no folder docs/examples/{example}. There are: {', '.join(there)}.")
-    os.chdir(HERE)  # so that a trace names files as from here
-    for folder in (HERE.parents[1], HERE):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+    os.chdir(folder)
+    for needed in (HERE.parents[1], HERE):
+        if str(needed) not in sys.path:
+            sys.path.insert(0, str(needed))
     os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
     os.environ["DOCS_EXAMPLE"] = example
 
@@ -221,7 +224,7 @@ def run_blocks(example: str, page: Path) -> None:
 
     with trace_signals("an example") as trace:
         pass
-    module = ModuleType(f"{example}.blocks" if example else "blocks")
+    module = ModuleType(f"{example}.on_the_page" if example else "on_the_page")
     sys.modules[module.__name__] = module
     module.__dict__["trace"] = trace
     for line, source in python_blocks(page):
@@ -247,9 +250,10 @@ def main() -> None:
     form.add_argument("--json", action="store_true", help="all of them, for the directives")
     form.add_argument("--manage", nargs=argparse.REMAINDER, help="what manage.py is given")
     form.add_argument("--blocks", type=Path, help="run the Python blocks of this page")
+    parser.add_argument("--folder", type=Path, default=HERE, help="where a command writes files")
     options = parser.parse_args()
     blocks = options.blocks and options.blocks.resolve()
-    example = prepare(options.page)
+    example = prepare(options.page, options.folder)
     if blocks:
         run_blocks(example, blocks)
     elif options.manage is not None:
