@@ -292,7 +292,7 @@ def _table(made: list[dict[str, Any]]) -> nodes.table:
         for name in made[0]["figures"]
         if name in always or any(each["figures"][name] for each in made)
     ]
-    rows = [("", *(each["title"] for each in made))]
+    rows = [("figures", *(each["title"] for each in made))]
     rows += [(name, *(str(each["figures"][name]) for each in made)) for name in names]
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in rows[0]), cols=len(rows[0]))
     for place, head in ((nodes.thead(), rows[:1]), (nodes.tbody(), rows[1:])):
@@ -324,12 +324,20 @@ def _page_of(link: re.Match[str]) -> str:
     return f"](/project/{link[1].lower()}.md"
 
 
-def _reachable_by_keyboard(
+def _for_everybody(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """What may be wider than a small screen scrolls, and so must be reached without a mouse."""
+    """What axe-core finds lacking in what Sphinx and Furo write.
+
+    What may be wider than a small screen scrolls, and so must be reached without a mouse; and a
+    heading has a level.
+    """
     body = context.get("body", "")
     context["body"] = re.sub(r'<(pre|div class="table-wrapper)', _focusable, body)
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
 
 
 def _focusable(tag: re.Match[str]) -> str:
@@ -346,5 +354,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("django", DjangoRole())
     app.connect("include-read", _as_links_of_the_site)
     app.connect("source-read", _as_links_between_pages)
-    app.connect("html-page-context", _reachable_by_keyboard)
+    # After Furo has made its navigation.
+    app.connect("html-page-context", _for_everybody, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
