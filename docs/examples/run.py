@@ -5,7 +5,8 @@
     python docs/examples/run.py what-signals-are sign_up --whole
     python docs/examples/run.py what-signals-are --manage signal_map --signal post_save
 
-A page's example is the folder of its name with ``_``. Of its ``shown.py``, each public function
+A page's example is the folder of its name with ``_``: an app, or a project with several apps, which
+are then imported as ``shop``, not ``my_page.shop``. Of its ``shown.py``, each public function
 that is defined there is one trace, whose name is the first line of the function's docstring. What
 must be there before the trace begins is made by ``before_<function>()``; what that returns is
 given to the function. Each runs in a process of its own, which finds empty tables, and connected
@@ -34,17 +35,19 @@ WIDTH = 92  # columns: as many as a line of the site has
 FORMS = ("auto", "brief", "whole", "findings", "outline")
 
 
-def prepare(page: str, folder: Path = HERE) -> str:
+def prepare(page: str, folder: Path | None = None) -> str:
     """Set Django up with the apps of a page's example, and its tables; return the example's name.
 
-    ``folder``: where files are named from, and written to.
+    ``folder``: where files are named from, and written to; by default the project's, or that of
+    all examples.
     """
     example = page.replace("-", "_")
     if example and not (HERE / example).is_dir():
         there = sorted(each.parent.name for each in HERE.glob("*/shown.py"))
         sys.exit(f"There is no folder docs/examples/{example}. There are: {', '.join(there)}.")
-    os.chdir(folder)
-    for needed in (HERE.parents[1], HERE):
+    project = HERE if (HERE / example / "apps.py").is_file() else HERE / example
+    os.chdir(folder or project)
+    for needed in (HERE.parents[1], HERE, project):
         if str(needed) not in sys.path:
             sys.path.insert(0, str(needed))
     os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
@@ -250,7 +253,7 @@ def main() -> None:
     form.add_argument("--json", action="store_true", help="all of them, for the directives")
     form.add_argument("--manage", nargs=argparse.REMAINDER, help="what manage.py is given")
     form.add_argument("--blocks", type=Path, help="run the Python blocks of this page")
-    parser.add_argument("--folder", type=Path, default=HERE, help="where a command writes files")
+    parser.add_argument("--folder", type=Path, help="where a command writes files")
     options = parser.parse_args()
     blocks = options.blocks and options.blocks.resolve()
     example = prepare(options.page, options.folder)

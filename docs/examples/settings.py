@@ -17,14 +17,11 @@ SECRET_KEY = "only-for-the-documentation"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "signal_tracer"]
-if EXAMPLE:
-    # An example is one app, or a folder with several, in the order of their names.
-    with_apps = [HERE / EXAMPLE, *sorted((HERE / EXAMPLE).iterdir())]
-    INSTALLED_APPS += [
-        ".".join(folder.relative_to(HERE).parts)
-        for folder in with_apps
-        if (folder / "apps.py").is_file()
-    ]
+# An example is one app, or a project: a folder of apps, here in the order of their names.
+if EXAMPLE and (HERE / EXAMPLE / "apps.py").is_file():
+    INSTALLED_APPS.append(EXAMPLE)
+elif EXAMPLE:
+    INSTALLED_APPS += sorted(file.parent.name for file in (HERE / EXAMPLE).glob("*/apps.py"))
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -191,6 +192,20 @@ def test_an_outline_is_what_outline_returns(source: Path) -> None:
         "django.db.models.signals.post_save.send  sender=some_page.Order\n"
         "  some_page.receivers.notify\n"
     ) in text
+
+
+def test_an_example_may_be_a_project_of_several_apps(source: Path) -> None:
+    app, project = source / "examples" / "some_page", source / "examples" / "some_project"
+    shutil.copytree(app, project / "shop")
+    (project / "shop" / "shown.py").rename(project / "shown.py")
+    for file in project.rglob("*.py"):
+        file.write_text(file.read_text().replace("some_page", "shop"))
+
+    text = text_of(source, "```{traced} some-project.bought\n```\n")
+
+    assert "shop.receivers.notify" in text
+    assert "sent from shown.py:8 in bought" in text
+    assert "shop/receivers.py:6" in text
 
 
 def test_each_function_finds_empty_tables_and_what_was_made_for_it_is_not_traced(
