@@ -19,11 +19,15 @@ project_copyright = (
 )
 html_title = "signal_tracer"
 
-extensions = ["myst_parser", "sphinx_copybutton", "directives"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "directives"]
 myst_enable_extensions = ["attrs_inline", "deflist"]
 # Every heading has the anchor that GitHub gives it.
 myst_heading_anchors = 4
 nitpicky = True
+# Python's and Django's names have no page here, and are not looked up elsewhere.
+nitpick_ignore_regex = [("py:.*", r"(?!signal_tracer\.).*")]
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
 exclude_patterns = ["_build", "examples"]
 
 html_theme = "furo"
