@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from building import build
 
 pytest.importorskip("furo")
 pytest.importorskip("myst_parser")
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-
-
-def build(source: Path, built: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--nitpicky"),
-            *("--quiet", "--no-color", str(source), str(built)),
-        ],
-        env={**os.environ, "PYTHONPATH": str(source.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 class Fetched(HTMLParser):
@@ -45,14 +30,6 @@ class Fetched(HTMLParser):
         for name, value in attributes:
             if name in {"src", "srcset", "data", "poster"} or (tag, name) == ("link", "href"):
                 self.addresses += [] if value is None else [value]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("site") / "html"
-    done = build(DOCS, built)
-    assert (done.returncode, done.stderr) == (0, "")
-    return built
 
 
 def test_every_page_is_on_the_site_and_in_its_navigation(site: Path) -> None:
