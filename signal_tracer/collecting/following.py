@@ -85,7 +85,7 @@ class _Links(list[Any]):
         record, call = link
         if call is None:
             follower, number = self._follower, len(self)
-            record.rarely().ended = lambda record: follower.tell(record, number)
+            record.rarely().ended += (lambda record: follower.tell(record, number),)
         super().extend((record, call))
 
     def __iadd__(self, link: Iterable[Any]) -> _Links:  # type: ignore[misc]  # as lists do

@@ -23,6 +23,7 @@ from signal_tracer import Trace
 from signal_tracer.management.commands import trace_signals as module
 
 paid, shipped = Signal(), Signal()
+SEND = "from test_trace_signals import shipped; shipped.send('the shop')"
 reported: list[Trace] = []
 
 
@@ -482,6 +483,28 @@ def test_live_counts_those_beyond_the_limit_and_says_so_once(
     assert "3 dispatches were sent and not kept, because the trace was full." in " ".join(
         said.split()
     )
+
+
+def test_of_two_live_commands_one_within_the_other_both_are_and_it_is_said(
+    own: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(**options: Any) -> None:
+        shipped.send("the shop")
+        capsys.readouterr()
+        call_command("trace_signals", "shell", "-c", SEND, live=True)
+        live.append(capsys.readouterr().err.partition("\nmanage.py shell")[0])
+        shipped.send("the shop")
+        live.append(capsys.readouterr().err)
+
+    live: list[str] = []
+    own(work)
+
+    assert run("--live", "own") == 0
+    assert live[0].splitlines()[0] == (
+        "shell is shown live within own, which is so too: what is sent in both stands here once "
+        "for each."
+    )
+    assert [each.count("shipped  sender='the shop' · 1 receiver call") for each in live] == [2, 1]
 
 
 def test_live_on_a_stream_that_is_closed_disturbs_nobody(own: Any) -> None:

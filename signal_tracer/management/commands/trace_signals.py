@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.core.management import ManagementUtility, call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -219,7 +219,12 @@ class _Console(Console):
 
 
 class _Run:
-    """One run of the other command, and what is said about it."""
+    """One run of the other command, and what is said about it.
+
+    By the process that began it alone: a child that was forked meanwhile goes its own way.
+    """
+
+    _live: ClassVar[list[_Run]] = []
 
     def __init__(self, name: str, options: dict[str, Any], files: _Files, stream: Any) -> None:
         self.name = name
@@ -238,6 +243,7 @@ class _Run:
         self.is_full = False
         self.counted_at = 0.0
         self.follower: Follower | None = None
+        self.process = os.getpid()
 
     def of(self, run: Callable[[], object]) -> CommandError | None:
         """Runs it and shows its trace, however it ended; raises what it raises.
@@ -252,7 +258,7 @@ class _Run:
             make_recorder=self.make_recorder,
         )
         try:
-            with self.bottom, tracing as trace:
+            with self.among_the_live(), self.bottom, tracing as trace:
                 run()
         except SystemExit as end:
             complaint = self.tell(trace, end)
@@ -272,9 +278,27 @@ class _Run:
 
     # While it runs
 
+    @contextmanager
+    def among_the_live(self) -> Iterator[None]:
+        if not self.is_live:
+            yield
+            return
+        around = [each.name for each in self._live if each.console.file is self.console.file]
+        if around:
+            with suppress(OSError, ValueError):
+                self.say(
+                    f"{self.name} is shown live within {around[-1]}, which is so too: what is sent "
+                    "in both stands here once for each."
+                )
+        self._live.append(self)
+        try:
+            yield
+        finally:
+            self._live.remove(self)
+
     def tell_of_dispatch(self, follower: Follower, dispatch: Dispatch | None) -> None:
         """In the midst of the command, which must not suffer from a stream that is closed."""
-        if not self.is_live:
+        if not self.is_live or os.getpid() != self.process:
             return
         try:
             if dispatch is not None:
@@ -295,6 +319,8 @@ class _Run:
 
     def tell(self, trace: Trace, ended_by: BaseException | None = None) -> CommandError | None:
         """Writes the files and shows the trace; what there is to complain of."""
+        if os.getpid() != self.process:
+            return None
         written, complaint = [], None
         try:
             written = list(self.files.write(trace))
