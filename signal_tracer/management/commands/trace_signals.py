@@ -286,7 +286,7 @@ class _Run:
         around = [each.name for each in self._live if each.console.file is self.console.file]
         if around:
             with suppress(OSError, ValueError):
-                self.say(
+                self.console.print(
                     f"{self.name} is shown live within {around[-1]}, which is so too: what is sent "
                     "in both stands here once for each."
                 )

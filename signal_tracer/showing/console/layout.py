@@ -239,6 +239,7 @@ def broken(text: Text, first: int, rest: int) -> list[Text]:
     plain = text.plain
     if cell_len(plain) <= first:
         return [text.copy()]
+    behind = [each.end() for each in SOFT.finditer(plain)]
     cuts: list[int] = []
     start, room = 0, first
     while cell_len(plain[start:]) > room:
@@ -246,7 +247,7 @@ def broken(text: Text, first: int, rest: int) -> list[Text]:
         while cell_len(plain[start : end + 1]) <= room:
             end += 1
         space = plain.rfind(" ", start, end + 1) + 1
-        soft = max((each.end() for each in SOFT.finditer(plain, start, end)), default=0)
+        soft = max((each for each in behind if each <= end), default=0)
         # A space far back would leave most of the line empty.
         start = space if space > start + room // 2 else soft if soft > start else end
         cuts.append(start)
