@@ -502,7 +502,7 @@ def test_of_two_live_commands_one_within_the_other_both_are_and_it_is_said(
     own(work)
 
     assert run("--live", "own") == 0
-    assert live[0].splitlines()[:2] == [
+    assert [each.rstrip() for each in live[0].splitlines()[:2]] == [
         "shell is shown live within own, which is so too: what is sent in both stands",
         "here once for each.",
     ]
