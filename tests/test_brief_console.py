@@ -135,6 +135,13 @@ def test_what_is_short_is_whole_unless_it_is_asked_to_be_brief() -> None:
     ]
 
 
+def test_a_brief_form_without_a_dispatch_leaves_out_no_tree() -> None:
+    lines = drawn(traced(unheard=[Unheard("shop.unheard", "None", 4)]), brief=True)
+
+    assert lines[3] == "  Not shown: 4 unheard dispatches. All of it: report(trace, brief=False) of"
+    assert drawn(traced(), brief=True)[1:] == ["0 dispatches · 0 receiver calls"]
+
+
 def test_a_brief_form_says_what_went_wrong_up_to_a_number_and_counts_the_rest() -> None:
     failed = [
         saved(each, of_project(outcome="raised", error=Error("a.E", "no"))) for each in range(12)

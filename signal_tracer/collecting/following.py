@@ -45,6 +45,11 @@ class Follower(Recorder):
             if signal in self._others
         )
 
+    @property
+    def other_signals(self) -> list[str]:
+        """Their dotted names."""
+        return sorted(self._others)
+
     def excludes(self, signal: str) -> bool:
         found = super().excludes(signal)
         if found or not self._signals or any(goes_by(signal, each) for each in self._signals):

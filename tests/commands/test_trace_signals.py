@@ -217,6 +217,25 @@ def test_signal_is_a_name_its_last_parts_or_a_pattern_and_may_be_given_again(
     assert pictures.count("1 dispatch of other signals left out by --signal.") == 1
 
 
+def test_where_nothing_is_kept_it_says_what_else_was_sent(
+    own: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    own(pay)
+
+    assert run("--signal", "payd", "own") == 0
+    assert [each.rstrip() for each in capsys.readouterr().err.splitlines()[2:]] == [
+        "0 dispatches · 0 receiver calls",
+        "",
+        "  Nothing was sent that --signal asks for (payd).",
+        "2 dispatches of other signals left out by --signal.",
+        "They were: test_trace_signals.paid, test_trace_signals.shipped.",
+    ]
+    own(lambda **options: None)
+    assert run("own") == 0
+    assert "No signal was sent while the command ran." in capsys.readouterr().err
+
+
 def test_only_what_is_kept_takes_room(
     own: Any, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,6 +304,7 @@ def test_a_file_is_written_also_when_the_command_fails(own: Any, tmp_path: Path)
             ["--json={folder}/a", "--perfetto={folder}/a"],
             "--json and --perfetto cannot both write {folder}/a.",
         ),
+        (["--json=-"], "--json wants a file: stdout is the command's own."),
         (["--brief", "--verbosity=2"], "--verbosity is an option of own, and stands behind it."),
         (["--traceback"], "--traceback is an option of own, and stands behind it."),
     ],

@@ -36,6 +36,7 @@ from signal_tracer.wording import format_duration, listed, plural, printable
 
 # Nanoseconds from one count to the next: more often, nobody could read them.
 BETWEEN_COUNTS = 100_000_000
+NOTHING = "No signal was sent while the command ran."
 FULL = "The trace is full: from here on dispatches are only counted."
 # How the reporters begin that show a trace in a terminal, which this does itself.
 SHOWN_HERE = ("signal_tracer.report", "signal_tracer.showing.console.")
@@ -183,6 +184,8 @@ class _Files:
         for name, text in (("json", _as_json), ("perfetto", _as_perfetto)):
             if options[name] is None:
                 continue
+            if str(options[name]) == "-":
+                raise CommandError(f"--{name} wants a file: stdout is the command's own.")
             file = Path(options[name]).absolute()  # The command may change the current folder.
             if file in self.texts:
                 raise CommandError(f"--json and --perfetto cannot both write {options[name]}.")
@@ -344,9 +347,11 @@ class _Run:
         self.say()
         _show(trace, self.options, self.console)
         others = 0 if self.follower is None else self.follower.others
-        if others:
+        if self.follower is not None and others:
             number = plural(others, "dispatch", "dispatches")
             self.say(f"{number} of other signals left out by --signal.")
+            if not _holds_anything(trace.contents):
+                self.console.print(f"They were: {', '.join(self.follower.other_signals)}.")
 
     def say_why(self, complaint: CommandError | None) -> None:
         """Of a command that has failed itself, whose exit status comes first."""
@@ -359,9 +364,17 @@ class _Run:
 
 
 def _show(trace: Trace, options: dict[str, Any], console: Console) -> None:
+    asked = options["signal"]
+    nothing = f"Nothing was sent that --signal asks for ({listed(asked)})." if asked else NOTHING
     brief = True if options["brief"] else False if options["full"] else None
     console.print(
-        render_trace(trace, brief=brief, project_only=options["project_only"], whole="--full")
+        render_trace(
+            trace,
+            brief=brief,
+            project_only=options["project_only"],
+            whole="--full",
+            nothing=nothing,
+        )
     )
 
 

@@ -44,6 +44,11 @@ WHOLE = (
     '"signal_tracer.showing.console.report_whole" in REPORTERS'
 )
 
+NOTHING = (
+    "No signal was sent. Save a model or send a signal of your own while the trace runs. For what "
+    "other threads send, use trace_signals(all_threads=True)."
+)
+
 
 def render_trace(
     trace: Recorded,
@@ -51,15 +56,16 @@ def render_trace(
     brief: bool | None = None,
     project_only: bool = False,
     whole: str = WHOLE,
+    nothing: str = NOTHING,
 ) -> RenderableType:
     """``trace`` as it is now, drawn to the width of the console that will print it.
 
     ``brief``: only who took how long, what went wrong and what to do; with ``None`` where there
     are many rows. A request in which no receiver ran is then one line. ``project_only``: what
     only installed packages heard is in one row a package. ``whole``: what a person does to see
-    all of what a brief form leaves out.
+    all of what a brief form leaves out. ``nothing``: what is said where no signal was sent.
     """
-    return _Picture(trace.frozen(), brief, project_only, whole)
+    return _Picture(trace.frozen(), brief, project_only, whole, nothing)
 
 
 def report(
@@ -97,6 +103,7 @@ class _Picture:
     brief: bool | None
     project_only: bool
     whole: str
+    nothing: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self.lines(options):
@@ -137,7 +144,7 @@ class _Picture:
             heading = Text.assemble(("What went wrong, and in what", "bold"), once)
             yield from layout.section([Line([heading])])
         yield from layout.tree(is_first=not who)
-        notes = Notes(trace, counted, found, spelling)
+        notes = Notes(trace, counted, found, spelling, self.nothing)
         yield from layout.section(notes.findings(MOST_FINDINGS if is_brief else None))
         below = notes.left_out() if is_brief else notes.notes()
         others = len(wrong) - len(told[:MOST_WRONG])
@@ -176,6 +183,11 @@ def _without_repeats(wrong: list[Row]) -> list[Row]:
 
 def _more(counted: Counts, wrong: int, whole: str, *, is_rest: bool) -> Iterator[Line]:
     """What the brief form leaves out, and how to see it."""
+    if not counted.dispatches:
+        if counted.unheard:
+            unheard = plural(counted.unheard, "unheard dispatch", "unheard dispatches")
+            yield note(f"Not shown: {unheard}. All of it: {whole}.")
+        return
     left_out = f"the tree of {plural(counted.dispatches, 'dispatch', 'dispatches')}"
     if is_rest:
         left_out = f"the rest of {left_out}"
