@@ -185,6 +185,24 @@ def test_what_was_recorded_before_an_exception_is_shown_and_the_exception_is_the
     assert "2 dispatches · 3 receiver calls" in picture
 
 
+def test_interrupted_before_the_trace_could_begin_it_shows_nothing(
+    own: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    own(pay)
+    monkeypatch.setattr(module, "Follower", interrupted)
+    hook = sys.excepthook
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run("--live", "own")
+    finally:
+        sys.excepthook = hook
+
+    assert capsys.readouterr() == ("", "")
+
+
 # --signal
 
 

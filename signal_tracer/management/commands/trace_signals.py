@@ -260,6 +260,7 @@ class _Run:
             reporters=[each for each in reporters_of_setting() if not each.startswith(SHOWN_HERE)],
             make_recorder=self.make_recorder,
         )
+        trace = None
         try:
             with self.among_the_live(), self.bottom, tracing as trace:
                 run()
@@ -320,9 +321,14 @@ class _Run:
 
     # Afterwards
 
-    def tell(self, trace: Trace, ended_by: BaseException | None = None) -> CommandError | None:
-        """Writes the files and shows the trace; what there is to complain of."""
-        if os.getpid() != self.process:
+    def tell(
+        self, trace: Trace | None, ended_by: BaseException | None = None
+    ) -> CommandError | None:
+        """Writes the files and shows the trace; what there is to complain of.
+
+        Of a trace that was interrupted before it could begin, nothing.
+        """
+        if trace is None or os.getpid() != self.process:
             return None
         written, complaint = [], None
         try:
