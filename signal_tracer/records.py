@@ -348,7 +348,8 @@ class Errand:
     kind: ErrandKind
     """A thread or process was started, a task was queued, a mail was sent, a server was called."""
     target: str = ""
-    """What runs in the thread, the task, the server: a name, never an address or an argument."""
+    """What runs in the thread, the task, the server, the mail's own class: a name, never an address
+    or an argument. Empty where there is none."""
     sent_from: Location | None = None
     """The nearest line of the project, else the nearest outside Django; of a thread always that."""
     started_at: Seconds = 0.0

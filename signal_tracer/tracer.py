@@ -111,6 +111,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         self._make_recorder: Callable[[Config], Recorder] = Recorder
         # While it runs, if somebody is to be given it.
         self._trace: Trace | None = None
+        self._process = 0
 
     def __call__(self, function: Callable[Given, Answer]) -> Callable[Given, Answer]:
         """``function`` with a trace of each call."""
@@ -182,6 +183,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             current.reset(self._token)
             raise
         self._trace = trace if self._reporters else None
+        self._process = os.getpid()
         return trace
 
     def _begun(self, config: Config, recorder: Recorder, origin: Origin) -> Trace:
@@ -214,8 +216,7 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stop()
-        trace, self._trace = self._trace, None
+        trace = self._finished()
         if trace is not None:
             hand_over(trace, self._reporters)
 
@@ -232,10 +233,18 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             # Nobody runs this any more, and so nothing can be awaited.
             self.__exit__(kind, error, traceback)
             return
-        self._stop()
-        trace, self._trace = self._trace, None
+        trace = self._finished()
         if trace is not None:
             await ahand_over(trace, self._reporters)
+
+    def _finished(self) -> Trace | None:
+        """The trace, now that it has ended, if somebody is to be given it.
+
+        By the process that began it: one that was forked meanwhile has a copy of it.
+        """
+        self._stop()
+        trace, self._trace = self._trace, None
+        return trace if self._process == os.getpid() else None
 
     def _stop(self) -> None:
         root = self._root

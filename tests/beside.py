@@ -49,7 +49,10 @@ def assert_as_without(plain: Ended, traced: Ended) -> None:
 
 
 def has_picture(traced: Ended, name: str) -> bool:
-    return re.search(rf"^manage\.py {name} +\d", traced.stderr, re.MULTILINE) is not None
+    """Whether it is there; that it is there twice is wrong anyway."""
+    found = re.findall(rf"^manage\.py {name} +\d", traced.stderr, re.MULTILINE)
+    assert len(found) <= 1, traced.stderr
+    return bool(found)
 
 
 def _without_times(text: str) -> str:

@@ -22,6 +22,7 @@ from signal_tracer.records import (
     ReceiverCall,
     Request,
     Summary,
+    TracebackLine,
     Unheard,
 )
 from signal_tracer.showing.console import render_trace, report_project_only, report_whole
@@ -134,6 +135,13 @@ def test_what_is_short_is_whole_unless_it_is_asked_to_be_brief() -> None:
     ]
 
 
+def test_a_brief_form_without_a_dispatch_leaves_out_no_tree() -> None:
+    lines = drawn(traced(unheard=[Unheard("shop.unheard", "None", 4)]), brief=True)
+
+    assert lines[3] == "  Not shown: 4 unheard dispatches. All of it: report(trace, brief=False) of"
+    assert drawn(traced(), brief=True)[1:] == ["0 dispatches · 0 receiver calls"]
+
+
 def test_a_brief_form_says_what_went_wrong_up_to_a_number_and_counts_the_rest() -> None:
     failed = [
         saved(each, of_project(outcome="raised", error=Error("a.E", "no"))) for each in range(12)
@@ -142,6 +150,34 @@ def test_a_brief_form_says_what_went_wrong_up_to_a_number_and_counts_the_rest() 
 
     assert sum("RAISED" in line for line in lines) == 10
     assert "in which something went wrong 2 times more" in " ".join(lines).replace("   ", " ")
+
+
+def test_what_went_wrong_again_and_again_is_shown_once_with_its_own_numbers() -> None:
+    def failed(line: int, message: str) -> Dispatch:
+        step = TracebackLine(Location("shop/sms.py", line, "send"), "raise")
+        error = Error("shop.SmsError", message, (step,))
+        return saved(1, of_project(outcome="swallowed", error=error))
+
+    lines = drawn(
+        traced(failed(9, "503 for +1"), failed(9, "503 for +2"), failed(12, "no")), brief=True
+    )
+
+    start = next(number for number, line in enumerate(lines) if "What went wrong" in line)
+    assert lines[start : lines.index("", start + 2)] == [
+        "  What went wrong, and in what: each once, the first time",
+        "",
+        "  shop.saved.send_robust  sender=shop.M1                                    0 µs",
+        "! └─ shop.index  SWALLOWED                                               3.00 ms",
+        "        shop/receivers.py:7",
+        "        SmsError: 503 for +1",
+        "        at shop/sms.py:9 in send: raise",
+        "  shop.saved.send_robust  sender=shop.M1                                    0 µs",
+        "! └─ shop.index  SWALLOWED                                               3.00 ms",
+        "        shop/receivers.py:7",
+        "        SmsError: no",
+        "        at shop/sms.py:12 in send: raise",
+    ]
+    assert "in which something went wrong once more." in " ".join(map(str.strip, lines))
 
 
 def test_a_request_in_which_no_receiver_ran_is_one_line() -> None:

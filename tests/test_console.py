@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from signal_tracer.records import (
     Bypass,
@@ -33,6 +34,7 @@ from signal_tracer.records import (
     Unwatched,
 )
 from signal_tracer.showing.console import render_trace, report
+from signal_tracer.showing.console.layout import broken
 from signal_tracer.trace import Trace
 
 INSTALLED = "/srv/venv/lib/python3.13/site-packages/"
@@ -931,3 +933,21 @@ def test_a_picture_shows_the_trace_as_it_was_when_it_was_made() -> None:
         console = Console(file=io.StringIO(), width=80, _environ={})
         console.print(picture)
         assert console.file.getvalue().splitlines()[1] == "1 dispatch · 0 receiver calls"
+
+
+@pytest.mark.parametrize(
+    ("room", "text", "lines"),
+    [
+        (
+            34,
+            "at shop/a_folder_of_it/receivers.py:179",
+            ["at shop/a_folder_of_it/", "receivers.py:179"],
+        ),
+        (28, "total=decimal.Decimal(1194.00)", ["total=decimal.", "Decimal(1194.00)"]),
+        (28, "shop.receivers.very_long_name_of_one", ["shop.receivers.", "very_long_name_of_one"]),
+    ],
+)
+def test_a_word_too_long_is_broken_where_neither_a_number_nor_the_end_of_a_file_is(
+    room: int, text: str, lines: list[str]
+) -> None:
+    assert [each.plain for each in broken(Text(text), room, room)] == lines

@@ -7,8 +7,10 @@ import functools
 import gc
 import inspect
 import logging
+import os
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -279,6 +281,25 @@ def test_no_reporters_are_nobody(settings: Any) -> None:
     run()
 
     assert traces == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_child_that_is_forked_in_the_block_gives_no_second_copy_away(tmp_path: Path) -> None:
+    file = tmp_path / "reported"
+
+    def write(trace: Trace) -> None:
+        with file.open("a") as lines:
+            lines.write(f"{trace.name}\n")
+
+    child = 0
+    try:
+        with trace_signals("a block", reporters=[write]):
+            child = os.fork()
+    finally:
+        if not child:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert file.read_text() == "a block\n"
 
 
 def test_a_with_block_is_given_to_its_own_reporters_and_else_to_nobody() -> None:

@@ -19,6 +19,7 @@ from signal_tracer.records import (
     ConnectionChange,
     Contents,
     Dispatch,
+    Errand,
     Error,
     Location,
     NearMiss,
@@ -118,6 +119,34 @@ def test_a_dispatch_and_its_calls_say_what_is_known_of_them() -> None:
         "Queries: 3 queries 250 ms (column)",
         "Keyword arguments: order=7 (nowhere)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("errands", "lines", "table"),
+    [
+        ([Errand("mail")], ["sent a mail"], [("Sent a mail", "1 time")]),
+        ([Errand("mail")] * 3, ["sent a mail, 3 times"], [("Sent a mail", "3 times")]),
+        (
+            [Errand("mail"), Errand("mail", "shop.Receipt")],
+            ["sent a mail", "sent a mail: shop.Receipt"],
+            [("Sent a mail", "1 time"), ("Sent a mail", "shop.Receipt")],
+        ),
+        (
+            [Errand("task", "shop.index")] * 2 + [Errand("network", "api.example")],
+            ["queued a task: shop.index, 2 times", "called a server: api.example"],
+            [("Queued a task", "shop.index, 2 times"), ("Called a server", "api.example")],
+        ),
+    ],
+)
+def test_what_a_receiver_started_is_told_in_a_line_and_in_a_table(
+    errands: list[Errand], lines: list[str], table: list[tuple[str, str]]
+) -> None:
+    trace = traced(Dispatch("shop.paid", receiver_calls=[ReceiverCall("shop.a", errands=errands)]))
+    labels = {label for label, _ in table}
+    facts = [fact for fact in rows_of(trace)[1].facts if fact.label in labels]
+
+    assert [str(fact) for fact in facts] == lines
+    assert [(fact.label, str(fact.value)) for fact in facts] == table
 
 
 def test_a_row_that_stands_for_several_has_the_numbers_of_all_and_the_values_of_the_first() -> None:

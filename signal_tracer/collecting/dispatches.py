@@ -339,7 +339,8 @@ def _abandon(record: Any) -> None:
         record.parent = None
         if record._rare is not None:
             rare = record._rare
-            rare.stand_ins = rare.before = rare.ended = None
+            rare.stand_ins = rare.before = None
+            rare.ended = ()
 
 
 def _close_other(record: Any, signal: Any, sender: Any, responses: Any) -> None:

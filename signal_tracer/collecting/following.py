@@ -45,6 +45,11 @@ class Follower(Recorder):
             if signal in self._others
         )
 
+    @property
+    def other_signals(self) -> list[str]:
+        """Their dotted names."""
+        return sorted(self._others)
+
     def excludes(self, signal: str) -> bool:
         found = super().excludes(signal)
         if found or not self._signals or any(goes_by(signal, each) for each in self._signals):
@@ -85,7 +90,7 @@ class _Links(list[Any]):
         record, call = link
         if call is None:
             follower, number = self._follower, len(self)
-            record.rarely().ended = lambda record: follower.tell(record, number)
+            record.rarely().ended += (lambda record: follower.tell(record, number),)
         super().extend((record, call))
 
     def __iadd__(self, link: Iterable[Any]) -> _Links:  # type: ignore[misc]  # as lists do

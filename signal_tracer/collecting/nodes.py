@@ -92,8 +92,8 @@ class Rarely:
     )
 
     def __init__(self) -> None:
-        # While it is open: who is to be told when it is no more.
-        self.ended: Callable[[DispatchRecord], None] | None = None
+        # While it is open: who is to be told when it is no more, each for a trace of its own.
+        self.ended: tuple[Callable[[DispatchRecord], None], ...] = ()
         self.error: CapturedError | None = None
         self.here: Here | None = None
         self.muted: list[ReceiverInfo] | None = None
@@ -231,9 +231,9 @@ class DispatchRecord:
         stand_ins, rare.stand_ins = rare.stand_ins, None
         for each in stand_ins or ():
             each.close()
-        if rare.ended is not None:
-            ended, rare.ended = rare.ended, None
-            ended(self)
+        ended, rare.ended = rare.ended, ()
+        for tell in ended:
+            tell(self)
 
 
 class _OfSome(Recorders):

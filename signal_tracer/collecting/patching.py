@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 import weakref
@@ -58,6 +59,7 @@ class Patches:
             self._patches[cls, name] = _Patch(cls, name, _originals[original], original)
         elif _is_method(original):
             ours = watch(original)
+            _show_parameters(ours, original)
             _originals[ours] = original
             self._put(_Patch(cls, name, original, ours))
 
@@ -100,6 +102,17 @@ def _is_method(attribute: Any) -> bool:
     kind = type(attribute)
     is_bound = hasattr(kind, "__get__") and kind is not staticmethod
     return is_bound and callable(attribute) and hasattr(attribute, "__name__")
+
+
+def _show_parameters(ours: Any, original: Any) -> None:
+    """For ``inspect.getfullargspec()`` too, which does not follow ``__wrapped__``.
+
+    Annotations, which Django has none of, would have to be evaluated for that.
+    """
+    if type(original) is types.FunctionType and "__wrapped__" not in vars(original):
+        annotate = getattr(original, "__annotate__", None)  # Python 3.14
+        if annotate is None and not original.__annotations__:
+            ours.__signature__ = inspect.signature(original)
 
 
 def _is_as_written(cls: type, function: Any) -> bool:

@@ -84,8 +84,8 @@ def queries_in_loops(walk: Walk) -> Iterator[Finding]:
 def _loops(walk: Walk) -> list[_Loop]:
     counted = [
         (call, query, times)
-        for call, _ in walk.calls
-        if call.queries
+        for call, step in walk.calls
+        if call.queries and not walk.goes_round(step)
         for query, times in _repeated(call)
     ]
     loops: list[_Loop] = []
@@ -149,7 +149,8 @@ def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
     writing = [
         (call, step.dispatch, written)
         for call, step in walk.calls
-        if (written := [query for query in call.queries if query.is_write])
+        if not walk.goes_round(step)
+        and (written := [query for query in call.queries if query.is_write])
     ]
     for same in grouped(writing, lambda each: (*_who(each[0]), each[1].sent_from)):
         call, dispatch, _ = same[0]

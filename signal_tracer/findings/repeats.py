@@ -16,7 +16,7 @@ from signal_tracer.findings.catalogue import (
 )
 from signal_tracer.findings.failures import PREPARING
 from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.walk import Step, Walk, grouped, last_name, whose
+from signal_tracer.findings.walk import Step, Walk, grouped, last_name, levels_of, whose
 from signal_tracer.phrases import At, Names, Phrase
 from signal_tracer.records import (
     DJANGO,
@@ -86,7 +86,9 @@ def repeated_saves(walk: Walk) -> Iterator[Finding]:
     saves: list[tuple[str, Step, int]] = []
     rows: Counter[object] = Counter()
     for step in walk.steps:
-        if step.dispatch.signal == POST_SAVE and (saved := _saved(step.dispatch)):
+        if step.dispatch.signal != POST_SAVE or walk.goes_round(step):
+            continue
+        if saved := _saved(step.dispatch):
             row = saved, step.dispatch.kwargs.get("using")
             # A key is used again when the first row of it was deleted or rolled back.
             rows[row] += step.dispatch.kwargs.get("created") is True
@@ -195,7 +197,7 @@ def _receivers(walk: Walk, saves: list[Dispatch]) -> list[str]:
 
 def recursions(walk: Walk) -> Iterator[Finding]:
     again = [
-        (call, step, levels) for call, step in walk.calls if (levels := _levels(call, step)) > 1
+        (call, step, levels) for call, step in walk.calls if (levels := levels_of(call, step)) > 1
     ]
     for same in grouped(again, lambda each: (each[0].receiver, each[0].defined_at)):
         call, step, _ = same[0]
@@ -228,23 +230,6 @@ def _loads_its_row_again(again: tuple[ReceiverCall, Step, int]) -> bool:
     row, around = (each.kwargs.get("instance") for each in (step.dispatch, step.above.dispatch))
     is_row = isinstance(row, Summary) and "(pk=" in row.text and not row.text.endswith("(pk=None)")
     return is_row and row == around and any(not each.is_write for each in step.inside.queries)
-
-
-def _levels(call: ReceiverCall, step: Step) -> int:
-    """How many calls of the same receiver have begun and not ended, this one included.
-
-    For the same signal and sender: one of every model that is called for a model which it saves
-    itself has not come back to where it was.
-    """
-    about = step.dispatch.signal, step.dispatch.sender
-    return 1 + sum(
-        each.inside is not None
-        and each.above is not None
-        and each.inside.receiver == call.receiver
-        and each.inside.defined_at == call.defined_at
-        and (each.above.dispatch.signal, each.above.dispatch.sender) == about
-        for each in step.path()
-    )
 
 
 def deep_nesting(walk: Walk) -> Iterator[Finding]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TypeVar
 
+from signal_tracer.findings.catalogue import RECURSION
 from signal_tracer.findings.kinds import Kind
 from signal_tracer.records import (
     DJANGO,
@@ -69,6 +71,28 @@ class Walk:
                 for nested in reversed(call.dispatches):
                     waiting.append(Step(nested, call, step, step.depth + 1))
 
+    def goes_round(self, step: Step) -> bool:
+        """Whether it is in a round, but the first, of a recursion that ends in ``RecursionError``.
+
+        All that is repeated there is because of that, which has a finding of its own.
+        """
+        return id(step.dispatch) in self._rounds
+
+    @cached_property
+    def _rounds(self) -> set[int]:
+        found: set[int] = set()
+        for step in self.steps:  # What is above comes first.
+            is_below = step.above is not None and id(step.above.dispatch) in found
+            if is_below or any(
+                call.error is not None
+                and call.error.type == "RecursionError"
+                and levels_of(call, step) > 1
+                and not is_ignored(RECURSION, (call.receiver, step.dispatch.signal), self.ignored)
+                for call in step.dispatch.receiver_calls
+            ):
+                found.add(id(step.dispatch))
+        return found
+
     def is_slow(self, call: ReceiverCall) -> bool:
         return call.own_time >= self.slow_from
 
@@ -94,6 +118,23 @@ class Walk:
         ]
         found += [(each, call) for call, _ in self.calls for each in call.bypasses]
         return sorted(found, key=lambda each: each[0].started_at)
+
+
+def levels_of(call: ReceiverCall, step: Step) -> int:
+    """How many calls of the same receiver have begun and not ended, this one included.
+
+    For the same signal and sender: one of every model that is called for a model which it saves
+    itself has not come back to where it was.
+    """
+    about = step.dispatch.signal, step.dispatch.sender
+    return 1 + sum(
+        each.inside is not None
+        and each.above is not None
+        and each.inside.receiver == call.receiver
+        and each.inside.defined_at == call.defined_at
+        and (each.above.dispatch.signal, each.above.dispatch.sender) == about
+        for each in step.path()
+    )
 
 
 def slow_from(contents: Contents, after: float, share: float) -> float:

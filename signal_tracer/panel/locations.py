@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from signal_tracer.conf import EDITORS
-from signal_tracer.panel.words import gettext, visible
+from signal_tracer.panel.words import gettext, text, visible
 from signal_tracer.records import Location
 from signal_tracer.wording import short_path
 
@@ -22,17 +22,20 @@ class Locations:
     editor: str | None
 
     def show(self, location: Location | None) -> SafeString:
-        """``shop/receivers.py:12 in send_receipt``; file and line are one piece of text."""
+        """``shop/receivers.py:12 in send_receipt``; file and line are one piece of text.
+
+        It breaks behind its slashes, where it has to: not in the midst of a number.
+        """
         if location is None:
             return format_html("{}", gettext("not recorded"))
-        line = f"{visible(short_path(location.file))}:{location.line}"
+        line = text(f"{short_path(location.file)}:{location.line}").replace("/", "/<wbr>")
         target = self.link(location)
         return format_html(
             '<a href="{}" class="sigtr-place"><bdi>{}</bdi></a> {}'
             if target
             else '<bdi class="sigtr-place" title="{}">{}</bdi> {}',
             target or visible(f"{location.file}:{location.line}"),
-            line,
+            mark_safe(line),
             gettext("in %(function)s") % {"function": visible(location.function)},
         )
 

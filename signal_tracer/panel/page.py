@@ -18,7 +18,7 @@ from signal_tracer.panel.details import Details
 from signal_tracer.panel.locations import Locations
 from signal_tracer.panel.receivers import SORTED_BY, rank, table
 from signal_tracer.panel.timeline import Timeline, beside_of
-from signal_tracer.panel.words import counted, duration, gettext, in_words, visible
+from signal_tracer.panel.words import counted, dotted, duration, gettext, in_words, visible
 from signal_tracer.records import Bypass, ConnectionChange, Dispatch, ReceiverCall, Unheard
 from signal_tracer.showing.facts import (
     ALWAYS,
@@ -365,9 +365,9 @@ class Page:
 
     def _unheard_line(self, unheard: Unheard) -> dict[str, Any]:
         return {
-            "signal": visible(unheard.signal),
+            "signal": dotted(unheard.signal),
             "signal_name": unheard.signal,
-            "sender": visible(unheard.sender),
+            "sender": dotted(unheard.sender),
             "count": unheard.count,
             "location": self.locations.show(unheard.sent_from) if unheard.sent_from else "",
             # How many are folded with this one, on this page or a later one.
@@ -385,8 +385,8 @@ class Page:
     def _change(self, change: ConnectionChange) -> dict[str, Any]:
         return {
             "action": change.action,
-            "signal": visible(change.signal),
-            "receiver": visible(change.receiver),
+            "signal": dotted(change.signal),
+            "receiver": dotted(change.receiver),
             "sender": visible(change.sender),
             "after": duration(change.started_at),
             "location": self.locations.show(change.called_from),

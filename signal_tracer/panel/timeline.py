@@ -156,7 +156,7 @@ def _name(row: Row) -> str:
             f"<small>{text(title.before)}</small>" if title.before else "",
             f"<bdi>{f'<small>{path}.</small><wbr>' if path else ''}",
             f"<strong>{name}</strong>" if title.after else name,
-            f"{text(title.after)}</bdi>",
+            f"{text(title.after).replace('.', '.<wbr>')}</bdi>",
             f" <strong>×&nbsp;{row.count}</strong>" if row.count > 1 else "",
             *(f" <small>{each}</small>" for each in beside),
             *(f" {mark(word)}" for word in row.marks),

@@ -771,17 +771,22 @@ def _asked_of_caches(calls: Sequence[CacheCalls]) -> Iterator[Fact]:
 
 
 def _errands(errands: Sequence[Errand]) -> Iterator[Fact]:
-    """What was started, each with how often."""
+    """What was started, each with how often; first what has no name of its own."""
     for kind, label in ERRANDS.items():
-        targets = Counter(each.target for each in errands if each.kind == kind)
-        if targets:
-            told = (target or label.words for target in targets)
-            number = Count(targets.total(), "%(number)s time", "%(number)s times")
-            times = Sentence("%(targets)s, %(times)s", {"targets": Names.of(told), "times": number})
-            value = (
-                times if targets.total() > 1 else Names.of(target or label for target in targets)
-            )
-            yield Fact(label.words, value)
+        did = label.words[:1].lower() + label.words[1:]
+        targets = [each.target for each in errands if each.kind == kind]
+        named = [target for target in targets if target]
+        if unnamed := len(targets) - len(named):
+            yield Fact(label.words, _times(unnamed), did if unnamed == 1 else f"{did}, %(value)s")
+        if named:
+            names = Names.of(named)
+            times = _times(len(named))
+            again = Sentence("%(targets)s, %(times)s", {"targets": names, "times": times})
+            yield Fact(label.words, again if len(named) > 1 else names, f"{did}: %(value)s")
+
+
+def _times(number: int) -> Count:
+    return Count(number, "%(number)s time", "%(number)s times")
 
 
 # What a receiver call started, before anybody knew whether its transaction would be committed.

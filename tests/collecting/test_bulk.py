@@ -463,6 +463,7 @@ def seen_of(method: Any) -> Any:
         getattr(method, "alters_data", None),
         getattr(method, "queryset_only", None),
         inspect.signature(method),
+        inspect.getfullargspec(method),
         inspect.isfunction(method),
     )
 

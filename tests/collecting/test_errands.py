@@ -190,6 +190,19 @@ def test_a_mail_is_one_errand_whatever_sends_it(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+def test_a_mail_is_named_by_its_class_unless_that_is_django_s_and_never_by_its_subject() -> None:
+    class Receipt(EmailMessage): ...
+
+    def send_both() -> None:
+        send_mail("for ann@example.org", "b", None, ["a@b.example"])
+        Receipt("for ann@example.org", "b", None, ["a@b.example"]).send()
+
+    assert [each[:2] for each in started_by(send_both)] == [
+        ("mail", ""),
+        ("mail", f"{__name__}.{Receipt.__qualname__}"),
+    ]
+
+
 def test_a_server_is_named_by_its_host_and_nothing_of_the_address() -> None:
     def ask() -> None:
         HTTPConnection("api.example", 8080).putrequest("GET", "/pay?key=secret")

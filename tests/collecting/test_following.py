@@ -169,6 +169,19 @@ def test_a_trace_inside_and_one_around_see_what_they_see_without() -> None:
         ]
 
 
+def test_of_two_who_follow_one_within_the_other_each_is_told() -> None:
+    around, inside = Following(), Following("shipped")
+    with around.tracing:
+        shipped.send("the shop")
+        with inside.tracing:
+            shipped.send("the shop")
+            paid.send("the shop")
+        shipped.send("the shop")
+
+    assert around.names() == [("shipped", 1), ("shipped", 1), ("paid", 1), ("shipped", 1)]
+    assert inside.names() == [("shipped", 1), ("shipped", 1)]
+
+
 def test_one_who_fails_when_told_disturbs_nobody_and_is_a_fault(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

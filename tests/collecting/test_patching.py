@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from inspect import signature
+from inspect import getfullargspec, signature
 from threading import Thread
 from typing import Any
 from unittest import mock
@@ -389,11 +389,21 @@ def test_the_real_sentry_works_and_is_traced_right(order: str, method: str) -> N
 def test_every_function_of_django_that_we_replace_keeps_its_name_and_signature() -> None:
     uninstall()
     untraced = [
-        (vars(Signal)[each].__qualname__, signature(getattr(Signal, each))) for each in PATCHED
+        (
+            vars(Signal)[each].__qualname__,
+            signature(getattr(Signal, each)),
+            getfullargspec(vars(Signal)[each]),
+        )
+        for each in PATCHED
     ]
     with trace_signals():
         traced = [
-            (vars(Signal)[each].__qualname__, signature(getattr(Signal, each))) for each in PATCHED
+            (
+                vars(Signal)[each].__qualname__,
+                signature(getattr(Signal, each)),
+                getfullargspec(vars(Signal)[each]),
+            )
+            for each in PATCHED
         ]
 
     assert traced == untraced

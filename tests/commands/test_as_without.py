@@ -15,6 +15,7 @@ from beside import ROOT, assert_as_without, has_picture, manage
 SITE = ROOT / "example_site"
 
 SAVE = "from django.contrib.auth.models import User; User(username='ada').save(); "
+FORK = "import os, sys; child = os.fork(); child or sys.exit(3); print(os.waitpid(child, 0)[1])"
 USER = '[{"model": "auth.user", "pk": 7, "fields": {"username": "ada", "password": "x"}}]'
 TESTS = """
 from django.contrib.auth.models import User
@@ -55,6 +56,7 @@ COMMANDS = {
     "one that is interrupted": [
         *("shell", "-c", f"{SAVE}import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     ],
+    "one that forks a child, which exits": ["shell", "-c", f"{SAVE}{FORK}"],
     "a prompt": ["flush"],
     "a prompt without an answer": ["flush"],
     "wrong options": ["migrate", "--bogus"],
@@ -102,3 +104,21 @@ def test_output_exit_status_and_what_it_writes_to_stderr_are_as_without(
     assert plain.returncode == STATUS.get(name, 0), plain.stderr
     assert_as_without(plain, traced)
     assert has_picture(traced, COMMANDS[name][0]) == (name not in WITHOUT_A_PICTURE)
+
+
+def test_a_forked_child_writes_no_file_shows_nothing_live_and_complains_of_nothing(
+    prepared: Path,
+) -> None:
+    file = prepared / "trace.json"
+    ended = manage(
+        SITE,
+        prepared,
+        *("trace_signals", "--live", "--fail-on=info", f"--json={file}", "shell", "-v0", "-c"),
+        "import os, sys; child = os.fork(); "
+        "from django.contrib.auth.models import User; User(username=f'ada {child}').save(); "
+        "child or sys.exit(3); "
+        f"print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), open({str(file)!r}).read())",
+    )
+
+    assert ended.stdout == "3 \n"
+    assert ended.stderr.count("post_save  sender=auth.User") == ended.stderr.count("Wrote ") == 1

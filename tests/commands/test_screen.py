@@ -61,6 +61,22 @@ def test_the_first_text_takes_the_last_line_out_of_what_scrolls_and_the_end_give
     assert terminal.written() == f"{ESC}7{ESC}[r{ESC}[24;1H{ESC}[K{ESC}8"
 
 
+def test_of_two_the_inner_one_has_the_line_until_it_ends_and_the_outer_one_takes_it_anew(
+    terminal: Terminal,
+) -> None:
+    with BottomLine(terminal.stream) as outer:
+        outer.show("1 dispatch")
+        with BottomLine(terminal.stream) as inner:
+            inner.show("2 dispatches")
+            terminal.written()
+            outer.show("3 dispatches")
+            assert terminal.written() == ""
+        assert terminal.written() == f"{ESC}7{ESC}[r{ESC}[24;1H{ESC}[K{ESC}8"
+        outer.show("4 dispatches")
+        assert f"{ESC}[1;23r" in (written := terminal.written())
+        assert f"{ESC}[24;1H4 dispatches{ESC}[K" in written
+
+
 def test_it_follows_the_size_of_the_terminal_and_is_never_longer_than_a_line(
     terminal: Terminal,
 ) -> None:

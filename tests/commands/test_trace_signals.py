@@ -23,6 +23,7 @@ from signal_tracer import Trace
 from signal_tracer.management.commands import trace_signals as module
 
 paid, shipped = Signal(), Signal()
+SEND = "from test_trace_signals import shipped; shipped.send('the shop')"
 reported: list[Trace] = []
 
 
@@ -184,6 +185,24 @@ def test_what_was_recorded_before_an_exception_is_shown_and_the_exception_is_the
     assert "2 dispatches · 3 receiver calls" in picture
 
 
+def test_interrupted_before_the_trace_could_begin_it_shows_nothing(
+    own: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    own(pay)
+    monkeypatch.setattr(module, "Follower", interrupted)
+    hook = sys.excepthook
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run("--live", "own")
+    finally:
+        sys.excepthook = hook
+
+    assert capsys.readouterr() == ("", "")
+
+
 # --signal
 
 
@@ -214,6 +233,25 @@ def test_signal_is_a_name_its_last_parts_or_a_pattern_and_may_be_given_again(
     assert pictures.count("2 dispatches · 3 receiver calls") == 2
     assert pictures.count("1 dispatch · 2 receiver calls") == 1
     assert pictures.count("1 dispatch of other signals left out by --signal.") == 1
+
+
+def test_where_nothing_is_kept_it_says_what_else_was_sent(
+    own: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    own(pay)
+
+    assert run("--signal", "payd", "own") == 0
+    assert [each.rstrip() for each in capsys.readouterr().err.splitlines()[2:]] == [
+        "0 dispatches · 0 receiver calls",
+        "",
+        "  Nothing was sent that --signal asks for (payd).",
+        "2 dispatches of other signals left out by --signal.",
+        "They were: test_trace_signals.paid, test_trace_signals.shipped.",
+    ]
+    own(lambda **options: None)
+    assert run("own") == 0
+    assert "No signal was sent while the command ran." in capsys.readouterr().err
 
 
 def test_only_what_is_kept_takes_room(
@@ -284,6 +322,7 @@ def test_a_file_is_written_also_when_the_command_fails(own: Any, tmp_path: Path)
             ["--json={folder}/a", "--perfetto={folder}/a"],
             "--json and --perfetto cannot both write {folder}/a.",
         ),
+        (["--json=-"], "--json wants a file: stdout is the command's own."),
         (["--brief", "--verbosity=2"], "--verbosity is an option of own, and stands behind it."),
         (["--traceback"], "--traceback is an option of own, and stands behind it."),
     ],
@@ -482,6 +521,30 @@ def test_live_counts_those_beyond_the_limit_and_says_so_once(
     assert "3 dispatches were sent and not kept, because the trace was full." in " ".join(
         said.split()
     )
+
+
+def test_of_two_live_commands_one_within_the_other_both_are_and_it_is_said(
+    own: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def work(**options: Any) -> None:
+        shipped.send("the shop")
+        capsys.readouterr()
+        call_command("trace_signals", "shell", "-c", SEND, live=True)
+        live.append(capsys.readouterr().err.partition("\nmanage.py shell")[0])
+        shipped.send("the shop")
+        live.append(capsys.readouterr().err)
+
+    live: list[str] = []
+    own(work)
+
+    assert run("--live", "own") == 0
+    assert [each.rstrip() for each in live[0].splitlines()[:2]] == [
+        "shell is shown live within own, which is so too: what is sent in both stands",
+        "here once for each.",
+    ]
+    assert [each.count("shipped  sender='the shop' · 1 receiver call") for each in live] == [2, 1]
 
 
 def test_live_on_a_stream_that_is_closed_disturbs_nobody(own: Any) -> None:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-import pytest
-from telling import POST_SAVE, at, call, saved, sent, told, traced
+from dataclasses import replace
 
-from signal_tracer.records import Dispatch, ReceiverCall, Summary
+import pytest
+from telling import POST_SAVE, at, call, queries, saved, sent, told, traced
+
+from signal_tracer.records import Dispatch, Error, ReceiverCall, Summary
 
 
 def test_a_receiver_that_ran_twice_in_a_dispatch_is_told() -> None:
@@ -223,3 +225,60 @@ def test_a_sender_that_is_not_known_is_left_out_of_the_way_down() -> None:
         inner = sent(call(name, defined_at=None, dispatches=[inner]), signal=POST_SAVE)
 
     assert "post_save (shop.Order) > last." in told(traced(inner))[0]
+
+
+# What an endless recursion repeats
+
+SELECT = "SELECT 1 FROM shop_rate"
+
+
+def rounds(number: int, error: Error | None, *beside: Dispatch) -> Dispatch:
+    """Saves of one order, each by a receiver of the one before; the last of them raises."""
+    dispatch: Dispatch | None = None
+    for _ in range(number):
+        again = call(
+            "shop.receivers.again",
+            dispatches=[*map(replace, beside), *([dispatch] if dispatch else [])],
+            error=error,
+            outcome="raised" if error else "returned",
+            queries=queries(SELECT),
+        )
+        counting = call("shop.receivers.count", defined_at=at(50), queries=queries(SELECT))
+        dispatch = saved("shop.Order(pk=3)", counting, again, sent_from=at(9))
+    assert dispatch
+    return dispatch
+
+
+def found_slugs(*dispatches: Dispatch, ignore: tuple[str, ...] = ()) -> list[str]:
+    return [each.slug for each in traced(*dispatches, ignore=ignore).findings()]
+
+
+ENDLESS = Error("RecursionError", "maximum recursion depth exceeded")
+
+
+def test_what_an_endless_recursion_repeats_is_told_as_that_recursion_alone() -> None:
+    assert found_slugs(rounds(12, ENDLESS)) == ["left-half-done", "recursion"]
+
+
+@pytest.mark.parametrize("error", [None, Error("ValueError", "no")])
+def test_a_recursion_that_comes_to_an_end_leaves_what_it_repeats_to_be_told(
+    error: Error | None,
+) -> None:
+    assert set(found_slugs(rounds(12, error))) >= {"repeated-save", "query-in-loop", "recursion"}
+
+
+def test_what_is_repeated_beside_an_endless_recursion_or_in_its_first_round_is_told() -> None:
+    loop = call("shop.receivers.loop", defined_at=at(60), queries=queries(SELECT, 6))
+    beside = saved("shop.Order(pk=3)", call("shop.receivers.other", defined_at=at(70)))
+    found = traced(rounds(12, ENDLESS, sent(loop)), beside).findings()
+
+    assert [(each.slug, each.names[-1]) for each in found if each.slug != "left-half-done"] == [
+        ("repeated-save", "shop.receivers.other"),
+        ("query-in-loop", "shop.receivers.loop"),
+        ("recursion", POST_SAVE),
+    ]
+
+
+def test_where_the_recursion_is_ignored_what_it_repeats_is_told() -> None:
+    found = found_slugs(rounds(12, ENDLESS), ignore=("recursion:shop.receivers.again",))
+    assert set(found) >= {"repeated-save", "query-in-loop"}

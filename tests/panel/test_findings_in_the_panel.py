@@ -96,11 +96,18 @@ def test_a_place_opens_in_the_editor(editor, href):
     assert said(shown) == "/srv/my shop/{file}.py:12 in f"
 
 
+def test_a_place_that_could_be_markup_is_text_and_breaks_at_slashes_alone():
+    shown = Locations(None).show(Location("shop/<b>/views.py", 129, "f"))
+
+    assert ">shop/<wbr>&lt;b&gt;/<wbr>views.py:129</bdi>" in shown
+    assert said(shown) == "shop/<b>/views.py:129 in f"
+
+
 def test_without_an_editor_a_place_is_one_piece_of_text():
     shown = Locations(None).show(PLACE)
 
     assert "<bdi" in shown
-    assert ">shop/views.py:7</bdi>" in shown
+    assert ">shop/<wbr>views.py:7</bdi>" in shown
     assert 'title="/srv/site-packages/shop/views.py:7"' in shown
     assert "<a" not in shown
 

@@ -70,3 +70,21 @@ def test_a_worker_of_another_pool_traces_each_task_as_well(pool: str, database: 
         assert process.wait(SECONDS) == 0
 
     assert sorted(map(told, traces)) == sorted(map(expected, range(orders)))
+
+
+@pytest.mark.parametrize(("pool", "database"), [("threads", 4), ("gevent", 5), ("eventlet", 6)])
+def test_tasks_that_run_in_one_process_at_once_do_not_mix(pool: str, database: int) -> None:
+    """Each waits twice in the midst of a receiver until all the others are there as well."""
+    orders = 50
+    if pool != "threads":
+        pytest.importorskip(pool)
+    with Shop(SHOP_BROKER=broker(database), SHOP_TASKS_AT_ONCE=str(orders)) as shop:
+        ids = shop.run("pay_orders", str(orders)).split()
+        process = shop.start(*worker(pool, orders))
+        traces = shop.inbox.wait_until(lambda traces: len(traces) == orders)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+
+    assert sorted(map(told, traces)) == sorted(map(expected, range(orders)))
+    assert {trace.task.id for trace in traces if trace.task} == set(ids)
+    assert [trace.faults for trace in traces] == [0] * orders

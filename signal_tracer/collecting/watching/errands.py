@@ -245,8 +245,10 @@ def _name_of_task(task: Any, _: Any) -> str:
     return class_name(type(task)) if function is None else _name_of_callable(function)
 
 
-def _name_of_class(live: Any, _: Any) -> str:
-    return class_name(type(live))
+def _name_of_mail(mail: Any, _: Any) -> str:
+    """A class of the project's or a package's says which mail it is; a subject may say anything."""
+    name = class_name(type(mail))
+    return "" if name.startswith("django.") else name
 
 
 def _host(connection: Any, _: Any) -> str:
@@ -285,7 +287,7 @@ _WATCHED = (
     _Watched("django.tasks.base", "Task", "aenqueue", "task", _name_of_task),
     _Watched("django_tasks.base", "Task", "enqueue", "task", _name_of_task),
     _Watched("django_tasks.base", "Task", "aenqueue", "task", _name_of_task),
-    _Watched("django.core.mail.message", "EmailMessage", "send", "mail", _name_of_class),
+    _Watched("django.core.mail.message", "EmailMessage", "send", "mail", _name_of_mail),
     _Watched("smtplib", "SMTP", "sendmail", "mail", _host),
     _Watched("http.client", "HTTPConnection", "putrequest", "network", _host),
     _Watched("httpx", "Client", "send", "network", _host_of_request),

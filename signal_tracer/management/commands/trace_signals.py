@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.core.management import ManagementUtility, call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -36,6 +36,7 @@ from signal_tracer.wording import format_duration, listed, plural, printable
 
 # Nanoseconds from one count to the next: more often, nobody could read them.
 BETWEEN_COUNTS = 100_000_000
+NOTHING = "No signal was sent while the command ran."
 FULL = "The trace is full: from here on dispatches are only counted."
 # How the reporters begin that show a trace in a terminal, which this does itself.
 SHOWN_HERE = ("signal_tracer.report", "signal_tracer.showing.console.")
@@ -183,6 +184,8 @@ class _Files:
         for name, text in (("json", _as_json), ("perfetto", _as_perfetto)):
             if options[name] is None:
                 continue
+            if str(options[name]) == "-":
+                raise CommandError(f"--{name} wants a file: stdout is the command's own.")
             file = Path(options[name]).absolute()  # The command may change the current folder.
             if file in self.texts:
                 raise CommandError(f"--json and --perfetto cannot both write {options[name]}.")
@@ -219,7 +222,12 @@ class _Console(Console):
 
 
 class _Run:
-    """One run of the other command, and what is said about it."""
+    """One run of the other command, and what is said about it.
+
+    By the process that began it alone: a child that was forked meanwhile goes its own way.
+    """
+
+    _live: ClassVar[list[_Run]] = []
 
     def __init__(self, name: str, options: dict[str, Any], files: _Files, stream: Any) -> None:
         self.name = name
@@ -238,6 +246,7 @@ class _Run:
         self.is_full = False
         self.counted_at = 0.0
         self.follower: Follower | None = None
+        self.process = os.getpid()
 
     def of(self, run: Callable[[], object]) -> CommandError | None:
         """Runs it and shows its trace, however it ended; raises what it raises.
@@ -251,8 +260,9 @@ class _Run:
             reporters=[each for each in reporters_of_setting() if not each.startswith(SHOWN_HERE)],
             make_recorder=self.make_recorder,
         )
+        trace = None
         try:
-            with self.bottom, tracing as trace:
+            with self.among_the_live(), self.bottom, tracing as trace:
                 run()
         except SystemExit as end:
             complaint = self.tell(trace, end)
@@ -272,9 +282,27 @@ class _Run:
 
     # While it runs
 
+    @contextmanager
+    def among_the_live(self) -> Iterator[None]:
+        if not self.is_live:
+            yield
+            return
+        around = [each.name for each in self._live if each.console.file is self.console.file]
+        if around:
+            with suppress(OSError, ValueError):
+                self.console.print(
+                    f"{self.name} is shown live within {around[-1]}, which is so too: what is sent "
+                    "in both stands here once for each."
+                )
+        self._live.append(self)
+        try:
+            yield
+        finally:
+            self._live.remove(self)
+
     def tell_of_dispatch(self, follower: Follower, dispatch: Dispatch | None) -> None:
         """In the midst of the command, which must not suffer from a stream that is closed."""
-        if not self.is_live:
+        if not self.is_live or os.getpid() != self.process:
             return
         try:
             if dispatch is not None:
@@ -293,8 +321,15 @@ class _Run:
 
     # Afterwards
 
-    def tell(self, trace: Trace, ended_by: BaseException | None = None) -> CommandError | None:
-        """Writes the files and shows the trace; what there is to complain of."""
+    def tell(
+        self, trace: Trace | None, ended_by: BaseException | None = None
+    ) -> CommandError | None:
+        """Writes the files and shows the trace; what there is to complain of.
+
+        Of a trace that was interrupted before it could begin, nothing.
+        """
+        if trace is None or os.getpid() != self.process:
+            return None
         written, complaint = [], None
         try:
             written = list(self.files.write(trace))
@@ -318,9 +353,11 @@ class _Run:
         self.say()
         _show(trace, self.options, self.console)
         others = 0 if self.follower is None else self.follower.others
-        if others:
+        if self.follower is not None and others:
             number = plural(others, "dispatch", "dispatches")
             self.say(f"{number} of other signals left out by --signal.")
+            if not _holds_anything(trace.contents):
+                self.console.print(f"They were: {', '.join(self.follower.other_signals)}.")
 
     def say_why(self, complaint: CommandError | None) -> None:
         """Of a command that has failed itself, whose exit status comes first."""
@@ -333,9 +370,17 @@ class _Run:
 
 
 def _show(trace: Trace, options: dict[str, Any], console: Console) -> None:
+    asked = options["signal"]
+    nothing = f"Nothing was sent that --signal asks for ({listed(asked)})." if asked else NOTHING
     brief = True if options["brief"] else False if options["full"] else None
     console.print(
-        render_trace(trace, brief=brief, project_only=options["project_only"], whole="--full")
+        render_trace(
+            trace,
+            brief=brief,
+            project_only=options["project_only"],
+            whole="--full",
+            nothing=nothing,
+        )
     )
 
 

@@ -17,7 +17,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from signal_tracer.findings import Found, over_trace
-from signal_tracer.records import Recorded
+from signal_tracer.records import Error, Recorded
 from signal_tracer.showing.console.layout import STYLES, Layout, Line, Spelling, note
 from signal_tracer.showing.console.notes import Notes, worst_of
 from signal_tracer.showing.console.receivers import MOST_RECEIVERS, receivers_of, table
@@ -44,6 +44,11 @@ WHOLE = (
     '"signal_tracer.showing.console.report_whole" in REPORTERS'
 )
 
+NOTHING = (
+    "No signal was sent. Save a model or send a signal of your own while the trace runs. For what "
+    "other threads send, use trace_signals(all_threads=True)."
+)
+
 
 def render_trace(
     trace: Recorded,
@@ -51,15 +56,16 @@ def render_trace(
     brief: bool | None = None,
     project_only: bool = False,
     whole: str = WHOLE,
+    nothing: str = NOTHING,
 ) -> RenderableType:
     """``trace`` as it is now, drawn to the width of the console that will print it.
 
     ``brief``: only who took how long, what went wrong and what to do; with ``None`` where there
     are many rows. A request in which no receiver ran is then one line. ``project_only``: what
     only installed packages heard is in one row a package. ``whole``: what a person does to see
-    all of what a brief form leaves out.
+    all of what a brief form leaves out. ``nothing``: what is said where no signal was sent.
     """
-    return _Picture(trace.frozen(), brief, project_only, whole)
+    return _Picture(trace.frozen(), brief, project_only, whole, nothing)
 
 
 def report(
@@ -97,6 +103,7 @@ class _Picture:
     brief: bool | None
     project_only: bool
     whole: str
+    nothing: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self.lines(options):
@@ -123,7 +130,8 @@ class _Picture:
         is_table = is_brief or calls > max(len(receivers), MOST_RECEIVERS)
         who = list(table(receivers, spelling)) if is_table and receivers else []
         wrong = [row for row in rows if row.went_wrong] if is_brief else []
-        drawn = with_those_above(rows, wrong[:MOST_WRONG]) if is_brief else rows
+        told = _without_repeats(wrong)
+        drawn = with_those_above(rows, told[:MOST_WRONG]) if is_brief else rows
         tree = list(Tree(spelling).lines(drawn))
         layout = Layout(options.max_width, title, time, tree, who)
         facts = [*facts_of_task(trace.task), *facts_of_trace(trace.contents)]
@@ -132,12 +140,15 @@ class _Picture:
         yield from layout.header([*_counts(counted), *about, *worst], spelling.signs.joint)
         yield from layout.section(who)
         if wrong:
-            yield from layout.section([Line([Text("What went wrong, and in what", "bold")])])
+            once = ": each once, the first time" if len(told) < len(wrong) else ""
+            heading = Text.assemble(("What went wrong, and in what", "bold"), once)
+            yield from layout.section([Line([heading])])
         yield from layout.tree(is_first=not who)
-        notes = Notes(trace, counted, found, spelling)
+        notes = Notes(trace, counted, found, spelling, self.nothing)
         yield from layout.section(notes.findings(MOST_FINDINGS if is_brief else None))
         below = notes.left_out() if is_brief else notes.notes()
-        more = _more(counted, len(wrong), self.whole) if is_brief else iter(())
+        others = len(wrong) - len(told[:MOST_WRONG])
+        more = _more(counted, others, self.whole, is_rest=bool(wrong)) if is_brief else iter(())
         yield from layout.section([*below, *layout.hidden_levels(), *more])
 
     def _rows(self, counted: Counts) -> list[Row]:
@@ -153,13 +164,36 @@ def _went_wrong(counted: Counts) -> bool:
     return any(each.mark and each.mark.tone == "trouble" for each in tallies(asdict(counted)))
 
 
-def _more(counted: Counts, wrong: int, whole: str) -> Iterator[Line]:
+def _without_repeats(wrong: list[Row]) -> list[Row]:
+    """The first of those that raised at the same line, in the same receivers of the same signals
+    and senders.
+    """
+    first: dict[object, Row] = {}
+    for row in wrong:
+        error: Error | None = getattr(row.record, "error", None)
+        traceback = error.traceback if error else ()
+        raised = error and (error.type, traceback[-1].location if traceback else error.message)
+        above, each = [], row
+        while each.above is not None:
+            each = each.above
+            above.append((each.title, getattr(each.record, "sender", None)))
+        first.setdefault((row.title, row.marks, raised, *above), row)
+    return list(first.values())
+
+
+def _more(counted: Counts, wrong: int, whole: str, *, is_rest: bool) -> Iterator[Line]:
     """What the brief form leaves out, and how to see it."""
+    if not counted.dispatches:
+        if counted.unheard:
+            unheard = plural(counted.unheard, "unheard dispatch", "unheard dispatches")
+            yield note(f"Not shown: {unheard}. All of it: {whole}.")
+        return
     left_out = f"the tree of {plural(counted.dispatches, 'dispatch', 'dispatches')}"
-    if wrong:
+    if is_rest:
         left_out = f"the rest of {left_out}"
-    if wrong > MOST_WRONG:
-        left_out += f", in which something went wrong {wrong - MOST_WRONG} times more"
+    if wrong:
+        times = "once" if wrong == 1 else f"{wrong} times"
+        left_out += f", in which something went wrong {times} more"
     if counted.unheard:
         left_out += f", and {plural(counted.unheard, 'that was', 'that were')} unheard"
     yield note(f"Not shown: {left_out}. All of it: {whole}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ MIN_WIDTH = 80
 MAX_WIDTH = 140  # beyond it, a time is too far from the name it belongs to
 WIDE = 130  # from here on, locations and own times have columns of their own
 LEAST_TEXT = 30  # what a title keeps at any depth: guides give way to it
+SOFT = re.compile(r"[/,](?!\d)|\.(?!\d|\w+:\d)")  # behind these a word may be broken
 LEAST_ROOM = 8  # a line is never broken into less
 GAP = "  "
 
@@ -230,10 +232,14 @@ def flowed(parts: Sequence[Text], joint: str, first: int, rest: int) -> list[Tex
 
 
 def broken(text: Text, first: int, rest: int) -> list[Text]:
-    """``text`` as lines, broken at spaces, else behind dots and slashes, else anywhere."""
+    """``text`` as lines, broken at spaces, else behind dots and slashes, else anywhere.
+
+    But no number is broken, and no file from what it ends in and the line.
+    """
     plain = text.plain
     if cell_len(plain) <= first:
         return [text.copy()]
+    behind = [each.end() for each in SOFT.finditer(plain)]
     cuts: list[int] = []
     start, room = 0, first
     while cell_len(plain[start:]) > room:
@@ -241,7 +247,7 @@ def broken(text: Text, first: int, rest: int) -> list[Text]:
         while cell_len(plain[start : end + 1]) <= room:
             end += 1
         space = plain.rfind(" ", start, end + 1) + 1
-        soft = max(plain.rfind(each, start, end) + 1 for each in "./,")
+        soft = max((each for each in behind if each <= end), default=0)
         # A space far back would leave most of the line empty.
         start = space if space > start + room // 2 else soft if soft > start else end
         cuts.append(start)

@@ -24,8 +24,11 @@ OF_ROWS = ("django.db.models.signals.pre_init", "django.db.models.signals.post_i
 class Notes:
     """What is said about a trace as a whole."""
 
-    def __init__(self, trace: Recorded, counted: Counts, found: Found, spelling: Spelling) -> None:
+    def __init__(
+        self, trace: Recorded, counted: Counts, found: Found, spelling: Spelling, nothing: str
+    ) -> None:
         self.trace = trace
+        self.nothing = nothing
         self.counted = counted
         self.found = found
         self.spelling = spelling
@@ -93,10 +96,7 @@ class Notes:
                 "this signal and this sender?"
             )
         elif not counted.dispatches and not left_out:
-            yield note(
-                "No signal was sent. Save a model or send a signal of your own while the trace "
-                "runs. For what other threads send, use trace_signals(all_threads=True)."
-            )
+            yield note(self.spelling.clean(self.nothing))
         yield from self.unheard()
         yield from self.connection_changes()
         yield from self.left_out()
