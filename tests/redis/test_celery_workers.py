@@ -70,3 +70,19 @@ def test_a_worker_of_another_pool_traces_each_task_as_well(pool: str, database: 
         assert process.wait(SECONDS) == 0
 
     assert sorted(map(told, traces)) == sorted(map(expected, range(orders)))
+
+
+def test_at_a_fifth_exactly_the_tasks_of_sampled_requests_are_traced() -> None:
+    with Shop(SHOP_BROKER=broker(3), SHOP_SAMPLE_RATE="0.2") as shop:
+        shop.run("pay_orders", "200")
+        sampled = {trace.id for trace in shop.inbox.traces if trace.request}
+        process = shop.start(*worker("prefork", 2))
+        shop.inbox.wait_until(lambda traces: len(traces) >= len(sampled))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+        traces = shop.inbox.of_tasks()
+
+    # A standard deviation is less than 6.
+    assert 5 < len(sampled) < 75
+    queued_by = [trace.task.queued_by for trace in traces if trace.task]
+    assert sorted(origin.id for origin in queued_by if origin) == sorted(sampled)
