@@ -63,7 +63,7 @@ OPERATIONS = [
     Operation("ten deep", 20, None, 4.2),
     Operation("send_robust, one of five raises", 50, None, 2.6),
     Operation("asend with 10 receivers", 20, None, 1.6),
-    Operation("a request with one save", 20, 1.02, 2.0, traces_itself=True),
+    Operation("a request with one save", 20, 1.03, 2.0, traces_itself=True),
 ]
 
 

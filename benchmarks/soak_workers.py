@@ -6,18 +6,22 @@
 
 Serves the example site, without the toolbar, over a database of its own that is thrown away, and
 has some clients ask for its scenarios, each page as often as it is sent. Printed is the memory of
-each worker over the run, and how many traces each reporter has taken, against the requests that
-were answered. The exit status is 1 if memory is not flat, if a reporter was not given a trace that
-another was, or if the tracer has logged anything. Without a reporter it is the console, whose
-pictures go into a file of that folder. Needs gunicorn or uvicorn.
+each worker over the run, and how many traces each reporter has taken and how much of that has
+arrived where it leads, against the requests that were answered: pictures of the console and
+records of the log in files, lines of JSON in files that rotate, spans and metrics at a collector
+of OTLP over HTTP in this process. The exit status is 1 if memory is not flat, if anything is
+missing, or if something of the tracer or of OpenTelemetry's has failed. Without a reporter it is
+every one there is. Needs gunicorn or uvicorn, and what the reporters need.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,9 +30,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUESTS = 50_000
@@ -39,6 +45,10 @@ FEWEST_REQUESTS = 5_000
 SAMPLES = 40
 TOKEN = "a" * 32
 CONSOLE = "signal_tracer.showing.console.report"
+JSON_LINES = "soak_settings.trace_file"
+LOGS = "signal_tracer.showing.export.logs.report"
+OPENTELEMETRY = "signal_tracer.showing.export.opentelemetry.report"
+EVERY = (CONSOLE, JSON_LINES, LOGS, OPENTELEMETRY)
 # A thousand dispatches, and so one of many.
 RARE = "stocktaking"
 
@@ -50,6 +60,64 @@ def paths() -> list[tuple[str, str]]:
 
     slugs = [each.slug for each in SCENARIOS if each.slug != RARE] * 20 + [RARE]
     return [(method, f"/{slug}/") for slug in slugs for method in ("GET", "POST")]
+
+
+# What arrives
+
+
+class Collector(ThreadingHTTPServer):
+    """Counts the spans of OTLP that it is sent, and keeps the last sum of each process."""
+
+    daemon_threads = True
+    request_queue_size = 100
+
+    def __init__(self) -> None:
+        self.spans = 0
+        self._sums: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+        super().__init__(("127.0.0.1", 0), _Posted)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def traces(self) -> int:
+        """Those that the metrics count."""
+        return sum(self._sums.values())
+
+    def take(self, path: str, body: bytes) -> None:
+        from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+
+        with self._lock:
+            if path == "/v1/traces":
+                sent: Any = trace_service_pb2.ExportTraceServiceRequest.FromString(body)
+                for resource in sent.resource_spans:
+                    self.spans += sum(len(scope.spans) for scope in resource.scope_spans)
+                return
+            sent = metrics_service_pb2.ExportMetricsServiceRequest.FromString(body)
+            for resource in sent.resource_metrics:
+                for scope in resource.scope_metrics:
+                    for metric in scope.metrics:
+                        if metric.name == "django.signal.traces":
+                            for point in metric.sum.data_points:
+                                key = str(resource.resource), str(point.attributes)
+                                self._sums[key] = point.as_int
+
+
+class _Posted(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
+        self.server.take(self.path, body)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Says nothing."""
 
 
 # The server
@@ -66,7 +134,9 @@ SERVERS = {
 class Server:
     """The site in its folder, and its processes, which are gone when the block ends."""
 
-    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+    def __init__(
+        self, options: argparse.Namespace, folder: Path, collector: Collector | None
+    ) -> None:
         self.folder = folder
         self.log = folder / "server.log"
         self._options = options
@@ -81,7 +151,10 @@ class Server:
             "SOAK_FOLDER": str(folder),
             "SOAK_RATE": str(options.rate),
             "SOAK_REPORTERS": " ".join(options.reporters),
+            "OTEL_BSP_SCHEDULE_DELAY": "1000",
         }
+        if collector is not None:
+            self._environment["SOAK_OTLP"] = f"http://127.0.0.1:{collector.server_port}"
 
     def __enter__(self) -> Server:
         manage = [sys.executable, str(ROOT / "example_site/manage.py"), "prepare_demo"]
@@ -128,16 +201,25 @@ class Server:
 
     def complaints(self) -> list[str]:
         """The lines in which the tracer says that something of it failed."""
-        words = ("signal_tracer failed", "of SIGNAL_TRACER[", "Error while")
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in lines if any(word in line for word in words)]
+        words = (
+            *("signal_tracer failed", "of SIGNAL_TRACER[", "cannot be written"),
+            *("Queue full", "Queue is full", "Failed to export", "Exception while exporting"),
+        )
+        with open(self.log, errors="replace") as log:
+            return [line.strip() for line in log if any(word in line for word in words)]
 
-    def taken(self) -> list[int]:
-        """How many traces each reporter has taken, in all processes."""
-        return [
-            sum(each.stat().st_size for each in self.folder.glob(f"taken-{number}-*"))
-            for number in range(len(self._options.reporters))
-        ]
+    def count(self, what: str) -> int:
+        """What ``soak_settings.count()`` has counted, in all processes."""
+        return sum(each.stat().st_size for each in self.folder.glob(f"{what}-*"))
+
+    def lines(self, pattern: str, start: str = "") -> int:
+        """How many lines of these files begin so."""
+        begins = re.compile(start)
+        found = 0
+        for each in self.folder.glob(pattern):
+            with open(each, errors="replace") as file:
+                found += sum(1 for line in file if begins.match(line))
+        return found
 
 
 def children(process: int) -> list[int]:
@@ -157,6 +239,39 @@ def _read(path: str) -> str:
         return Path(path).read_text()
     except OSError:
         return ""
+
+
+class Arrival:
+    """What became of the traces that a reporter has taken."""
+
+    def __init__(self, name: str, taken: int, what: str, sent: int, arrived: int) -> None:
+        self.name = name
+        self.taken = taken
+        self.what = what
+        self.sent = sent
+        self.arrived = arrived
+
+
+def arrivals(server: Server, reporters: list[str], collector: Collector | None) -> list[Arrival]:
+    found = []
+    for number, name in enumerate(reporters):
+        taken = server.count(f"taken-{number}")
+        if name == CONSOLE:
+            # The heads of pictures: name and time.
+            pictures = server.lines("server.log", r"(GET|POST) /\S*/  .+(µs|ms|s)$")
+            found.append(Arrival(name, taken, "pictures", taken, pictures))
+        elif name == JSON_LINES:
+            lines = server.lines("traces.jsonl*", r'\{"summary":.+\}$')
+            found.append(Arrival(name, taken, "lines", taken, lines))
+        elif name == LOGS:
+            found.append(Arrival(name, taken, "records", taken, server.lines("traces.log")))
+        elif name == OPENTELEMETRY and collector is not None:
+            spans = server.count("spans")
+            found.append(Arrival(name, taken, "spans", spans, collector.spans))
+            found.append(Arrival(name, taken, "in metrics", taken, collector.traces))
+        else:
+            found.append(Arrival(name, taken, "", taken, taken))
+    return found
 
 
 # The clients
@@ -227,7 +342,9 @@ def table_of_memory(memory: list[tuple[int, dict[int, int]]]) -> Iterator[str]:
         yield f"| {number:,} | {sizes} |"
 
 
-def problems_of(run: Run, server: Server, options: argparse.Namespace) -> Iterator[str]:
+def problems_of(
+    run: Run, server: Server, arrived: list[Arrival], options: argparse.Namespace
+) -> Iterator[str]:
     if failed := options.requests - run.answers[200]:
         end = server.log.read_text(errors="replace")[-2_000:]
         yield f"{failed:,} requests had no page for an answer: {dict(run.answers)}\n{end}"
@@ -239,11 +356,12 @@ def problems_of(run: Run, server: Server, options: argparse.Namespace) -> Iterat
             middle, end = middle_and_end(run.memory, each)
             if end - middle > FREE_RESIDENT_BYTES:
                 yield f"a worker grew by {(end - middle) / 1e6:.1f} MB in the second half"
-    taken = server.taken()
-    expected = run.answered if options.rate == 1 else taken[0]
-    for name, number in zip(options.reporters, taken, strict=True):
-        if number != expected:
-            yield f"{name} has taken {number:,} traces of {expected:,}"
+    expected = run.answered if options.rate == 1 else arrived[0].taken
+    for each in arrived:
+        if each.taken != expected:
+            yield f"{each.name} has taken {each.taken:,} traces of {expected:,}"
+        if each.arrived != each.sent:
+            yield f"{each.arrived:,} {each.what} of {each.sent:,} have arrived from {each.name}"
     for line in server.complaints()[:5]:
         yield f"it logged: {line}"
 
@@ -257,13 +375,14 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=REQUESTS, help="(default: 50,000)")
     parser.add_argument("--rate", type=float, default=1.0, help="SAMPLE_RATE (default: 1)")
     options = parser.parse_args()
-    options.reporters = options.reporters or [CONSOLE]
+    options.reporters = options.reporters or list(EVERY)
     print(
         f"{options.requests:,} requests, {options.workers} workers of {options.server}, "
         f"{options.clients} clients, SAMPLE_RATE {options.rate:g}\n",
         flush=True,
     )
-    with TemporaryDirectory() as folder, Server(options, Path(folder)) as server:
+    collector = Collector() if OPENTELEMETRY in options.reporters else None
+    with TemporaryDirectory() as folder, Server(options, Path(folder), collector) as server:
         run = Run(server, options.requests)
         started = perf_counter()
         run.go(options.clients)
@@ -272,10 +391,12 @@ def main() -> int:
         for line in table_of_memory(run.memory):
             print(line)
         print(f"\n{run.answered:,} answered in {elapsed:,.0f} s\n")
-        print("| reporter | traces |\n|---|--:|")
-        for name, number in zip(options.reporters, server.taken(), strict=True):
-            print(f"| {name} | {number:,} |")
-        problems = list(problems_of(run, server, options))
+        arrived = arrivals(server, options.reporters, collector)
+        print("| reporter | traces taken | sent on | arrived |\n|---|--:|--:|--:|")
+        for each in arrived:
+            sent = f"{each.sent:,} {each.what}"
+            print(f"| {each.name} | {each.taken:,} | {sent} | {each.arrived:,} |")
+        problems = list(problems_of(run, server, arrived, options))
     for problem in problems:
         print(f"\nNOT FLAT OR LOST: {problem}")
     if not problems:
