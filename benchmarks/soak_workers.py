@@ -51,6 +51,8 @@ OPENTELEMETRY = "signal_tracer.showing.export.opentelemetry.report"
 EVERY = (CONSOLE, JSON_LINES, LOGS, OPENTELEMETRY)
 # A thousand dispatches, and so one of many.
 RARE = "stocktaking"
+# Two at once would take each other's egg cup.
+ALONE = "deletion"
 
 
 def paths() -> list[tuple[str, str]]:
@@ -58,7 +60,7 @@ def paths() -> list[tuple[str, str]]:
     sys.path.insert(0, str(ROOT / "example_site"))
     from scenarios.catalogue import SCENARIOS
 
-    slugs = [each.slug for each in SCENARIOS if each.slug != RARE] * 20 + [RARE]
+    slugs = [each.slug for each in SCENARIOS if each.slug not in (RARE, ALONE)] * 20 + [RARE]
     return [(method, f"/{slug}/") for slug in slugs for method in ("GET", "POST")]
 
 
@@ -208,6 +210,14 @@ class Server:
         with open(self.log, errors="replace") as log:
             return [line.strip() for line in log if any(word in line for word in words)]
 
+    def errors(self) -> list[str]:
+        """The last frame and the exception of each error of the site, no more than ten."""
+        text = self.log.read_text(errors="replace")
+        found = re.findall(
+            r"^Traceback .+(?:\n .*)*\n(  File .+\n    .+\n\S.*)", text, re.MULTILINE
+        )
+        return found[:10] or [text[-2_000:]]
+
     def count(self, what: str) -> int:
         """What ``soak_settings.count()`` has counted, in all processes."""
         return sum(each.stat().st_size for each in self.folder.glob(f"{what}-*"))
@@ -346,8 +356,8 @@ def problems_of(
     run: Run, server: Server, arrived: list[Arrival], options: argparse.Namespace
 ) -> Iterator[str]:
     if failed := options.requests - run.answers[200]:
-        end = server.log.read_text(errors="replace")[-2_000:]
-        yield f"{failed:,} requests had no page for an answer: {dict(run.answers)}\n{end}"
+        answers = f"{failed:,} requests had no page for an answer: {dict(run.answers)}"
+        yield "\n".join([answers, *server.errors()])
     workers = {each for _, found in run.memory[1:] for each in found}
     if len(workers) > options.workers:
         yield f"workers died: there were {len(workers)} processes"
