@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -49,6 +49,8 @@ class Operation:
     times: int  # of the short run; the long one has three times as many
     installed: float | None  # the targets
     traced: float
+    # By the middleware, which is installed and traces nothing while SAMPLE_RATE is next to 0.
+    traces_itself: bool = False
 
 
 OPERATIONS = [
@@ -61,6 +63,7 @@ OPERATIONS = [
     Operation("ten deep", 20, None, 4.2),
     Operation("send_robust, one of five raises", 50, None, 2.6),
     Operation("asend with 10 receivers", 20, None, 1.6),
+    Operation("a request with one save", 20, 1.03, 2.0, traces_itself=True),
 ]
 
 
@@ -71,13 +74,13 @@ def run_operations(mode: str, names: list[str]) -> None:
     """Runs each operation when a line on stdin says so, and says on stdout where it stands."""
     import gc
 
-    runs = prepare()
+    runs = prepare(mode)
     gc.collect()
     gc.disable()
     for operation in OPERATIONS:
         if operation.name in names:
             run = runs[operation.name]
-            with tracing(mode):
+            with tracing("installed" if operation.traces_itself and mode != "untraced" else mode):
                 run(operation.times * 2)  # Fills caches, and the interpreter specialises.
                 for times in (operation.times, operation.times * 3):
                     wait()
@@ -106,7 +109,13 @@ def tracing(mode: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def prepare() -> dict[str, Callable[[int], None]]:
+class Urls:
+    """The URLconf, once there is a view."""
+
+    urlpatterns: ClassVar[list[Any]] = []
+
+
+def prepare(mode: str) -> dict[str, Callable[[int], None]]:
     """Every operation by its name, as a function that does it a number of times."""
     import asyncio
     import logging
@@ -117,16 +126,25 @@ def prepare() -> dict[str, Callable[[int], None]]:
     settings.configure(
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         SECRET_KEY="only for benchmarks",
-        SIGNAL_TRACER={"ENABLED": True},
+        SIGNAL_TRACER={"ENABLED": True, "SAMPLE_RATE": 1.0 if mode == "traced" else 1e-9},
+        MIDDLEWARE=[]
+        if mode == "untraced"
+        else ["signal_tracer.middleware.SignalTracerMiddleware"],
+        ROOT_URLCONF=Urls,
+        ALLOWED_HOSTS=["*"],
         USE_TZ=True,
     )
     django.setup()
     # What logging takes is the same in every mode, and would hide the rest of send_robust().
     logging.getLogger("django.dispatch").setLevel(logging.CRITICAL)
 
+    from django.core.wsgi import get_wsgi_application
     from django.db import connection, models
     from django.db.models.signals import post_save
     from django.dispatch import Signal
+    from django.http import HttpRequest, HttpResponse
+    from django.test import RequestFactory
+    from django.urls import path
 
     class Row(models.Model):
         title = models.CharField(max_length=50)
@@ -229,6 +247,18 @@ def prepare() -> dict[str, Callable[[int], None]]:
 
         return lambda times: asyncio.run(send_all(times))
 
+    def view(request: HttpRequest) -> HttpResponse:
+        save(1)
+        return HttpResponse("saved")
+
+    Urls.urlpatterns = [path("", view)]
+    serve = get_wsgi_application()
+    environ = RequestFactory().get("/").environ
+
+    def request(times: int) -> None:
+        for _ in range(times):
+            serve(dict(environ), lambda *_: None).close()
+
     unheard = Signal(use_caching=True)
     unheard.connect(empty(), sender=Loaded, weak=False)
     deep = signal_with(empty())
@@ -248,6 +278,7 @@ def prepare() -> dict[str, Callable[[int], None]]:
         "asend with 10 receivers": sending_asynchronously(
             signal_with(*(asynchronous() for _ in range(10)))
         ),
+        "a request with one save": request,
     }
 
 

@@ -57,6 +57,7 @@ from django.urls import include, path  # noqa: E402
 
 from signal_tracer import trace_signals  # noqa: E402
 from signal_tracer.panel import SignalTracerPanel  # noqa: E402
+from signal_tracer.sampling import is_sampled  # noqa: E402
 from signal_tracer.tracer import uninstall  # noqa: E402
 
 DJANGOS_OWN = dict(vars(Signal))
@@ -308,6 +309,18 @@ def past_the_limit(rounds: int) -> Result:
     return Result("a dispatch past the limit", 2, *spread(costs), " µs")
 
 
+def decision(rounds: int) -> Result:
+    """Whether a request is traced, by SAMPLE_RATE: all that one pays which is not."""
+    costs = []
+    with override_settings(SIGNAL_TRACER={"SAMPLE_RATE": 0.01}):
+        for _ in range(rounds):
+            started = process_time()
+            for _ in range(10_000):
+                is_sampled()
+            costs.append((process_time() - started) / 10_000 * 1e6)
+    return Result("a decision by SAMPLE_RATE", 1, *spread(costs), " µs")
+
+
 def panel(rounds: int) -> Result:
     """Server time of the panel on a full trace: from what the store returned to HTML."""
     full = Signal()
@@ -346,6 +359,8 @@ def main() -> None:
     ]
     if not options.only:
         results += [*memory(), past_the_limit(options.rounds), panel(5)]
+    if options.only in "a decision by SAMPLE_RATE":
+        results.append(decision(options.rounds))
     versions = f"Python {platform.python_version()}, Django {django.get_version()}"
     if options.json:
         rows = [{**asdict(result), "is_met": result.is_met} for result in results]

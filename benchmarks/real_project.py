@@ -4,6 +4,7 @@
     python benchmarks/real_project.py library office    some of them
     python benchmarks/real_project.py --instructions    counted by valgrind, on a busy machine
     python benchmarks/real_project.py --where           where our own time goes
+    python benchmarks/real_project.py --only sampling   what requests cost that are not all traced
 
 Each round is a process of its own for each way to serve the site, one after the other: with the
 debug toolbar and without us, with our panel in it; without either, with our middleware alone. A
@@ -50,6 +51,8 @@ TOOLBAR = "debug_toolbar.middleware.DebugToolbarMiddleware"
 MIDDLEWARE = "signal_tracer.middleware.SignalTracerMiddleware"
 PANEL = "signal_tracer.panel.SignalTracerPanel"
 OURS = f"{os.sep}signal_tracer{os.sep}"
+# SAMPLE_RATE; at the second the middleware decides about each request, and traces none.
+RATES = (0.0, 1e-9, 0.01, 0.1, 1.0)
 # What is compared: with us, without us, and the target.
 COMPARED = {
     "panel": ("with panel", "toolbar", 1.10),
@@ -82,7 +85,9 @@ def set_up(site: str, way: str) -> Any:
     if way == "with console":
         chosen["SIGNAL_TRACER"] = {"REPORTERS": ["signal_tracer.showing.console.report"]}
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the end
-    if way in ("with middleware", "with console"):
+    if way.startswith("sampled "):
+        chosen["SIGNAL_TRACER"] = {"SAMPLE_RATE": float(way.removeprefix("sampled "))}
+    if way in ("with middleware", "with console") or way.startswith("sampled "):
         apps.append("signal_tracer")
         middleware.insert(0, MIDDLEWARE)
     templates = [
@@ -167,23 +172,50 @@ class Client:
             sys.exit(f"{kind}: {environ['REQUEST_METHOD']} {environ['PATH_INFO']} gave {status}")
 
 
-def visit(
-    site: str,
-    way: str,
-    database: str,
-    times: int,
-    measured: Callable[[str], AbstractContextManager[object]],
-) -> None:
-    """Asks for all pages some times, after the first times, which fill caches."""
+Measure = Callable[[str], AbstractContextManager[object]]
+
+
+def visitor(site: str, way: str, database: str) -> Callable[[Measure], None]:
+    """What asks for all pages, after the first times, which fill caches."""
     module = set_up(site, way)
     from django.db import connection
 
     connection.ensure_connection()
-    with sqlite3.connect(database) as file:
-        for each in [nullcontext] * WARM_UP + [measured] * times:
-            file.backup(connection.connection)
-            gc.collect()
-            module.visit(Client(each))
+    file = sqlite3.connect(database)
+
+    def visit(measured: Measure) -> None:
+        file.backup(connection.connection)
+        gc.collect()
+        module.visit(Client(measured))
+
+    for _ in range(WARM_UP):
+        visit(nullcontext)
+    return visit
+
+
+def visit(site: str, way: str, database: str, times: int, measured: Measure) -> None:
+    """Asks for all pages some times."""
+    visit_once = visitor(site, way, database)
+    for _ in range(times):
+        visit_once(measured)
+
+
+def taking_turns(site: str, way: str, database: str) -> None:
+    """A visit for each line that comes, and then its seconds."""
+    seconds = 0.0
+
+    @contextmanager
+    def measured(kind: str) -> Iterator[None]:
+        nonlocal seconds
+        started = process_time()
+        yield
+        seconds += process_time() - started
+
+    visit_once = visitor(site, way, database)
+    while True:
+        wait(str(seconds))
+        seconds = 0.0
+        visit_once(measured)
 
 
 def timed(site: str, way: str, database: str, times: int) -> dict[str, list[float]]:
@@ -268,13 +300,19 @@ def where(site: str, way: str, database: str, times: int) -> Iterator[str]:
 # In the process that measures.
 
 
-def run(*arguments: object) -> str:
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONWARNINGS": "ignore"}
+def start(*arguments: object, seed: int = 0) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, __file__, "--run", *map(str, arguments)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+
+def run(*arguments: object) -> str:
+    process = start(*arguments)
+    printed, _ = process.communicate()
+    if process.returncode:
         sys.exit(f"{' '.join(map(str, arguments))}: failed, see above.")
-    return done.stdout
+    return printed
 
 
 def seconds_of(site: str, way: str, database: str, times: int) -> dict[str, float]:
@@ -314,6 +352,63 @@ def compare_seconds(site: str, what: str, database: str, rounds: int, times: int
         )
 
 
+class InTurn:
+    """A process that visits a site when it is its turn."""
+
+    def __init__(self, *arguments: str, seed: int) -> None:
+        self._process = start("turns", *arguments, seed=seed)
+        self._answer()
+
+    def visit(self) -> float:
+        """The seconds that it took."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def end(self) -> None:
+        self._process.communicate()  # There is nothing more to read, and so it ends.
+
+    def _answer(self) -> float:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit("A process that visits a site has ended, see above.")
+        return float(line)
+
+
+def compare_rates(site: str, database: str, rounds: int, times: int) -> Iterator[str]:
+    """Visits without us and at each rate, one after the other, each by a process of its own.
+
+    Without us there are two: what they differ in is what cannot be told from nothing. The mean
+    says what a rate costs, and is what a busy machine disturbs most; in the median visit, nothing
+    is traced at a low rate. Each round has processes of its own, and a seed for the hashes of
+    strings: for as long as it lives, one may be 4 % quicker by the layout of its memory alone.
+    """
+    ways = {"": "bare", "without, again": "bare"}
+    ways |= {f"SAMPLE_RATE {rate:g}": f"sampled {rate}" for rate in RATES}
+    seconds: list[list[float]] = [[] for _ in ways]
+    for seed in range(rounds):
+        processes = [InTurn(site, way, database, seed=seed) for way in ways.values()]
+        for number in range(times):
+            for turn in range(len(processes)):
+                which = (number + turn) % len(processes)
+                seconds[which].append(processes[which].visit())
+        for each in processes:
+            each.end()
+    without = seconds[0]
+    yield f"| {site}, sampling | without, ms | more, ms | median | mean | target |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    for name, ours in list(zip(ways, seconds, strict=True))[1:]:
+        ratios = [each / beside for each, beside in zip(ours, without, strict=True)]
+        more = median(each - beside for each, beside in zip(ours, without, strict=True)) * 1000
+        target = f"{COMPARED['middleware'][2]:.2f}×" if name == "SAMPLE_RATE 1" else ""
+        yield (
+            f"| {name} | {median(without) * 1000:.1f} | {more:+.1f} | {median(ratios):.3f}× "
+            f"| {sum(ours) / sum(without):.3f}× | {target} |"
+        )
+
+
 def compare_instructions(site: str, what: str, database: str) -> Iterator[str]:
     with_us, without_us, target = COMPARED[what]
     with ThreadPoolExecutor(2) as pool:
@@ -334,7 +429,7 @@ def main() -> None:
     parser.add_argument("sites", nargs="*", metavar="site", help=f"of {', '.join(SITES)}")
     parser.add_argument("--rounds", type=int, default=7, help="processes a way (default: 7)")
     parser.add_argument("--visits", type=int, default=5, help="a process (default: 5)")
-    parser.add_argument("--only", choices=COMPARED, help="only one comparison")
+    parser.add_argument("--only", choices=[*COMPARED, "sampling"], help="only one comparison")
     parser.add_argument(
         "--instructions", action="store_true", help="count instructions instead, by valgrind"
     )
@@ -344,6 +439,8 @@ def main() -> None:
         parser.error(f"no site is called {', '.join(unknown)}; there are {', '.join(SITES)}")
     if options.instructions:
         require_valgrind()
+    if options.only == "sampling" and (options.instructions or options.where):
+        parser.error("which requests are sampled is left to chance: it is measured in seconds only")
     compared = [options.only] if options.only else list(COMPARED)
     print(f"Python {platform.python_version()}, Django {version('django')}, {platform.machine()}")
     with tempfile.TemporaryDirectory() as folder:
@@ -355,7 +452,9 @@ def main() -> None:
                 if options.where:
                     print(run("where", site, COMPARED[what][0], database, options.visits), end="")
                     continue
-                if options.instructions:
+                if what == "sampling":
+                    lines = compare_rates(site, database, options.rounds, options.visits)
+                elif options.instructions:
                     lines = compare_instructions(site, what, database)
                 else:
                     lines = compare_seconds(site, what, database, options.rounds, options.visits)
@@ -371,6 +470,8 @@ if __name__ == "__main__":
             print(json.dumps(timed(site, way, database, int(times))))
         case ["--run", "counted", site, way, database]:
             counted(site, way, database)
+        case ["--run", "turns", site, way, database]:
+            taking_turns(site, way, database)
         case ["--run", "where", site, way, database, times]:
             print("\n".join(where(site, way, database, int(times))))
         case _:

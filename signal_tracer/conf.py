@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 from django.conf import ENVIRONMENT_VARIABLE, settings
+from django.core.exceptions import ImproperlyConfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Config:
     ``enabled``: whether the middleware and workers trace; ``None`` means ``settings.DEBUG``, a
     string is the dotted path of a callable that is given the request and returns a bool: a task
     follows the request that queued it.
+    ``sample_rate``: the share of requests, tasks and decorated functions that are traced, 0 to 1.
     ``reporters``: dotted paths of callables that are given each finished trace of a request, a
     command or a decorated function. These and the one in ``enabled`` may be async.
     ``exclude_signals``: ``fnmatch`` patterns of signal names whose dispatches are not recorded.
@@ -36,6 +38,7 @@ class Config:
     """
 
     enabled: bool | str | None = None
+    sample_rate: float = 1.0
     reporters: tuple[str, ...] = ()
     # The second is sent where templates are instrumented, by the toolbar and in tests; the third
     # by override_settings() only, to some 25 receivers of Django's own.
@@ -76,9 +79,15 @@ def _is_count(value: object) -> bool:
 
 
 def _is_milliseconds(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value <= sys.float_info.max  # An int may be too large to become a float.
+    return _is_number(value, sys.float_info.max)  # An int may be too large to become a float.
+
+
+def _is_share(value: object) -> bool:
+    return _is_number(value, 1)
+
+
+def _is_number(value: object, most: float) -> bool:
+    return isinstance(value, float | int) and type(value) is not bool and 0 <= value <= most
 
 
 def _are_strings(value: object) -> bool:
@@ -110,6 +119,7 @@ EDITORS = {
 # What a key must hold: the test, and how to say it.
 _EXPECTED: dict[str, tuple[Callable[[object], bool], str]] = {
     "ENABLED": (_is_switch, "None, a bool or the dotted path of a callable(request)"),
+    "SAMPLE_RATE": (_is_share, "a number from 0 to 1, such as 0.1 for one of ten"),
     "REPORTERS": (_are_strings, "a list of dotted paths"),
     "EXCLUDE_SIGNALS": (_are_strings, "a list of patterns such as 'debug_toolbar.*'"),
     "SLOW_RECEIVER_MS": (_is_milliseconds, "a number of milliseconds, 0 or more"),
@@ -135,6 +145,19 @@ def read_config() -> Config:
         if key in KEYS and _EXPECTED[key][0](value)
     }
     return Config(**entries)
+
+
+def sample_rate() -> float:
+    """``SAMPLE_RATE`` as ``read_config()`` has it, alone: each request asks for it."""
+    try:  # Cheaper than to ask settings_can_be_read().
+        given = getattr(settings, "SIGNAL_TRACER", None)
+    except ImproperlyConfigured:
+        return 1.0
+    if type(given) is dict or isinstance(given, Mapping):
+        rate = given.get("SAMPLE_RATE", 1.0)
+        if (type(rate) is float and 0 <= rate <= 1) or _is_share(rate):
+            return cast("float", rate)
+    return 1.0
 
 
 def slow_share() -> float:

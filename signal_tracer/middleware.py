@@ -11,9 +11,10 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from signal_tracer.conf import read_config
+from signal_tracer.conf import read_config, sample_rate
 from signal_tracer.records import Request
 from signal_tracer.reporting import arun, run, survived
+from signal_tracer.sampling import is_sampled, unsampled
 from signal_tracer.tracer import reported, trace_signals
 
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
@@ -23,9 +24,9 @@ class SignalTracerMiddleware:
     """Traces each request and gives the finished trace to ``SIGNAL_TRACER["REPORTERS"]``.
 
     Put it first in ``MIDDLEWARE``, so that the signals of other middleware are in the trace. It
-    removes itself when ``ENABLED`` is plainly off (Django's ``MiddlewareNotUsed``). What a
-    streaming response sends while it streams is not in the trace, which ends when the response
-    object comes back.
+    removes itself when ``ENABLED`` is plainly off or ``SAMPLE_RATE`` is 0 (Django's
+    ``MiddlewareNotUsed``). What a streaming response sends while it streams is not in the trace,
+    which ends when the response object comes back.
     """
 
     sync_capable = True
@@ -35,6 +36,8 @@ class SignalTracerMiddleware:
         enabled = read_config().enabled
         if enabled is False or (enabled is None and not settings.DEBUG):
             raise MiddlewareNotUsed("SIGNAL_TRACER['ENABLED'] is off.")
+        if sample_rate() == 0:
+            raise MiddlewareNotUsed("SIGNAL_TRACER['SAMPLE_RATE'] is 0.")
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
@@ -43,6 +46,9 @@ class SignalTracerMiddleware:
     def __call__(self, request: HttpRequest) -> Answer:
         if self._is_async:
             return self._acall(request)
+        if not is_sampled():  # Before a callable in ENABLED, which may cost anything, is asked.
+            with unsampled():
+                return self.get_response(request)
         if not _is_wanted(request):
             return self.get_response(request)
         with _traced(request) as trace:
@@ -54,6 +60,9 @@ class SignalTracerMiddleware:
         get_response = cast(
             "Callable[[HttpRequest], Awaitable[HttpResponseBase]]", self.get_response
         )
+        if not is_sampled():
+            with unsampled():
+                return await get_response(request)
         if not await _ais_wanted(request):
             return await get_response(request)
         async with _traced(request) as trace:

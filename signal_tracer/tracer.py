@@ -35,6 +35,7 @@ from signal_tracer.reporting import (
     reporters_of_setting,
     wanted,
 )
+from signal_tracer.sampling import is_sampled, unsampled
 from signal_tracer.trace import Role, Trace
 
 __all__ = ["reported", "trace_signals", "uninstall"]
@@ -65,7 +66,9 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
 
     Each call has a trace of its own, also one inside another of the same function. It is named
     after the function unless a name is given, and given to the reporters when the call has
-    ended, however it ended. Where nobody is to be given a trace, nothing is traced.
+    ended, however it ended. Where nobody is to be given a trace, nothing is traced. Of the calls
+    whose traces go to the reporters of the setting, ``SAMPLE_RATE`` is the share that is traced;
+    with ``reporters`` of its own, each is.
 
     ``name``: what is traced, for whoever reads it. ``request``, ``task``: what it belongs to.
     ``reporters``: who is given the finished trace: dotted paths or callables, sync or async. By
@@ -123,11 +126,15 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         _refuse_to_decorate(function, name)
         name = self._name or name
 
-        def block_of_call() -> trace_signals | None:
+        def block_of_call() -> trace_signals | unsampled | None:
             reporters = reporters_of_setting() if self._given is None else self._given
+            if not reporters:
+                return None
+            if self._given is None and not is_sampled():
+                return unsampled()
             block = trace_signals(name, all_threads=self._all_threads, request=self._request)
             block._reporters = reporters
-            return block if reporters else None
+            return block
 
         if is_kind(iscoroutinefunction, function):
 

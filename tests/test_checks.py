@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,8 @@ from django.core.management.base import SystemCheckError
 from signal_tracer.findings import slugs
 
 KEYS = (
-    "ENABLED, REPORTERS, EXCLUDE_SIGNALS, SLOW_RECEIVER_MS, MAX_DISPATCHES, MAX_VALUE_LENGTH, "
+    "ENABLED, SAMPLE_RATE, REPORTERS, EXCLUDE_SIGNALS, SLOW_RECEIVER_MS, MAX_DISPATCHES, "
+    "MAX_VALUE_LENGTH, "
     "RECORD_LOCATIONS, RECORD_QUERIES, RECORD_HANDLED_EXCEPTIONS, RECORD_CACHE_CALLS, "
     "IGNORE_FINDINGS, EDITOR"
 )
@@ -86,6 +88,9 @@ def found(setting: Any, settings: Any) -> list[tuple[str, str, str]]:
         {"EXCLUDE_SIGNALS": ["*"]},
         {"EXCLUDE_SIGNALS": ("debug_toolbar.*", "a")},
         {"SLOW_RECEIVER_MS": 0},
+        {"SAMPLE_RATE": 0},
+        {"SAMPLE_RATE": 1},
+        {"SAMPLE_RATE": 0.01},
         {"SLOW_RECEIVER_MS": 0.5},
         {"MAX_DISPATCHES": 1},
         {"MAX_VALUE_LENGTH": 10**9},
@@ -111,6 +116,7 @@ def test_no_setting_is_fine(settings: Any) -> None:
     ("key", "hint"),
     [
         ("SLOW_MS", "Did you mean 'SLOW_RECEIVER_MS'?"),
+        ("SAMPLING_RATE", "Did you mean 'SAMPLE_RATE'?"),
         ("MAX_DISPATCH", "Did you mean 'MAX_DISPATCHES'?"),
         ("enabled", "Did you mean 'ENABLED'?"),
         ("reporter", "Did you mean 'REPORTERS'?"),
@@ -133,6 +139,14 @@ WRONG = [
     ("ENABLED", 1, "1", "None, a bool or the dotted path of a callable(request)", "None"),
     ("ENABLED", len, "a builtin_function_or_method", None, "None"),
     ("ENABLED", [], "a list", None, "None"),
+    *(
+        ("SAMPLE_RATE", value, shown, "a number from 0 to 1, such as 0.1 for one of ten", "1.0")
+        for value, shown in (
+            *((1.5, "1.5"), (-0.1, "-0.1"), (10, "10"), (float("nan"), "nan"), (None, "None")),
+            *((float("inf"), "inf"), (True, "True"), (False, "False"), ("0.1", "'0.1'")),
+            *((Decimal("0.1"), "a Decimal"), ([0.1], "a list")),
+        )
+    ),
     ("REPORTERS", "a.b", "'a.b'", "a list of dotted paths", "()"),
     ("REPORTERS", None, "None", "a list of dotted paths", "()"),
     ("REPORTERS", {"a"}, "a set", "a list of dotted paths", "()"),

@@ -14,6 +14,7 @@ from signal_tracer.conf import Config, read_config
 
 DEFAULTS = {
     "enabled": None,
+    "sample_rate": 1.0,
     "reporters": (),
     "exclude_signals": (
         "debug_toolbar.*",
@@ -42,6 +43,7 @@ def test_the_defaults_are_those_of_the_documentation(settings: Any) -> None:
 def test_every_key_is_read(settings: Any) -> None:
     settings.SIGNAL_TRACER = {
         "ENABLED": "shop.tracing.is_wanted",
+        "SAMPLE_RATE": 0.25,
         "REPORTERS": ["shop.tracing.report"],
         "EXCLUDE_SIGNALS": ["shop.*"],
         "SLOW_RECEIVER_MS": 2.5,
@@ -57,6 +59,7 @@ def test_every_key_is_read(settings: Any) -> None:
 
     assert dataclasses.asdict(read_config()) == {
         "enabled": "shop.tracing.is_wanted",
+        "sample_rate": 0.25,
         "reporters": ("shop.tracing.report",),
         "exclude_signals": ("shop.*",),
         "slow_receiver_ms": 2.5,

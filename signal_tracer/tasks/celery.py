@@ -23,11 +23,13 @@ from signal_tracer.records import Origin, Task
 from signal_tracer.tasks import (
     LINK,
     Run,
+    UnsampledRun,
+    hand_on,
     is_plainly_off,
+    link_here,
     origin_here,
     read_link,
     start_run,
-    write_link,
 )
 
 __all__ = ["trace_tasks", "uninstall"]
@@ -61,7 +63,9 @@ def _receivers() -> list[tuple[Any, Any]]:
 
 
 # The runs of this context, the outermost first: an eager task runs inside what queued it.
-_open: ContextVar[tuple[Run, ...]] = ContextVar("signal_tracer_open_runs", default=())
+_open: ContextVar[tuple[Run | UnsampledRun, ...]] = ContextVar(
+    "signal_tracer_open_runs", default=()
+)
 
 
 def _say_what_is_wrong(**_: Any) -> None:
@@ -74,9 +78,11 @@ def _say_what_is_wrong(**_: Any) -> None:
 def _link(headers: Any = None, **_: Any) -> None:
     # A retry is published with the headers of the first attempt, and so keeps its link.
     if type(headers) is dict and LINK not in headers and not is_plainly_off():
-        origin = origin_here() or (_carried(current_task.request) if current_task else None)
-        if origin is not None:
-            headers[LINK] = write_link(origin)
+        link = link_here()
+        if link is None and current_task:
+            link = hand_on(_carried(current_task.request))
+        if link is not None:
+            headers[LINK] = link
 
 
 def _start(task_id: str, task: Any, **_: Any) -> None:
@@ -89,7 +95,8 @@ def _start(task_id: str, task: Any, **_: Any) -> None:
         while _open.get():
             _close_innermost(None)
     attempt = (request.retries or 0) + 1
-    run = start_run(Task(task.name, task_id, attempt, queued_by=_origin(task_id, request)))
+    queued_by = _origin(task_id, request)
+    run = start_run(Task(task.name, task_id, attempt, queued_by=queued_by), _carried(request))
     if run is not None:
         _open.set((*_open.get(), run))
 
@@ -100,7 +107,7 @@ def _stop(task_id: str, state: str | None = None, **_: Any) -> None:
             pass
 
 
-def _close_innermost(state: str | None) -> Run:
+def _close_innermost(state: str | None) -> Run | UnsampledRun:
     *outer, run = _open.get()
     _open.set(tuple(outer))
     run.end(state)
@@ -109,12 +116,12 @@ def _close_innermost(state: str | None) -> Run:
 
 def _origin(task_id: str, request: Any) -> Origin | None:
     if not request.is_eager:
-        return _carried(request)
+        return read_link(_carried(request))
     # Not sent as a message. A retry runs inside the attempt that failed.
     same = [run.task.queued_by for run in _open.get() if run.task.id == task_id]
     return same[0] if same else origin_here()
 
 
-def _carried(request: Any) -> Origin | None:
+def _carried(request: Any) -> object:
     """What the message of a running task says of where that was queued."""
-    return read_link((request.headers or {}).get(LINK))
+    return (request.headers or {}).get(LINK)

@@ -18,16 +18,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import pre_save
 
 from signal_tracer.collecting.patching import Patches, hide_from_stacklevel
-from signal_tracer.records import Origin, Task
+from signal_tracer.records import Task
 from signal_tracer.tasks import (
     LINK,
     Run,
+    UnsampledRun,
     is_plainly_off,
+    link_here,
     origin_here,
     read_link,
     say_once,
     start_run,
-    write_link,
 )
 
 __all__ = ["trace_tasks", "uninstall"]
@@ -86,7 +87,7 @@ class _Started(NamedTuple):
     func: Any
     id: str
     attempt: int
-    link: Origin | None
+    link: object  # of its message, if that has one
 
 
 # Last, in this context.
@@ -97,7 +98,7 @@ def _note_start(task_result: Any, **_: Any) -> None:
     """Which run of a task comes next: ``Task.call()`` is not told."""
     try:
         row = getattr(task_result, "db_result", None)  # of django-tasks-db
-        link = None if row is None else read_link(row.args_kwargs.get(LINK))
+        link = None if row is None else row.args_kwargs.get(LINK)
         attempt = max(len(task_result.worker_ids), 1)
         _started.set(_Started(task_result.task.func, str(task_result.id), attempt, link))
     except Exception:
@@ -107,8 +108,8 @@ def _note_start(task_result: Any, **_: Any) -> None:
 def _link(instance: Any, **_: Any) -> None:
     """Beside the arguments in the row of a new task, where a worker does not look for any."""
     try:
-        if instance._state.adding and (origin := origin_here()) is not None:
-            instance.args_kwargs = {**instance.args_kwargs, LINK: write_link(origin)}
+        if instance._state.adding and (link := link_here()) is not None:
+            instance.args_kwargs = {**instance.args_kwargs, LINK: link}
     except Exception:
         say_once("A task could not be linked to what queued it (%s).", "django_tasks_db")
 
@@ -154,15 +155,15 @@ def _atraced(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
     return found
 
 
-def _start(task: Any) -> Run | None:
+def _start(task: Any) -> Run | UnsampledRun | None:
     started = _started.get()
     _started.set(None)
     try:
         name, queued_by = task.module_path, origin_here()
         if started is None or started.func is not task.func:  # Called by hand.
             return start_run(Task(name, queued_by=queued_by))
-        queued_by = started.link or queued_by
-        return start_run(Task(name, started.id, started.attempt, queued_by=queued_by))
+        queued_by = read_link(started.link) or queued_by
+        return start_run(Task(name, started.id, started.attempt, queued_by=queued_by), started.link)
     except Exception:
         say_once("The task %r could not be traced, and runs as without a trace.", "of Django's")
         return None

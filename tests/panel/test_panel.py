@@ -129,6 +129,14 @@ def test_a_page_shows_its_own_dispatches():
 
 
 @pytest.mark.usefixtures("receivers")
+@pytest.mark.parametrize("rate", [0, 0.000_001])
+def test_each_page_is_shown_however_few_requests_are_traced(settings, rate):
+    settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SAMPLE_RATE": rate}
+
+    assert "1 dispatch · 2 receiver calls" in Client().get("/pay/").content.decode()
+
+
+@pytest.mark.usefixtures("receivers")
 async def test_an_async_page_shows_its_own_dispatches():
     client = AsyncClient()
     response = await client.get("/async-pay/")

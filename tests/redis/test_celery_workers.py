@@ -88,3 +88,19 @@ def test_tasks_that_run_in_one_process_at_once_do_not_mix(pool: str, database: i
     assert sorted(map(told, traces)) == sorted(map(expected, range(orders)))
     assert {trace.task.id for trace in traces if trace.task} == set(ids)
     assert [trace.faults for trace in traces] == [0] * orders
+
+
+def test_at_a_fifth_exactly_the_tasks_of_sampled_requests_are_traced() -> None:
+    with Shop(SHOP_BROKER=broker(3), SHOP_SAMPLE_RATE="0.2") as shop:
+        shop.run("pay_orders", "200")
+        sampled = {trace.id for trace in shop.inbox.traces if trace.request}
+        process = shop.start(*worker("prefork", 2))
+        shop.inbox.wait_until(lambda traces: len(traces) >= len(sampled))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+        traces = shop.inbox.of_tasks()
+
+    # A standard deviation is less than 6.
+    assert 5 < len(sampled) < 75
+    queued_by = [trace.task.queued_by for trace in traces if trace.task]
+    assert sorted(origin.id for origin in queued_by if origin) == sorted(sampled)

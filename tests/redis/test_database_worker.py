@@ -38,3 +38,17 @@ def test_each_of_200_tasks_has_its_own_trace_though_a_worker_is_killed() -> None
         origin = trace.task.queued_by if trace.task else None
         assert origin is not None
         assert requests[origin.id] == origin.name
+
+
+def test_at_a_fifth_exactly_the_tasks_of_sampled_requests_are_traced() -> None:
+    with Shop(SHOP_SAMPLE_RATE="0.2") as shop:
+        shop.run("migrate", "--verbosity=0")
+        ids = shop.run("pay_orders", str(ORDERS)).split()
+        assert shop.start(*WORKER).wait(SECONDS) == 0
+        sampled = {trace.id for trace in shop.inbox.traces if trace.request}
+        traces = shop.inbox.wait_until(lambda traces: len(traces) >= len(sampled))
+
+    assert len(ids) == ORDERS
+    # A standard deviation is less than 6.
+    assert 5 < len(sampled) < 75
+    assert sorted(trace.task.queued_by.id for trace in traces) == sorted(sampled)

@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("celery")
 from celery import Celery, chain, chord, signals
+from celery._state import _task_stack
 from celery.contrib.testing.worker import start_worker
 from celery.worker import state
 from django.dispatch import Signal
@@ -24,7 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 
-from signal_tracer import Trace, tasks, trace_signals
+from signal_tracer import Trace, sampling, tasks, trace_signals
 from signal_tracer.collecting import nodes
 from signal_tracer.records import Origin, Request, Task
 from signal_tracer.showing.console import report
@@ -361,6 +362,129 @@ def test_a_callable_decides_about_requests_and_tasks_follow_theirs(
     pay.delay(3)
 
     assert [trace.name for trace in traces] == ["shop.pay", "POST /queue/pay/"]
+
+
+# SAMPLE_RATE
+
+
+def sample(settings: Any, monkeypatch: pytest.MonkeyPatch, *numbers: float) -> None:
+    """Half of what begins is traced, by these numbers; to draw another one is an error."""
+    settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SAMPLE_RATE": 0.5}
+    monkeypatch.setattr(sampling, "draw", iter(numbers).__next__)
+
+
+def run_message(task: Any, headers: dict[str, object] | None, task_id: str = "1") -> None:
+    """As a worker runs what it was sent."""
+    task.push_request(id=task_id, is_eager=False, headers=headers)
+    _task_stack.push(task)
+    signals.task_prerun.send(task, task_id=task_id, task=task)
+    paid.send("the shop")
+    published.clear()
+    signals.before_task_publish.send("shop.pay", headers=published)
+    signals.task_postrun.send(task, task_id=task_id, task=task, state="SUCCESS")
+    _task_stack.pop()
+    task.pop_request()
+
+
+# What the last message said that a running task queued.
+published: dict[str, object] = {}
+
+
+def test_a_task_follows_the_request_that_queued_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, worker: None
+) -> None:
+    sample(settings, monkeypatch, 0.9, 0.1, 0.9)
+    for _ in range(3):
+        Client().post("/queue/pay/")
+
+    [trace] = wait_for()
+    assert told(trace) == "shop.pay 1 SUCCESS: POST /queue/pay/"
+    assert trace.task.queued_by.id == request_of("pay").id  # type: ignore[union-attr]
+    pay.delay(0).get(timeout=10)
+    assert [trace.name for trace in traces] == ["POST /queue/pay/", "shop.pay"]
+
+
+def test_a_task_that_no_request_queued_is_sampled_by_itself_and_what_it_queues_follows(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(settings, monkeypatch, 0.9, 0.1)
+    run_message(pay, None)
+    assert (published, traces) == ({"signal_tracer": "unsampled"}, [])
+    run_message(pay, dict(published), "2")
+    assert (published, traces) == ({"signal_tracer": "unsampled"}, [])
+    run_message(pay, None, "3")
+    assert [trace.task and trace.task.id for trace in traces] == ["3"]
+    run_message(pay, dict(published), "4")
+    assert [trace.task and trace.task.id for trace in traces] == ["3", "4"]
+
+    assert not sampling.is_unsampled()
+
+
+@pytest.mark.parametrize("rate", [1, 0.5])
+def test_what_a_message_says_counts_whatever_the_rate_of_the_worker(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, rate: float
+) -> None:
+    sample(settings, monkeypatch)
+    settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SAMPLE_RATE": rate}
+    run_message(pay, {"signal_tracer": "unsampled"})
+    run_message(pay, {"signal_tracer": json.dumps(LINK)})
+
+    assert list(map(told, traces)) == ["shop.pay 1 SUCCESS: x"]
+
+
+def test_at_zero_no_task_is_traced_and_no_message_is_touched(settings: Any) -> None:
+    settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SAMPLE_RATE": 0}
+    run_message(pay, {"signal_tracer": json.dumps(LINK)})
+
+    assert (published, traces) == ({}, [])
+
+
+def test_eager_tasks_and_retries_follow_the_request(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, eager: None
+) -> None:
+    sample(settings, monkeypatch, 0.9, 0.9, 0.1)
+    Client().post("/queue/in-the-end/")
+    Client().post("/queue/all/")
+    assert traces == []
+    Client().post("/queue/all/")
+
+    assert [trace.name for trace in traces] == [
+        *("shop.pay", "shop.pay", "shop.pay_all", "POST /queue/all/"),
+    ]
+
+
+def test_a_task_of_celerys_own_hands_on_that_nothing_is_traced(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(settings, monkeypatch)
+    run_message(app.tasks["celery.chord_unlock"], {"signal_tracer": "unsampled"})
+
+    assert (published, traces) == ({"signal_tracer": "unsampled"}, [])
+
+
+def test_a_block_inside_of_what_is_not_sampled_links_no_task(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(settings, monkeypatch)
+    headers: dict[str, object] = {}
+    with sampling.unsampled(), trace_signals("by hand"):
+        signals.before_task_publish.send("shop.pay", headers=headers)
+
+    assert headers == {"signal_tracer": "unsampled"}
+
+
+def test_a_run_that_is_not_sampled_and_was_never_ended_ends_where_the_next_begins(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(settings, monkeypatch, 0.9, 0.1)
+    pay.push_request(id="1", is_eager=False)
+    signals.task_prerun.send(pay, task_id="1", task=pay)
+    signals.task_prerun.send(pay, task_id="2", task=pay)
+    signals.task_postrun.send(pay, task_id="2", task=pay, state="SUCCESS")
+    pay.pop_request()
+
+    assert [trace.task and trace.task.id for trace in traces] == ["2"]
+    assert not sampling.is_unsampled()
 
 
 # Nothing of it breaks a task

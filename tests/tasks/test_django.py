@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 
-from signal_tracer import Trace, tasks, trace_signals, tracer
+from signal_tracer import Trace, sampling, tasks, trace_signals, tracer
 from signal_tracer.collecting import nodes
 from signal_tracer.records import Origin, Request, Task
 from signal_tracer.tasks import django as tracing
@@ -255,6 +255,65 @@ def test_a_callable_decides_about_requests_and_tasks_follow_theirs(settings: Any
     pay.enqueue(3)
 
     assert [trace.name for trace in traces] == [f"{HERE}.pay", "POST /queue/pay/"]
+
+
+# SAMPLE_RATE
+
+
+def sample(settings: Any, monkeypatch: pytest.MonkeyPatch, *numbers: float) -> None:
+    """Half of what begins is traced, by these numbers; to draw another one is an error."""
+    settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SAMPLE_RATE": 0.5}
+    monkeypatch.setattr(sampling, "draw", iter(numbers).__next__)
+
+
+def test_a_task_follows_the_request_that_queued_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(settings, monkeypatch, 0.9, 0.1)
+    Client().post("/queue/all/")
+    assert (traces, queued["all"].status) == ([], "SUCCESSFUL")
+    Client().post("/queue/all/")
+
+    assert [told(trace) for trace in traces if trace.task] == [
+        *[f".pay 1 returned: {HERE}.pay_all, for POST /queue/all/"] * 2,
+        ".pay_all 1 returned: POST /queue/all/",
+    ]
+
+
+async def test_a_task_that_no_request_queued_is_sampled_by_itself_and_what_it_queues_follows(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(settings, monkeypatch, 0.9, 0.9, 0.9, 0.1, 0.1)
+    pay_all.enqueue([1, 2])
+    await pay_soon.aenqueue(5)
+    with pytest.raises(ZeroDivisionError):
+        await crash.acall("ZeroDivisionError")
+    assert (traces, sampling.is_unsampled()) == ([], False)
+    pay_all.enqueue([1])
+    await pay_soon.aenqueue(5)
+
+    assert [trace.name.removeprefix(HERE) for trace in traces] == [".pay", ".pay_all", ".pay_soon"]
+
+
+def test_what_the_row_of_a_task_says_counts_whatever_the_rate_of_the_worker() -> None:
+    row = SimpleNamespace(_state=SimpleNamespace(adding=True), args_kwargs={"args": [3]})
+    with sampling.unsampled():
+        tracing._link(row)
+    result = SimpleNamespace(id=1, task=pay, worker_ids=["a"], db_result=row, status="new")
+    task_started.send("another backend", task_result=result)
+
+    assert row.args_kwargs == {"args": [3], "signal_tracer": "unsampled"}
+    assert (pay.call(3), traces) == (3, [])
+
+
+def test_at_zero_nothing_is_installed(settings: Any) -> None:
+    tracing.uninstall()
+    settings.SIGNAL_TRACER = {**settings.SIGNAL_TRACER, "SAMPLE_RATE": 0}
+    tracing.trace_tasks()
+
+    assert pay.enqueue(3).return_value == 3
+    assert {name: vars(base.Task)[name] for name in ORIGINALS} == ORIGINALS
+    assert traces == []
 
 
 # Nothing of it breaks a task

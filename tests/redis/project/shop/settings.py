@@ -20,7 +20,11 @@ DATABASES = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-SIGNAL_TRACER = {"ENABLED": True, "REPORTERS": ["shop.reporting.send"]}
+SIGNAL_TRACER = {
+    "ENABLED": True,
+    "SAMPLE_RATE": float(os.environ.get("SHOP_SAMPLE_RATE", "1")),
+    "REPORTERS": ["shop.reporting.send"],
+}
 
 HAS_CELERY = "SHOP_BROKER" in os.environ
 if HAS_CELERY:
