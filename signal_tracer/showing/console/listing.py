@@ -10,13 +10,21 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from signal_tracer.showing.console.layout import STYLES, WIDE, Spelling
+from signal_tracer.showing.console.layout import (
+    GAP,
+    LEAST_ROOM,
+    STYLES,
+    WIDE,
+    Spelling,
+    broken,
+)
 from signal_tracer.showing.facts import TONES_OF_LEVELS
 from signal_tracer.showing.summaries import TraceSummary
 
 MOST = 160  # beyond it, a time is too far from the name it belongs to
 BOUNDLESS = 500  # nobody sees the end of such a line: a program reads it, and wants whole names
 SHORT_ID = 8
+LONGEST_WORST = 44
 FIGURES = ("dispatches", "receiver_calls", "queries")
 
 
@@ -76,52 +84,53 @@ class _Page:
 
     def __init__(self, options: ConsoleOptions) -> None:
         self.spelling = Spelling(options)
-        self.width = options.max_width
         self.is_wide = options.max_width >= WIDE
-        self.is_boundless = options.max_width >= BOUNDLESS
+        # Nothing longer would leave room for the names on a page of 80 columns.
+        self.figures = ("dispatches" if self.is_wide else "sent", "calls", "queries")
+        fixed = [len("00:00:00"), SHORT_ID, *map(len, self.figures), len("12.3 ms")]
+        gaps = len(GAP) * (len(fixed) + self.is_wide)
+        room = max(min(options.max_width, MOST) - sum(fixed) - gaps, LEAST_ROOM)
+        self.worst_room = min(room * 2 // 5, LONGEST_WORST) if self.is_wide else room
+        self.what_room = room - self.worst_room if self.is_wide else room
+        if options.max_width >= BOUNDLESS:
+            self.what_room = self.worst_room = BOUNDLESS
 
     def table(self, *, with_names: bool = False) -> Table:
         table = Table(
             box=None,
             pad_edge=False,
-            padding=(0, 2, 0, 0),
+            padding=(0, len(GAP), 0, 0),
             header_style="dim",
             show_header=with_names,
-            width=None if self.is_boundless else min(self.width, MOST),
         )
+        is_boundless = self.what_room == BOUNDLESS
         table.add_column("when", width=len("00:00:00"))
         table.add_column("id", width=SHORT_ID)
-        self._flexible(table, "what", share=3)
-        # Nothing less would leave room for the names on a page of 80 columns.
-        for name in ("dispatches" if self.is_wide else "sent", "calls", "queries"):
+        table.add_column("what", width=None if is_boundless else self.what_room, min_width=60)
+        for name in self.figures:
             table.add_column(name, width=len(name), justify="right")
         table.add_column("time", width=len("12.3 ms"), justify="right")
         if self.is_wide:
-            self._flexible(table, "worst finding", share=2)
+            table.add_column("worst finding", width=None if is_boundless else self.worst_room)
         return table
-
-    def _flexible(self, table: Table, name: str, share: int) -> None:
-        if self.is_boundless:
-            table.add_column(name, min_width=40, no_wrap=True)
-        else:
-            table.add_column(name, ratio=share, overflow="fold")
 
     def cells(self, goes_by: str, summary: TraceSummary) -> list[Text]:
         spelling = self.spelling
         what = Text(spelling.clean(summary.what) or "trace")
         if summary.outcome:
             what.append(f"  {spelling.clean(summary.outcome)}", _style_of(summary))
-        worst = self._worst(summary)
-        if worst and not self.is_wide:
-            what.append("\n").append_text(worst)
+        whats = broken(what, self.what_room, self.what_room)
+        worst = broken(self._worst(summary), self.worst_room, self.worst_room)
+        if worst[0] and not self.is_wide:
+            whats += worst
         figures = [summary.counts.get(name, 0) for name in FIGURES]
         return [
             Text(f"{_moment(summary):%H:%M:%S}"),
             Text(spelling.clean(goes_by[:SHORT_ID]), "cyan"),
-            what,
+            _joined(whats),
             *(Text(str(number), "" if number else "dim") for number in figures),
             Text(spelling.duration(summary.duration)),
-            *([worst] if self.is_wide else []),
+            *([_joined(worst)] if self.is_wide else []),
         ]
 
     def _worst(self, summary: TraceSummary) -> Text:
@@ -131,6 +140,10 @@ class _Page:
         level = summary.of_project[0].level
         words = self.spelling.words(summary.worst(self.spelling.signs.times))
         return Text(f"{'' if level == 'info' else '! '}{words}", STYLES[TONES_OF_LEVELS[level]])
+
+
+def _joined(lines: Sequence[Text]) -> Text:
+    return Text("\n").join(lines)
 
 
 def _moment(summary: TraceSummary) -> datetime:
