@@ -111,8 +111,9 @@ def _parsed(line: str) -> Any:
     except json.JSONDecodeError as error:
         is_cut = line.startswith("{") and not line.endswith("}")
         what = "is cut off, and so no JSON" if is_cut else "is no JSON"
+        because = error.msg.removesuffix(" starting at")
         raise TraceFormatError(
-            f"This line {what} ({error.msg} at character {error.pos + 1} of {len(line)})."
+            f"This line {what} ({because}, at character {error.pos + 1} of {len(line)})."
         ) from error
     except (ValueError, RecursionError) as error:
         raise TraceFormatError(f"This line cannot be read ({type(error).__name__}).") from error
@@ -327,7 +328,8 @@ def _opened(path: str) -> IO[bytes]:
     except OSError as error:
         raise NoTracesError(f"{path} cannot be read ({error.strerror or error}).") from error
     if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # which reads the same
+        file.close()
+        return gzip.open(path)
     if b"\0" in start:
         file.close()
         raise NoTracesError(

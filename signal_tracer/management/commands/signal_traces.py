@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shlex
@@ -11,6 +10,7 @@ import time
 from argparse import ArgumentParser
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
@@ -133,7 +133,6 @@ class Command(BaseCommand):
         )
         picked.add_argument(
             "--since",
-            type=_moment,
             metavar="WHEN",
             help="that began since: 30s, 10m, 2h, 3d, or 2026-05-04, or '2026-05-04 13:30'",
         )
@@ -197,7 +196,7 @@ class Command(BaseCommand):
         return Wanted(
             **{field: tuple(options[name]) for name, field in FILTERS.items()},
             slower=(options["slower"] or 0) / 1000,
-            since=options["since"],
+            since=_moment(options["since"]) if options["since"] else None,
         )
 
     # What is read
@@ -265,7 +264,7 @@ class Command(BaseCommand):
         """What stands below the list."""
         where = ", ".join(paths)
         if not self.traces:
-            return f"No traces in {where}."
+            return f"No trace in {where}{' that can be read' * bool(self.broken)}."
         if not self.fitted:
             return f"None of {plural(self.traces, 'trace')} in {where} fits {self.as_options()}."
         number = plural(self.fitted, "trace")
@@ -319,18 +318,17 @@ class Command(BaseCommand):
                 self.give(rows, [kept])
             self.tell_others()
             return
-        followed = _Followed(paths)
-        for path in followed.missing():
-            self.stderr.write(f"There is no {path} yet: waiting for it.")
-        self.give(rows, deque(self.fitting(followed.first()), self.options["limit"] or MOST))
-        if self.traces and (unknown := self.about_unknown()):
-            self.stderr.write(f"So far: {unknown}")
-        while True:
-            self.stdout.flush()
-            time.sleep(BETWEEN_LOOKS)
-            fitting = self.fitting(followed.more())
-            while some := [*islice(fitting, MOST)]:
-                self.give(rows, some)
+        with closing(_Followed(paths)) as followed:
+            for path in followed.missing():
+                self.stderr.write(f"There is no {path} yet: waiting for it.")
+            self.give(rows, deque(self.fitting(followed.first()), self.options["limit"] or MOST))
+            if self.traces and (unknown := self.about_unknown()):
+                self.stderr.write(f"So far: {unknown}")
+            while True:
+                time.sleep(BETWEEN_LOOKS)
+                fitting = self.fitting(followed.more())
+                while some := [*islice(fitting, MOST)]:
+                    self.give(rows, some)
 
     def give(self, rows: TraceRows, traces: Collection[Kept]) -> None:
         if self.options["json"]:
@@ -352,7 +350,7 @@ class Command(BaseCommand):
         if self.options["slower"]:
             given.append(f"--slower {self.options['slower']}")
         if self.options["since"]:
-            given.append(f"--since '{self.options['since']:%Y-%m-%d %H:%M:%S}'")
+            given.append(f"--since {shlex.quote(self.options['since'])}")
         return " ".join(given)
 
 
@@ -386,6 +384,10 @@ class _Followed:
         for tail in self._tails.values():
             yield from tail.more()
 
+    def close(self) -> None:
+        for tail in self._tails.values():
+            tail.close()
+
 
 def _row(kept: Kept) -> tuple[str, TraceSummary]:
     return kept.summary.id[:SHORT_ID] or str(kept.number), kept.summary
@@ -398,7 +400,7 @@ def _goes_by(kept: Kept, wanted: str) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    """The ``type`` of --since."""
+    """What --since means. Raises ``CommandError``."""
     ago = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if ago:
         return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
@@ -406,7 +408,7 @@ def _moment(text: str) -> datetime:
         # Without an offset it is of the time zone of the process: Django sets the project's.
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            f"give 30s, 10m, 2h, 3d, a date as 2026-05-04 or a moment as '2026-05-04 13:30', not "
-            f"{text!r}"
+        raise CommandError(
+            "--since takes 30s, 10m, 2h, 3d, a date as 2026-05-04 or a moment as '2026-05-04 "
+            f"13:30', not {text!r}."
         ) from None
