@@ -16,7 +16,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import product
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from signal_tracer import plain
 from signal_tracer.findings.kinds import LEVELS
@@ -329,7 +329,7 @@ def _opened(path: str) -> IO[bytes]:
         raise NoTracesError(f"{path} cannot be read ({error.strerror or error}).") from error
     if start.startswith(_GZIP):
         file.close()
-        return gzip.open(path)
+        return cast("IO[bytes]", gzip.open(path))
     if b"\0" in start:
         file.close()
         raise NoTracesError(
