@@ -79,14 +79,14 @@ class TraceSummary:
         return [each.count for each in tallies(self.counts) if each.count.number]
 
     def worst(self, times: str = "×") -> str:
-        """``error swallowed-exception``, ``warning near-miss × 2 and 3 more``: the worst of the
+        """``error swallowed-exception``, ``warning near-miss × 2, 3 more``: the worst of the
         project's findings, and how many there are besides; empty without any."""
         if not self.of_project:
             return ""
         first, *others = self.of_project
         times = f" {times} {first.count}" if first.count > 1 else ""
         more = sum(each.count for each in others)
-        return f"{first.level} {first.slug}{times}{f' and {more} more' * bool(more)}"
+        return f"{first.level} {first.slug}{times}{f', {more} more' * bool(more)}"
 
 
 def summary_of(trace: Writable) -> TraceSummary:

@@ -119,7 +119,13 @@ def test_traces_are_picked(file: Path, options: list[str], numbers: list[int]) -
 
 def test_below_a_part_of_them_stands_of_how_many(file: Path) -> None:
     out, _ = ask(file, "--path", "/checkout/", "--limit", "1")
-    assert out.splitlines()[-1] == "The last 1 of 2 traces of 5. One as a picture: --show ID"
+    assert out.splitlines()[-1] == (
+        "The last 1 of 2 that fit, of 5 traces. One as a picture: --show ID"
+    )
+    out, _ = ask(file, "--path", "/checkout/")
+    assert out.splitlines()[-1] == "2 of 5 traces. One as a picture: --show ID"
+    out, _ = ask(file, "--limit", "3")
+    assert out.splitlines()[-1] == "The last 3 of 5 traces. One as a picture: --show ID"
 
 
 def test_where_none_fits_it_says_so(file: Path) -> None:

@@ -267,10 +267,14 @@ class Command(BaseCommand):
             return f"No trace in {where}{' that can be read' * bool(self.broken)}."
         if not self.fitted:
             return f"None of {plural(self.traces, 'trace')} in {where} fits {self.as_options()}."
-        number = plural(self.fitted, "trace")
-        of_all = f" of {self.traces}" if self.fitted < self.traces else ""
-        last = f"The last {shown} of {number}" if shown < self.fitted else number
-        return f"\n{last}{of_all}. One as a picture: --show ID"
+        every, one = plural(self.traces, "trace"), "One as a picture: --show ID"
+        if self.fitted == self.traces:
+            told = f"The last {shown} of {every}" if shown < self.fitted else every
+        elif shown < self.fitted:
+            told = f"The last {shown} of {self.fitted} that fit, of {every}"
+        else:
+            told = f"{self.fitted} of {every}"
+        return f"\n{told}. {one}"
 
     def show(self, paths: Sequence[str], wanted: str) -> None:
         """Draw the last of those that go by ``wanted``."""
