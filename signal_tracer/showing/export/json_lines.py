@@ -14,8 +14,9 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 
 from signal_tracer import plain
@@ -32,7 +33,6 @@ except ImportError:  # Windows has none.
 logger = logging.getLogger("signal_tracer")
 
 DEFAULT_NAME = "signal_traces.jsonl"
-MEGABYTE = 1_000_000
 # Seconds to wait for whoever writes to the same file: who takes longer has stopped in the midst.
 _PATIENCE, _PATIENCE_IN_TROUBLE = 1.0, 0.01
 _BETWEEN_ATTEMPTS = 0.0005
@@ -77,7 +77,7 @@ class TraceFile:
         self,
         path: str | os.PathLike[str],
         *,
-        max_bytes: int | None = 50 * MEGABYTE,
+        max_bytes: int | None = 50_000_000,
         keep: int = 5,
     ) -> None:
         given = os.fspath(path)
@@ -97,11 +97,7 @@ class TraceFile:
         self._trouble = _Trouble(printable(self.path))
 
     def __call__(self, trace: Writable) -> None:
-        line, is_alone = line_of(trace), True
-        with self._trouble.told(), _threads.one():
-            is_alone = self._append(line)
-        if not is_alone:
-            self._trouble.say_once(UNLOCKED)
+        self._trouble.survive(partial(self._append, line_of(trace)))
 
     def _append(self, line: bytes) -> bool:
         """Whether nobody else could write at the same time.
@@ -137,13 +133,6 @@ class TraceFile:
         os.replace(self.path, f"{self.path}.1")
 
 
-UNLOCKED = (
-    "Traces are written to %s without a lock, which this system or file system does not have: "
-    "lines of several processes may be mixed up there. Give each process a file of its own: "
-    'TraceFile(f"traces-{os.getpid()}.jsonl").'
-)
-
-
 def report(trace: Writable) -> None:
     """For ``REPORTERS``: append the trace to ``signal_traces.jsonl`` in the current folder.
 
@@ -160,22 +149,25 @@ def report_to_stdout(trace: Writable) -> None:
     a pipe take turns, where the system has locks for pipes, so that their lines stay whole;
     whatever else is printed there knows nothing of that.
     """
-    line = line_of(trace)
-    with _to_stdout.told(), _threads.one():
-        if _to_stdout.is_there:  # There may be a part of a line, which nobody can look up.
-            line = b"\n" + line
-        stream = sys.stdout
-        if stream is None:
-            raise OSError(errno.EBADF, "this process has no standard output")
-        try:
-            file = stream.fileno()
-        except (AttributeError, OSError, ValueError):  # A notebook's, or a test's.
-            stream.write(line.decode("ascii"))
-            stream.flush()
-            return
+    _to_stdout.survive(partial(_print, line_of(trace)))
+
+
+def _print(line: bytes) -> bool:
+    if _to_stdout.is_there:  # There may be a part of a line, which nobody can look up.
+        line = b"\n" + line
+    stream = sys.stdout
+    if stream is None:
+        raise OSError(errno.EBADF, "this process has no standard output")
+    try:
+        file = stream.fileno()
+    except (AttributeError, OSError, ValueError):  # A notebook's, or a test's.
+        stream.write(line.decode("ascii"))
         stream.flush()
-        with _turn(file):
-            _write(file, line)
+        return True
+    stream.flush()
+    with _turn(file):
+        _write(file, line)
+    return True
 
 
 # What people do about it.
@@ -190,53 +182,57 @@ _HINTS = {
 }
 
 
+UNLOCKED = (
+    "Traces are written to %s without a lock, which this system or file system does not have: "
+    "lines of several processes may be mixed up there. Give each process a file of its own: "
+    'TraceFile(f"traces-{os.getpid()}.jsonl").'
+)
+
+
 class _Trouble:
     """What cannot be written: said when it begins and when it is over, at most once a minute."""
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._said: set[str] = set()
         self._told_at = 0.0
         self._lost = 0
+        self._is_unlocked = False
         self.is_there = False
 
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            self._begin(error)
-        else:
-            self._end()
+    def survive(self, write: Callable[[], bool]) -> None:
+        """Let one thread at a time ``write``, which says whether it had a lock."""
+        with _threads.one():
+            try:
+                told = self._unlocked(write()) or self._over()
+            except OSError as error:
+                told = self._begun(error)
+        if told:  # Without the lock of threads: a handler may do what it wants.
+            logger.warning(told, self._where)
 
-    def _begin(self, error: OSError) -> None:
+    def _begun(self, error: OSError) -> str:
         self._lost += 1
         if self.is_there:
-            return
+            return ""
         self.is_there, self._told_at = True, time.monotonic()
+        why = printable(error.strerror or str(error)).replace("%", "%%")
         hint = _HINTS.get(error.errno or 0, "")
-        logger.warning(
-            "Traces cannot be written to %s (%s), and are lost until they can be; the traced code "
-            "went on.%s",
-            self._where,
-            printable(error.strerror or str(error)),
-            f" {hint}" * bool(hint),
+        return (
+            f"Traces cannot be written to %s ({why}), and are lost until they can be; the traced "
+            f"code went on. {hint}".rstrip()
         )
 
-    def _end(self) -> None:
+    def _over(self) -> str:
         if not self.is_there or time.monotonic() - self._told_at < _BETWEEN_MESSAGES:
-            return
+            return ""
         lost, self._lost, self.is_there = self._lost, 0, False
-        logger.warning(
-            "Traces are written to %s again; %s lost meanwhile.",
-            self._where,
-            plural(lost, "trace was", "traces were"),
-        )
+        were = plural(lost, "trace was", "traces were")
+        return f"Traces are written to %s again; {were} lost meanwhile."
 
-    def say_once(self, message: str) -> None:
-        if message not in self._said:
-            self._said.add(message)
-            logger.warning(message, self._where)
+    def _unlocked(self, is_locked: bool) -> str:
+        if is_locked or self._is_unlocked:
+            return ""
+        self._is_unlocked = True
+        return UNLOCKED
 
 
 class _Threads:
@@ -264,8 +260,7 @@ _threads = _Threads()
 @contextmanager
 def _opened(path: str) -> Iterator[int]:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-    # A pipe without a reader would keep us waiting.
-    flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     file = os.open(path, flags, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
