@@ -279,7 +279,10 @@ def in_folder(path: str) -> list[str]:
 
 def _age(path: str) -> tuple[int, int]:
     rotated = re.search(r"\.(\d+)(?:\.gz)?$", path)
-    return os.stat(path).st_mtime_ns, -int(rotated[1]) if rotated else 0
+    try:
+        return os.stat(path).st_mtime_ns, -int(rotated[1]) if rotated else 0
+    except FileNotFoundError:  # moved on, since it was listed
+        return 0, 0
 
 
 def read_file(path: str) -> Iterator[Kept | Broken]:
@@ -287,7 +290,12 @@ def read_file(path: str) -> Iterator[Kept | Broken]:
 
     Raises ``NoTracesError`` for a file that cannot be read, or is no text.
     """
-    with _opened(path) as file:
+    try:
+        file = _opened(path)
+    except FileNotFoundError:
+        yield Broken(path, 0, "It was moved or removed while the others were read.")
+        return
+    with file:
         yield from read_stream(path, file)
 
 
@@ -320,11 +328,12 @@ def _lines(file: IO[bytes]) -> Iterator[bytes | None]:
 
 
 def _opened(path: str) -> IO[bytes]:
+    """Raises ``FileNotFoundError`` as well: it may be moved at any moment."""
     try:
         file = open(path, "rb")  # noqa: SIM115  # whoever asked closes it
         start = file.peek(512)[:512]
-    except IsADirectoryError:
-        raise NoTracesError(f"{path} is a folder.") from None
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise NoTracesError(f"{path} cannot be read ({error.strerror or error}).") from error
     if start.startswith(_GZIP):
@@ -365,10 +374,8 @@ class Tail:
         self._file, self._number, self._size = None, 0, -1
 
     def _begin(self) -> bool:
-        if not os.path.exists(self.path):
-            return False
-        self._file = _opened(self.path)
-        return True
+        self._file = _opened_if_there(self.path)
+        return self._file is not None
 
     def _lines(self, *, is_ended: bool) -> Iterator[Kept | Broken]:
         """Each that has its end; one without may be in the midst of being written."""
@@ -394,24 +401,35 @@ class Tail:
             start = self._file.tell()
 
     def _following(self) -> IO[bytes] | None:
-        """What is written to after the file was moved away; ``None`` while it was not.
+        """What is written to after the file was moved away; ``None`` while that is not there.
 
         There may be several: between ``traces.jsonl.3`` and ``traces.jsonl`` two more.
         """
         assert self._file is not None
         here = os.fstat(self._file.fileno())
-        if not os.path.exists(self.path) or _is_file(self.path, here):
+        if _is_file(self.path, here):
             return None
         number = 1
-        while os.path.exists(moved := f"{self.path}.{number}"):
-            if _is_file(moved, here):
-                file = _opened(f"{self.path}.{number - 1}" if number > 1 else self.path)
-                if _is_file(moved, here):
-                    return file
-                file.close()  # They were moved on meanwhile.
-                number = 0
+        while os.path.exists(f"{self.path}.{number}"):
+            if _is_file(f"{self.path}.{number}", here):
+                return self._before(number, here)
             number += 1
-        return _opened(self.path)
+        return _opened_if_there(self.path)
+
+    def _before(self, number: int, here: os.stat_result) -> IO[bytes] | None:
+        """What was begun after the file that has this number, unless they are moved on just now."""
+        file = _opened_if_there(f"{self.path}.{number - 1}" if number > 1 else self.path)
+        if file is None or _is_file(f"{self.path}.{number}", here):
+            return file
+        file.close()
+        return None
+
+
+def _opened_if_there(path: str) -> IO[bytes] | None:
+    try:
+        return _opened(path)
+    except FileNotFoundError:
+        return None
 
 
 def _is_file(path: str, status: os.stat_result) -> bool:

@@ -212,6 +212,10 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape(file: Path) -> None:
         out.write(b"\x1b[2J\n")
     out, error = ask(file, "--limit", "1")
     assert "POST /\\x1b[2J\\n  200" in out
+    hostile = file.rename(file.with_name("\x1b[2Jtraces.jsonl"))
+    out += ask(hostile, "--path", "x")[0]
+    error += ask(hostile)[1]
+    assert "! " in error
     assert "\x1b" not in out + error
 
 

@@ -332,3 +332,42 @@ def test_a_tail_follows_what_logrotate_does(file: Path) -> None:
     keep(a_trace("/6/"))
     assert told(tail.more()) == ["POST /6/"]
     tail.close()
+
+
+def test_a_line_that_was_cut_for_good_is_told_when_its_file_was_moved_away(file: Path) -> None:
+    keep, tail = TraceFile(file), Tail(str(file))
+    keep(a_trace("/1/"))
+    with file.open("ab") as out:
+        out.write(line_of(a_trace())[:100])
+    assert told(tail.more()) == ["POST /1/"]
+    file.rename(file.with_name("traces.jsonl.1"))
+    keep(a_trace("/2/"))
+    broken, whole = told(tail.more())
+    assert broken.startswith(f"{file}, line 2: This line is cut off")
+    assert whole == "POST /2/"
+    tail.close()
+
+
+def test_what_is_moved_on_while_a_tail_looks_is_found_the_next_time(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, tail = TraceFile(file, max_bytes=10), Tail(str(file))
+    keep(a_trace("/1/"))
+    assert told(tail.more()) == ["POST /1/"]
+    keep(a_trace("/2/"))
+    opened = trace_lines._opened
+
+    def late(path: str) -> Any:
+        if not file.with_name("traces.jsonl.2").exists():
+            keep(a_trace("/3/"))
+        return opened(path)
+
+    monkeypatch.setattr(trace_lines, "_opened", late)
+    assert told(tail.more()) == []
+    assert told(tail.more()) == ["POST /2/", "POST /3/"]
+    tail.close()
+
+
+def test_a_file_that_is_gone_before_it_is_read_is_told(tmp_path: Path) -> None:
+    gone = str(tmp_path / "traces.jsonl.1")
+    assert told(read_file(gone)) == [f"{gone}: It was moved or removed while the others were read."]

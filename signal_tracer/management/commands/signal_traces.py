@@ -262,11 +262,12 @@ class Command(BaseCommand):
 
     def told(self, shown: int, paths: Sequence[str]) -> str:
         """What stands below the list."""
-        where = ", ".join(paths)
+        where = printable(", ".join(paths))
         if not self.traces:
             return f"No trace in {where}{' that can be read' * bool(self.broken)}."
         if not self.fitted:
-            return f"None of {plural(self.traces, 'trace')} in {where} fits {self.as_options()}."
+            fits = printable(f"fits {self.as_options()}.")
+            return f"None of {plural(self.traces, 'trace')} in {where} {fits}"
         every, one = plural(self.traces, "trace"), "One as a picture: --show ID"
         if self.fitted == self.traces:
             told = f"The last {shown} of {every}" if shown < self.fitted else every
