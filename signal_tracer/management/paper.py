@@ -14,8 +14,11 @@ UNBROKEN = 1000
 
 
 def drawn(renderable: RenderableType, stream: Any, options: Mapping[str, Any]) -> str:
-    """What rich draws for ``stream``, a command's, whose ``options`` say of colours."""
-    is_terminal = stream.isatty()
+    """What rich draws for ``stream``, or for a file if it is ``None``.
+
+    ``options``: those of the command, which say whether there are to be colours.
+    """
+    is_terminal = stream is not None and stream.isatty()
     paper = _Paper(getattr(stream, "encoding", None))
     is_coloured = is_terminal or options["force_color"]
     console = Console(
