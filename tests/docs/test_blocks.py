@@ -24,6 +24,7 @@ PAGES = sorted(
 
 # Pages whose blocks need more than an example of their own, and the test that runs them.
 ELSEWHERE = {
+    "apis-without-a-page.md": "trace_files/test_apis_page.py",
     "commands.md": "commands/test_the_page_of_commands.py",
     "my-receiver-does-not-run.md": "commands/test_my_receiver_page.py",
     "testing-signals.md": "testing/test_the_docs_page.py",

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.core.management.base import BaseCommand
 from django.dispatch import Signal
 
 from signal_tracer.management import commands
+from signal_tracer.management.commands import signal_traces
 from signal_tracer.management.commands.signal_map import Command
 
 rung = Signal()
@@ -232,21 +232,24 @@ def test_a_refusal_is_one_line_that_a_terminal_obeys_nothing_of(tmp_path: Path) 
 
 
 def test_every_option_of_every_command_refuses_an_object_that_is_no_value() -> None:
-    command: BaseCommand = Command()
-    options = {
-        action.dest: action.option_strings[-1]
-        for action in command.create_parser("manage.py", "signal_map")._actions
-        if action.dest not in ("help", "version")
-    }
+    with_keywords = {"signal_map": Command(), "signal_traces": signal_traces.Command()}
     assert {path.stem for path in Path(commands.__path__[0]).glob("*.py")} == {
         "__init__",
-        "signal_map",
+        *with_keywords,
         "trace_signals",  # which has no keywords: its options stand before another command
     }, "a new command belongs into this test"
-    assert len(options) >= 12
 
-    for name, spelled in options.items():
-        assert refusal(**{name: Hostile()}).startswith(f"{spelled} takes ")
+    for command, made in with_keywords.items():
+        options = {
+            action.dest: action.option_strings[-1]
+            for action in made.create_parser("manage.py", command)._actions
+            if action.dest not in ("help", "version", "args")
+        }
+        assert len(options) >= 12
+        for name, spelled in options.items():
+            with pytest.raises(CommandError) as raised:
+                call_command(command, **{name: Hostile()})
+            assert str(raised.value).startswith(f"{spelled} takes ")
 
 
 def test_a_shell_refuses_an_empty_file_name_too() -> None:

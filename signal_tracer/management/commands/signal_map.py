@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shlex
@@ -16,7 +15,7 @@ from typing import Any, Literal, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.markdown import Markdown
 
 from signal_tracer import __version__, baseline, conf, drift
@@ -27,6 +26,7 @@ from signal_tracer.findings.about import UnknownSlugError, about, kinds
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.findings.remarks import Remark, remark_of
 from signal_tracer.management.keywords import file_name, parsed
+from signal_tracer.management.paper import drawn
 from signal_tracer.mapping import settings_file
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
 from signal_tracer.mapping.reading import connected_now, read_map
@@ -58,8 +58,6 @@ NOT_WITH = (
 )
 # Over what is in the source and not among the connections.
 MISSING = ("missing-receiver", "uncalled-connect", "perhaps-missing")
-# What a pipe or a file gets is not broken into lines, so that a search finds whole names.
-UNBROKEN = 1000
 
 
 class Command(BaseCommand):
@@ -447,22 +445,7 @@ class Command(BaseCommand):
 
     def drawn(self, renderable: RenderableType) -> str:
         """What rich draws, for the terminal that this runs in, or for none."""
-        is_terminal = self.stdout.isatty() and not self.options["output"]
-        paper = _Paper(None if self.options["output"] else getattr(self.stdout, "encoding", None))
-        wide = None if is_terminal or os.environ.get("COLUMNS") else UNBROKEN
-        is_coloured = is_terminal or self.options["force_color"]
-        console = Console(
-            file=paper,
-            width=wide,
-            force_terminal=is_coloured,
-            color_system="auto" if is_coloured else None,
-            no_color=self.options["no_color"] or None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
-        console.print(renderable)
-        return "\n".join(line.rstrip() for line in paper.getvalue().splitlines())
+        return drawn(renderable, None if self.options["output"] else self.stdout, self.options)
 
     def emit(self, text: str) -> None:
         file = self.options["output"]
@@ -477,18 +460,6 @@ class Command(BaseCommand):
     def warn(self, text: str) -> None:
         if text:
             self.stderr.write(text)
-
-
-class _Paper(io.StringIO):
-    """What rich draws on: as able as the stream that it will be written to."""
-
-    def __init__(self, encoding: str | None) -> None:
-        super().__init__()
-        self._encoding = encoding or "utf-8"
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # typeshed has an attribute
-        return self._encoding
 
 
 def _is_unicode(stream: Any) -> bool:

@@ -1,0 +1,419 @@
+"""``manage.py signal_traces``: traces in files are listed, picked, followed and drawn."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import time
+from argparse import ArgumentParser
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import RenderableType
+
+from signal_tracer.findings.catalogue import slugs
+from signal_tracer.findings.kinds import LEVELS
+from signal_tracer.management.keywords import parsed
+from signal_tracer.management.paper import drawn
+from signal_tracer.mapping.explaining import likely_names
+from signal_tracer.showing.console import render_trace
+from signal_tracer.showing.console.listing import SHORT_ID, TraceRows
+from signal_tracer.showing.export.json_lines import DEFAULT_NAME
+from signal_tracer.showing.summaries import TraceSummary
+from signal_tracer.trace import TraceFormatError
+from signal_tracer.trace_lines import (
+    SUFFIX,
+    Broken,
+    Kept,
+    NoTracesError,
+    Tail,
+    Unknown,
+    Wanted,
+    files_in,
+    in_folder,
+    read_file,
+    read_stream,
+)
+from signal_tracer.wording import plural, printable
+
+STDIN = "-"
+LAST = ""  # what --show is without a word behind it
+MOST = 20
+MOST_BROKEN = 5
+# Seconds from one look at the files to the next.
+BETWEEN_LOOKS = 0.25
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# What picks traces: how it is called here, and as a field of ``Wanted``.
+FILTERS = {
+    "path": "paths",
+    "signal": "signals",
+    "sender": "senders",
+    "receiver": "receivers",
+    "finding": "findings",
+    "status": "statuses",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Lists the last traces that a TraceFile wrote, draws one of them, or follows them as they "
+        "come. Reads nothing but the files, and changes nothing."
+    )
+    requires_system_checks = []  # noqa: RUF012  # as Django declares it
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "args",
+            nargs="*",
+            metavar="FILE|DIR",
+            help="files of traces, compressed by gzip or not, or folders of such; - for standard "
+            f"input; {DEFAULT_NAME} unless given",
+        )
+        shown = parser.add_argument_group("what is shown")
+        shown.add_argument(
+            "--show",
+            nargs="?",
+            const=LAST,
+            metavar="ID",
+            help="one trace as a picture: by its ID or how that begins, by the number of its line, "
+            "or, without either, the last one that fits",
+        )
+        length = shown.add_mutually_exclusive_group()
+        length.add_argument(
+            "--brief", action="store_true", help="with --show: the findings, and what went wrong"
+        )
+        length.add_argument("--full", action="store_true", help="with --show: every dispatch")
+        shown.add_argument(
+            "--project-only",
+            action="store_true",
+            help="with --show: what only installed packages heard in one line a package",
+        )
+        shown.add_argument(
+            "--follow", action="store_true", help="then the traces to come, until Ctrl-C"
+        )
+        shown.add_argument(
+            "--json", action="store_true", help="the lines as they are in the file, all that fit"
+        )
+        shown.add_argument(
+            "--limit",
+            type=int,
+            metavar="N",
+            help=f"the last N that fit; {MOST} unless given, and all with --json",
+        )
+        picked = parser.add_argument_group(
+            "which traces",
+            "A NAME is dotted, its last parts (post_save) or a pattern (shop.*). An option that is "
+            "given several times takes any of these; different ones must all fit.",
+        )
+        for name, metavar, what in (
+            ("path", "PATTERN", "of this path ('/api/*'), or of this name if it is no request"),
+            ("signal", "NAME", "in which this signal was sent and heard"),
+            ("sender", "NAME", "in which this sent a signal"),
+            ("receiver", "NAME", "in which this receiver ran"),
+            (
+                "finding",
+                "SLUG|LEVEL",
+                "with this finding, or any of the project's of this level or worse: error, warning",
+            ),
+            ("status", "STATUS", "answered so (404, 5xx), or a task that ended so (FAILURE)"),
+        ):
+            picked.add_argument(
+                f"--{name}", action="append", default=[], metavar=metavar, help=what
+            )
+        picked.add_argument(
+            "--slower", type=int, metavar="MS", help="that took this many milliseconds or more"
+        )
+        picked.add_argument(
+            "--since",
+            metavar="WHEN",
+            help="that began since: 30s, 10m, 2h, 3d, or 2026-05-04, or '2026-05-04 13:30'",
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **parsed(self, options))
+        except CommandError as error:
+            # It may quote what stands in a file, or is somebody's name: never more than a line.
+            error.args = (printable(str(error)),)
+            raise
+
+    def handle(self, *args: str, **options: Any) -> None:
+        self.options = options
+        self.broken = self.traces = self.fitted = 0
+        self.wanted = self.picked()
+        self.unknown = Unknown(self.wanted)
+        try:
+            self.answer(args or (DEFAULT_NAME,))
+            self.stdout.flush()
+        except NoTracesError as error:
+            raise CommandError(f"{error}") from error
+        except KeyboardInterrupt:
+            return  # Whoever follows ends so.
+        except BrokenPipeError:
+            # Whoever reads has seen enough, as head does: Python is not to say so at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+    def answer(self, paths: Sequence[str]) -> None:
+        options = self.options
+        for name in ("brief", "full", "project_only"):
+            if options[name] and options["show"] is None:
+                raise CommandError(f"--{name.replace('_', '-')} needs --show.")
+        if options["show"] is not None and options["follow"]:
+            raise CommandError("Give either --show or --follow, not both.")
+        if options["limit"] is not None and options["limit"] < 1:
+            raise CommandError("--limit takes a number from 1 on.")
+        if STDIN in paths and len(paths) > 1:
+            raise CommandError("Standard input (-) is read alone, without other files.")
+        if options["show"] is not None:
+            self.show(paths, options["show"])
+        elif options["follow"]:
+            self.follow(paths)
+        else:
+            self.list_traces(paths)
+
+    def picked(self) -> Wanted:
+        """What the options ask for. Raises ``CommandError`` for what no trace can have."""
+        options = self.options
+        for slug in options["finding"]:
+            if slug not in (*slugs(), *LEVELS):
+                close = get_close_matches(slug.lower(), [*slugs(), *LEVELS], n=1)
+                meant = f"Did you mean {close[0]!r}?" if close else "signal_map --about lists all."
+                raise CommandError(f"--finding: no finding is called {slug!r}. {meant}")
+        for status in options["status"]:
+            if not re.fullmatch(r"\d{3}|[1-5]xx|[^\W\d]\w*", status, re.IGNORECASE):
+                raise CommandError(
+                    f"--status takes 404, 5xx or the state of a task (FAILURE), not {status!r}."
+                )
+        return Wanted(
+            **{field: tuple(options[name]) for name, field in FILTERS.items()},
+            slower=(options["slower"] or 0) / 1000,
+            since=_moment(options["since"]) if options["since"] else None,
+        )
+
+    # What is read
+
+    def read(self, paths: Sequence[str]) -> Iterator[Kept | Broken]:
+        if STDIN in paths:
+            yield from read_stream("standard input", sys.stdin.buffer)
+            return
+        for path in files_in(paths):
+            yield from read_file(path)
+
+    def fitting(self, found: Iterable[Kept | Broken]) -> Iterator[Kept]:
+        """Those that fit; what cannot be read is told, up to a number."""
+        for each in found:
+            if isinstance(each, Broken):
+                self.tell(each)
+                continue
+            self.traces += 1
+            self.unknown.look_at(each.summary)
+            try:
+                if self.wanted.takes(each):
+                    self.fitted += 1
+                    yield each
+            except TraceFormatError as error:
+                self.tell(Broken(each.file, each.number, str(error)))
+
+    def tell(self, broken: Broken) -> None:
+        self.broken += 1
+        if self.broken <= MOST_BROKEN:
+            self.stderr.write(printable(f"! {broken}"))
+
+    def tell_others(self) -> None:
+        """How many more could not be read, and which name nothing goes by."""
+        if self.broken > MOST_BROKEN:
+            more = plural(self.broken - MOST_BROKEN, "more line")
+            self.stderr.write(f"! And {more} cannot be read.")
+        if self.traces and (unknown := self.about_unknown()):
+            raise CommandError(unknown)
+
+    def about_unknown(self) -> str:
+        unknown = self.unknown.first()
+        if unknown is None:
+            return ""
+        role, name, names = unknown
+        likely = likely_names(name, [(each, None) for each in names])
+        return f"--{role}: nothing in these traces goes by {name!r}. {likely}"
+
+    # What is shown
+
+    def list_traces(self, paths: Sequence[str]) -> None:
+        limit = self.options["limit"]
+        fitting = self.fitting(self.read(paths))
+        if self.options["json"]:
+            self.write_lines(fitting if limit is None else deque(fitting, limit))
+            self.tell_others()
+            return
+        # Without their lines, which may be long.
+        last = deque(map(_row, fitting), limit or MOST)
+        if last:
+            self.draw(TraceRows().of(last))
+        self.tell_others()
+        self.stdout.write(self.told(len(last), paths))
+
+    def told(self, shown: int, paths: Sequence[str]) -> str:
+        """What stands below the list."""
+        where = printable(", ".join(paths))
+        if not self.traces:
+            return f"No trace in {where}{' that can be read' * bool(self.broken)}."
+        if not self.fitted:
+            fits = printable(f"fits {self.as_options()}.")
+            return f"None of {plural(self.traces, 'trace')} in {where} {fits}"
+        every, one = plural(self.traces, "trace"), "One as a picture: --show ID"
+        if self.fitted == self.traces:
+            told = f"The last {shown} of {every}" if shown < self.fitted else every
+        elif shown < self.fitted:
+            told = f"The last {shown} of {self.fitted} that fit, of {every}"
+        else:
+            told = f"{self.fitted} of {every}"
+        return f"\n{told}. {one}"
+
+    def show(self, paths: Sequence[str], wanted: str) -> None:
+        """Draw the last of those that go by ``wanted``."""
+        if re.fullmatch(r"\d{1,7}", wanted) and (STDIN in paths or len(files_in(paths)) > 1):
+            raise CommandError("--show with the number of a line needs one FILE.")
+        found: Kept | None = None
+        ids: dict[str, None] = {}
+        for kept in self.fitting(self.read(paths)):
+            if _goes_by(kept, wanted):
+                found = kept
+                if len(ids) <= MOST_BROKEN:
+                    ids[kept.summary.id] = None
+        self.tell_others()
+        if found is None:
+            raise CommandError(self.not_there(wanted, paths))
+        if wanted and len(ids) > 1:
+            raise CommandError(
+                f"More than one ID begins with {wanted!r}: {', '.join(ids)}. Give more of it."
+            )
+        if self.options["json"]:
+            self.stdout.write(found.line)
+            return
+        try:
+            trace = found.trace()
+        except TraceFormatError as error:
+            raise CommandError(f"{found.file}, line {found.number}: {error}") from error
+        options = self.options
+        brief = True if options["brief"] else False if options["full"] else None
+        self.draw(
+            render_trace(trace, brief=brief, project_only=options["project_only"], whole="--full")
+        )
+
+    def not_there(self, wanted: str, paths: Sequence[str]) -> str:
+        if not self.traces or (not self.fitted and self.as_options()):
+            return self.told(0, paths)
+        return (
+            f"No trace in {', '.join(paths)} goes by {wanted!r}, neither by the beginning of its "
+            "ID nor by the number of its line. Without --show they are listed."
+        )
+
+    def follow(self, paths: Sequence[str]) -> None:
+        rows = TraceRows()
+        if STDIN in paths:
+            for kept in self.fitting(self.read(paths)):
+                self.give(rows, [kept])
+            self.tell_others()
+            return
+        with closing(_Followed(paths)) as followed:
+            for path in followed.missing():
+                self.stderr.write(f"There is no {path} yet: waiting for it.")
+            self.give(rows, deque(self.fitting(followed.first()), self.options["limit"] or MOST))
+            if self.traces and (unknown := self.about_unknown()):
+                self.stderr.write(f"So far: {unknown}")
+            while True:
+                time.sleep(BETWEEN_LOOKS)
+                fitting = self.fitting(followed.more())
+                while some := [*islice(fitting, MOST)]:
+                    self.give(rows, some)
+
+    def give(self, rows: TraceRows, traces: Collection[Kept]) -> None:
+        if self.options["json"]:
+            self.write_lines(traces)
+        elif traces:
+            self.draw(rows.of([*map(_row, traces)]))
+        self.stdout.flush()
+
+    def draw(self, renderable: RenderableType) -> None:
+        self.stdout.write(drawn(renderable, self.stdout, self.options))
+
+    def write_lines(self, traces: Iterable[Kept]) -> None:
+        for kept in traces:
+            self.stdout.write(kept.line)
+
+    def as_options(self) -> str:
+        """The filters that were given, as they were."""
+        given = [f"--{name} {shlex.quote(each)}" for name in FILTERS for each in self.options[name]]
+        if self.options["slower"]:
+            given.append(f"--slower {self.options['slower']}")
+        if self.options["since"]:
+            given.append(f"--since {shlex.quote(self.options['since'])}")
+        return " ".join(given)
+
+
+class _Followed:
+    """The files that are followed, and those in folders, also the ones to come."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._tails: dict[str, Tail] = {}
+
+    def missing(self) -> list[str]:
+        return [each for each in self._paths if not os.path.exists(each)]
+
+    def first(self) -> Iterator[Kept | Broken]:
+        """All that there is, also in what is rotated away and no longer written to."""
+        for path in self._paths:
+            if os.path.isdir(path):
+                for each in in_folder(path):
+                    if not each.endswith(SUFFIX):
+                        yield from read_file(each)
+            elif path.endswith(".gz"):
+                yield from read_file(path)
+        yield from self.more()
+
+    def more(self) -> Iterator[Kept | Broken]:
+        for path in self._paths:
+            inside = in_folder(path) if os.path.isdir(path) else [path]
+            for each in inside:
+                if each.endswith(SUFFIX) or (each == path and not path.endswith(".gz")):
+                    self._tails.setdefault(each, Tail(each))
+        for tail in self._tails.values():
+            yield from tail.more()
+
+    def close(self) -> None:
+        for tail in self._tails.values():
+            tail.close()
+
+
+def _row(kept: Kept) -> tuple[str, TraceSummary]:
+    return kept.summary.id[:SHORT_ID] or str(kept.number), kept.summary
+
+
+def _goes_by(kept: Kept, wanted: str) -> bool:
+    if re.fullmatch(r"\d{1,7}", wanted):
+        return kept.number == int(wanted)
+    return kept.summary.id.startswith(wanted.lower())
+
+
+def _moment(text: str) -> datetime:
+    """What --since means. Raises ``CommandError``."""
+    ago = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if ago:
+        return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    try:
+        # Without an offset it is of the time zone of the process: Django sets the project's.
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise CommandError(
+            "--since takes 30s, 10m, 2h, 3d, a date as 2026-05-04 or a moment as '2026-05-04 "
+            f"13:30', not {text!r}."
+        ) from None
