@@ -10,23 +10,41 @@ except ImportError as error:
         f"imported ({error}). Install it: pip install 'django-signal-tracer[opentelemetry]'."
     ) from error
 
+from collections.abc import Callable
+
 from signal_tracer.records import Recorded
-from signal_tracer.showing.export.opentelemetry import metrics, spans
+from signal_tracer.showing.export.opentelemetry import metrics
+from signal_tracer.showing.export.opentelemetry.spans import Accompanying, SpanReporter
 
-__all__ = ["report", "report_metrics", "report_spans"]
-
-
-def report(trace: Recorded) -> None:
-    """Spans and metrics of the finished ``trace``."""
-    report_spans(trace)
-    report_metrics(trace)
+__all__ = ["SpanReporter", "report", "report_metrics", "report_spans"]
 
 
-def report_spans(trace: Recorded) -> None:
-    """Spans only."""
-    spans.record(trace)
+class _Report:
+    """Spans and metrics of each trace."""
+
+    def accompany(self) -> Callable[[Recorded], None]:
+        return _AccompanyingBoth(report_spans.accompany())
+
+    def __call__(self, trace: Recorded) -> None:
+        _both(report_spans, trace)
 
 
-def report_metrics(trace: Recorded) -> None:
-    """Metrics only."""
-    metrics.record(trace)
+class _AccompanyingBoth:
+    def __init__(self, spans: Accompanying) -> None:
+        self._spans = spans
+        self.begun = spans.begun
+
+    def __call__(self, trace: Recorded) -> None:
+        _both(self._spans, trace)
+
+
+def _both(spans: Callable[[Recorded], None], trace: Recorded) -> None:
+    try:
+        spans(trace)
+    finally:
+        report_metrics(trace)
+
+
+report_spans = SpanReporter()
+report_metrics = metrics.record
+report = _Report()
