@@ -15,7 +15,6 @@ from opentelemetry import trace as api
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import ProxyTracerProvider, Span, SpanContext, StatusCode
 
-from signal_tracer import __version__
 from signal_tracer.records import Bypass, Contents, Dispatch, Recorded
 from signal_tracer.showing.export.opentelemetry.attributes import (
     Attribute,
@@ -30,6 +29,7 @@ from signal_tracer.showing.export.opentelemetry.attributes import (
 )
 from signal_tracer.showing.project_only import project_only
 from signal_tracer.showing.rows import Row, rows_of
+from signal_tracer.version import __version__
 
 logger = logging.getLogger("signal_tracer")
 
