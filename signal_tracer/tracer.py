@@ -167,10 +167,10 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
                 each.install(config)
         self._reporters = accompanied(self._reporters)
         recorder = self._make_recorder(config)
+        recorder.origin = origin = self._origin()  # At once: both read the time.
         for reporter in self._reporters:
             if type(reporter) is Accompanied:
                 accompany(recorder, reporter.companion.begun)
-        recorder.origin = origin = self._origin()
         recorder.is_of_request_or_task = bool(self._request or self._task)
         self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)
