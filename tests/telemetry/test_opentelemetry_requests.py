@@ -20,7 +20,6 @@ from django.test import Client
 from django.urls import path
 from otlp import Arrived, Collector, collecting, trees
 
-
 pytest.importorskip("opentelemetry.instrumentation.django")
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
@@ -31,7 +30,6 @@ from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from signal_tracer.showing.export.opentelemetry import SpanReporter
 

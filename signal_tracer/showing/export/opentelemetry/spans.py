@@ -62,11 +62,11 @@ class SpanReporter:
     ) -> None:
         if type(max_spans) is not int or max_spans < 1:
             raise ValueError(
-                f"SpanReporter(max_spans=...) wants a whole number from 1, not {max_spans!r}. "
-                "For no spans at all take it out of the reporters."
+                "SpanReporter(max_spans=...) wants a whole number from 1. For no spans at all, take "
+                "the reporter out of REPORTERS."
             )
         if type(packages) is not bool:
-            raise TypeError(f"SpanReporter(packages=...) wants True or False, not {packages!r}.")
+            raise TypeError("SpanReporter(packages=...) wants True or False.")
         self._max_spans = max_spans
         self._packages = packages
         self._given = tracer_provider
