@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +29,7 @@ class Arrived:
     events: list[tuple[str, dict[str, Any], int]]
     scope: tuple[str, str]
     schema: str
+    service: str
 
     @property
     def is_ours(self) -> bool:
@@ -48,10 +49,16 @@ class Collector:
         return found
 
 
-def trees(spans: list[Arrived], *, by: str = "start", only_ours: bool = False) -> list[str]:
-    """The names of each tree of spans, two spaces a level, siblings by their starts or names.
+def trees(
+    spans: list[Arrived],
+    *,
+    by: str = "start",
+    only_ours: bool = False,
+    line: Callable[[Arrived], str] = attrgetter("name"),
+) -> list[str]:
+    """A line for each span, two spaces a level, siblings by their starts or names.
 
-    ``only_ours``: and those that ours are below.
+    ``only_ours``: those, and the roots.
     """
     known = {span.id for span in spans}
     below: dict[str, list[Arrived]] = {}
@@ -61,7 +68,7 @@ def trees(spans: list[Arrived], *, by: str = "start", only_ours: bool = False) -
     def lines(id_: str, depth: int) -> Iterator[str]:
         for span in below.get(id_, []):
             if span.is_ours or not only_ours or not depth:
-                yield f"{'  ' * depth}{span.name}"
+                yield f"{'  ' * depth}{line(span)}"
             yield from lines(span.id, depth + 1)
 
     return list(lines("", 0))
@@ -89,6 +96,7 @@ def decoded(body: bytes) -> list[Arrived]:
                         [(e.name, _values(e.attributes), e.time_unix_nano) for e in span.events],
                         (scope.scope.name, scope.scope.version),
                         scope.schema_url,
+                        _values(resource.resource.attributes)["service.name"],
                     )
                 )
     return found

@@ -62,8 +62,8 @@ class SpanReporter:
     ) -> None:
         if type(max_spans) is not int or max_spans < 1:
             raise ValueError(
-                "SpanReporter(max_spans=...) wants a whole number from 1. For no spans at all, take "
-                "the reporter out of REPORTERS."
+                "SpanReporter(max_spans=...) wants a whole number from 1. For no spans at all, "
+                "take the reporter out of REPORTERS."
             )
         if type(packages) is not bool:
             raise TypeError("SpanReporter(packages=...) wants True or False.")
