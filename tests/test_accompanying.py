@@ -124,11 +124,15 @@ def test_a_companion_is_told_of_bypasses_outside_of_receivers() -> None:
 async def test_async_dispatches_are_told_of_in_the_task_that_sends_them() -> None:
     names: list[str] = []
 
+    class NamingCompanion(Companion):
+        def begun(self, started_at: float) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            names.append(task.get_name())
+
     class Naming(Reporter):
         def accompany(self) -> Companion:
-            companion = super().accompany()
-            companion.begun = lambda at: names.append(asyncio.current_task().get_name())  # type: ignore
-            return companion
+            return NamingCompanion()
 
     shipped.connect(hear)
     async with trace_signals(reporters=[Naming()]):
@@ -238,9 +242,9 @@ def test_a_companion_that_fails_at_the_end_is_named_as_its_reporter(
     finally:
         del reporter.accompany
     assert answer.status_code == 200
+    name = f"{__name__}.reporter"
     assert caplog.messages == [
-        f"The reporter '{__name__}.reporter' of SIGNAL_TRACER['REPORTERS'] failed; the request "
-        "went on."
+        f"The reporter {name!r} of SIGNAL_TRACER['REPORTERS'] failed; the request went on."
     ]
 
 
