@@ -23,7 +23,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from signal_tracer.showing.export.opentelemetry import SpanReporter
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "opentelemetry.md").read_text()
+NAME = "opentelemetry.md"
+PAGE = (ROOT / "docs" / NAME).read_text()
 
 
 def section(title: str) -> str:
@@ -101,7 +102,7 @@ def test_what_the_page_sets_up_sends_the_checkout(project: Path) -> None:
 
 
 def test_the_page_names_the_packages_that_it_needs() -> None:
-    [installing, _] = blocks("From nothing", "console")
+    [installing, _] = blocks("From nothing", "sh")
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text())
     group = {re.split(r"[>=]", each)[0] for each in ours["dependency-groups"]["opentelemetry"]}
 
