@@ -98,13 +98,13 @@ class _Links(list[Any]):
         super().__init__()
         self.told: list[Callable[[DispatchRecord, int], None]] = []
 
-    def extend(self, link: Iterable[Any]) -> None:
+    def __iadd__(self, link: Iterable[Any]) -> _Links:  # type: ignore[misc]  # as lists do
         record, call = link
         if call is None:
             for each in self.told:
                 each(record, len(self))
         super().extend((record, call))
-
-    def __iadd__(self, link: Iterable[Any]) -> _Links:  # type: ignore[misc]  # as lists do
-        self.extend(link)
         return self
+
+    def extend(self, link: Iterable[Any]) -> None:
+        self.__iadd__(link)

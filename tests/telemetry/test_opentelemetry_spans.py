@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 from filling import everything
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("opentelemetry.sdk")
 
 from opentelemetry import trace as api
+from opentelemetry.context import attach, detach, set_value
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -38,10 +41,12 @@ from signal_tracer.records import (
     Query,
     ReceiverCall,
     Skipped,
+    Task,
     TracebackLine,
 )
 from signal_tracer.showing.export.opentelemetry import SpanReporter, spans
 from signal_tracer.showing.rows import Row, rows_of
+from signal_tracer.tasks import start_run
 
 # 2026-01-02 as nanoseconds since 1970.
 MIDNIGHT = 1_767_312_000_000_000_000
@@ -68,6 +73,9 @@ class Seen:
         # They end in reverse.
         finished = reversed(self.exporter.get_finished_spans())
         return sorted(finished, key=lambda span: span.start_time or 0)
+
+    def start(self, name: str) -> api.Span:
+        return self.provider.get_tracer("server").start_span(name)
 
     def of(self, trace: Trace) -> list[ReadableSpan]:
         """Ours below the span of a request, each before those below it."""
@@ -111,6 +119,12 @@ def call(receiver: str, at: float = 0.0, *dispatches: Dispatch, **more: Any) -> 
 def sent(signal: str, at: float = 0.0, *calls: ReceiverCall, **more: Any) -> Dispatch:
     more = {"sent_from": SENT_FROM, "duration": 0.002, **more}
     return Dispatch(signal, started_at=at, receiver_calls=list(calls), **more)
+
+
+def hear(sender: object, **kwargs: object) -> None: ...
+
+
+report_tasks: Any = None
 
 
 def told(span: ReadableSpan) -> dict[str, Any]:
@@ -573,13 +587,8 @@ def test_a_provider_that_was_set_up_late_is_used(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_block_belongs_to_the_span_that_is_active_in_it() -> None:
-    from django.dispatch import Signal
-
     signal, seen = Signal(), Seen()
     tracer = seen.provider.get_tracer("shop")
-
-    def hear(sender: object, **kwargs: object) -> None: ...
-
     signal.connect(hear)
     with tracer.start_as_current_span("job"), trace_signals("nightly", reporters=[seen.report]):
         signal.send("the job")
@@ -595,6 +604,48 @@ def test_a_block_belongs_to_the_span_that_is_active_in_it() -> None:
         "job": "'the job'",
         "step": "'the step'",
     }
+
+
+def test_what_was_active_is_let_go_of_when_the_spans_are_made() -> None:
+    seen = Seen()
+    companion = seen.report.accompany()
+
+    class Held:
+        """What somebody put into the context."""
+
+    held = Held()
+    is_gone = weakref.ref(held)
+    token = attach(set_value("shop", held, api.set_span_in_context(seen.start("GET /"))))
+    companion.begun(0.25)
+    detach(token)
+    del held, token
+    companion(trace_of(sent("shop.paid", 0.25, call("shop.pack", 0.25))))
+
+    assert [span.name for span in seen.all] == ["paid", "shop.pack"]
+    assert is_gone() is None
+
+
+@pytest.mark.parametrize("ends_first", ["the span", "the trace"])
+def test_a_task_is_below_the_span_of_its_worker(
+    ends_first: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal, seen = Signal(), Seen()
+    signal.connect(hear)
+    monkeypatch.setitem(globals(), "report_tasks", seen.report)
+    settings.SIGNAL_TRACER = {"ENABLED": True, "REPORTERS": [f"{__name__}.report_tasks"]}
+    run = None
+    with seen.provider.get_tracer("celery").start_as_current_span("run/shop.bill") as worker:
+        run = start_run(Task("shop.bill", "7"))
+        assert run is not None
+        signal.send("the task")
+        if ends_first == "the trace":
+            run.end("SUCCESS")
+    if ends_first == "the span":
+        run.end("SUCCESS")
+
+    [dispatch] = [span for span in seen.all if told(span).get("django.signal.kind") == "dispatch"]
+    assert dispatch.parent is not None
+    assert dispatch.parent.span_id == worker.get_span_context().span_id
 
 
 NUMBER = (

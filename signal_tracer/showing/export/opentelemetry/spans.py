@@ -104,7 +104,7 @@ class SpanReporter:
     def _find_tracer(self) -> api.Tracer | None:
         """Ours, or ``None`` where nobody has set up the SDK."""
         # Looked up for each trace: a worker sets it up after its fork.
-        provider = self._given or api.get_tracer_provider()
+        provider = api.get_tracer_provider() if self._given is None else self._given
         if isinstance(provider, ProxyTracerProvider):
             _say_that_there_is_no_sdk()
             return None
@@ -124,8 +124,10 @@ class Accompanying:
         self._begun_in[started_at] = get_current()
 
     def __call__(self, trace: Recorded) -> None:
-        if self._begun_in:  # otherwise nobody heard anything
-            self._reporter.record(trace, self._begun_in)
+        # Let go of them at once: they keep spans alive, and whatever else somebody put in there.
+        begun_in, self._begun_in = self._begun_in, {}
+        if begun_in:  # otherwise nobody heard anything
+            self._reporter.record(trace, begun_in)
 
 
 def _span_in(context: Context) -> SpanContext:
@@ -263,6 +265,8 @@ def _make(tracer: api.Tracer, trace: Recorded, parts: Sequence[_Part], most: int
         told = kept([("kind", "trace")]) | of_trace
         name = text(trace.name) or "signals"
         root = spans.start(name, root, 0.0, trace.contents.duration, told)
+        if not api.get_current_span(root).is_recording():
+            return  # The sampler dropped it, and would drop all below.
         of_trace = {}
     for part, left_out in zip(parts, omitted, strict=True):
         below: dict[int | None, Context] = {None: root if part.context is None else part.context}
