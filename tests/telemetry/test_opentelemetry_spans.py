@@ -550,6 +550,21 @@ def test_nothing_is_read_of_a_trace_whose_request_is_not_sampled() -> None:
     assert seen.all == []
 
 
+def test_what_is_below_a_span_that_is_not_sampled_takes_no_room() -> None:
+    seen = Seen(max_spans=2)
+    dropped = api.NonRecordingSpan(api.SpanContext(1, 2, is_remote=False))
+    slow = sent("slow", 0.25, call("shop.slow", 0.25, duration=0.5), duration=0.6)
+
+    with seen.provider.get_tracer("server").start_as_current_span("GET /"):
+        companion = seen.report.accompany()
+        with api.use_span(dropped):
+            companion.begun(0.25)
+        companion.begun(0.1)
+        companion(trace_of(sent("shop.paid", 0.1, call("shop.pack", 0.1)), slow))
+
+    assert [span.name for span in seen.all] == ["paid", "shop.pack", "GET /"]
+
+
 def test_the_sampler_decides_about_a_trace_that_no_span_is_around() -> None:
     seen = Seen(ParentBased(ALWAYS_OFF))
 
