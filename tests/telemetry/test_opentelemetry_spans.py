@@ -550,6 +550,20 @@ def test_nothing_is_read_of_a_trace_whose_request_is_not_sampled() -> None:
     assert seen.all == []
 
 
+def test_what_began_before_any_span_belongs_to_the_first_that_was_active() -> None:
+    seen = Seen()
+    companion = seen.report.accompany()
+    companion.begun(0.1)  # as in middleware outside of that which starts the span
+    with seen.provider.get_tracer("server").start_as_current_span("GET /") as server:
+        companion.begun(0.2)
+    companion(
+        trace_of(sent("early", 0.1, call("shop.a", 0.1)), sent("later", 0.2, call("shop.b", 0.2)))
+    )
+
+    parents = {span.name: span.parent.span_id for span in seen.all if span.parent}
+    assert parents["early"] == parents["later"] == server.get_span_context().span_id
+
+
 def test_what_is_below_a_span_that_is_not_sampled_takes_no_room() -> None:
     seen = Seen(max_spans=2)
     dropped = api.NonRecordingSpan(api.SpanContext(1, 2, is_remote=False))
