@@ -9,9 +9,11 @@
 Each round is a process of its own for each way to serve the site, one after the other: with the
 debug toolbar and without us, with our panel in it; without either, with our middleware alone. A
 ratio compares the two processes of a round. Nothing of ours is installed or imported where we are
-not. The console is our middleware with the console as its reporter, which nobody reads. A process
-visits every page some times, with the database as it was before each visit, and the median of a
-page's times counts. No panel is opened. ``library`` needs what the dependency group ``packages``
+not. The console is our middleware with the console as its reporter, which nobody reads. With
+OpenTelemetry's SDK and its instrumentation of Django on both sides, whose spans are dropped, ours
+makes spans and metrics as well; and once more for requests that its sampler drops. A process visits
+every page some times, with the database as it was before each visit, and the median of a page's
+times counts. No panel is opened. ``library`` needs what the dependency group ``packages``
 names.
 """
 
@@ -49,6 +51,7 @@ SITES = ("library", "shop", "office")
 WARM_UP = 2
 TOOLBAR = "debug_toolbar.middleware.DebugToolbarMiddleware"
 MIDDLEWARE = "signal_tracer.middleware.SignalTracerMiddleware"
+REPORT = "signal_tracer.showing.export.opentelemetry.report"
 PANEL = "signal_tracer.panel.SignalTracerPanel"
 OURS = f"{os.sep}signal_tracer{os.sep}"
 # SAMPLE_RATE; at the second the middleware decides about each request, and traces none.
@@ -58,6 +61,8 @@ COMPARED = {
     "panel": ("with panel", "toolbar", 1.10),
     "middleware": ("with middleware", "bare", 1.05),
     "console": ("with console", "bare", 1.15),
+    "opentelemetry": ("with spans", "spans", 1.15),
+    "not sampled": ("with spans, not sampled", "spans, not sampled", 1.05),
 }
 
 
@@ -87,7 +92,9 @@ def set_up(site: str, way: str) -> Any:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the end
     if way.startswith("sampled "):
         chosen["SIGNAL_TRACER"] = {"SAMPLE_RATE": float(way.removeprefix("sampled "))}
-    if way in ("with middleware", "with console") or way.startswith("sampled "):
+    if way.startswith("with spans"):
+        chosen["SIGNAL_TRACER"] = {"REPORTERS": [REPORT]}
+    if way.startswith(("with middleware", "with console", "with spans", "sampled ")):
         apps.append("signal_tracer")
         middleware.insert(0, MIDDLEWARE)
     templates = [
@@ -109,9 +116,31 @@ def set_up(site: str, way: str) -> Any:
         "SILENCED_SYSTEM_CHECKS": ["signal_tracer.E101", "signal_tracer.E102"],
     }
     settings.configure(**chosen)
+    if "spans" in way:
+        set_up_opentelemetry(is_sampled="not sampled" not in way)
     django.setup()
     logging.disable(logging.CRITICAL)
     return module
+
+
+def set_up_opentelemetry(*, is_sampled: bool) -> None:
+    """The SDK as in production, but that what it would send is dropped. Their middleware first."""
+    from opentelemetry import metrics, trace
+    from opentelemetry.instrumentation.django import DjangoInstrumentor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+
+    class Dropping(SpanExporter):
+        def export(self, spans: object) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    provider = TracerProvider(sampler=ParentBased(ALWAYS_ON if is_sampled else ALWAYS_OFF))
+    provider.add_span_processor(BatchSpanProcessor(Dropping()))
+    trace.set_tracer_provider(provider)
+    metrics.set_meter_provider(MeterProvider())
+    DjangoInstrumentor().instrument()
 
 
 def fill(site: str, database: str) -> None:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from signal_tracer.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from signal_tracer.records import Dispatch, ReceiverCall
     from signal_tracer.showing.console import report
@@ -9,7 +11,6 @@ if TYPE_CHECKING:
     from signal_tracer.tracer import trace_signals
 
 __all__ = ["Dispatch", "ReceiverCall", "Trace", "report", "trace_signals"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from asyncio import CancelledError, current_task
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import isasyncgenfunction, iscoroutine, isgeneratorfunction
 from types import AsyncGeneratorType, GeneratorType
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import AppRegistryNotReady
@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from signal_tracer.conf import read_config
 from signal_tracer.describing.arguments import kind_of
-from signal_tracer.describing.names import describe_receiver, is_a
+from signal_tracer.describing.names import describe_receiver, find_all_in_class, is_a
 from signal_tracer.trace import Trace
 from signal_tracer.wording import printable
 
@@ -30,9 +30,58 @@ Reporter: TypeAlias = "str | Callable[[Trace], object]"
 Named: TypeAlias = "str | Callable[[Any], object]"  # The setting names more than reporters.
 
 
+class Companion(Protocol):
+    """What a reporter's ``accompany()`` returns: it goes along with one trace, and is given it.
+
+    A reporter runs when the traced code has ended. What it wants to know of the moment itself,
+    such as another tool's span that was active, its companion asks while the code runs.
+    """
+
+    def begun(self, started_at: float) -> None:
+        """Called in the midst of the traced code, by each dispatch and bypass outside of any
+        receiver call: its ``started_at``, in seconds since the trace began. It is to be quick;
+        what it raises is logged once and counted in ``Trace.faults``."""
+        ...
+
+    def __call__(self, trace: Trace) -> object:
+        """The finished trace, in place of the reporter."""
+        ...
+
+
+class Accompanied:
+    """A companion, under the name of its reporter."""
+
+    __slots__ = ("companion", "name")
+
+    def __init__(self, name: str, companion: Companion) -> None:
+        self.name = name
+        self.companion = companion
+
+    def __call__(self, trace: Trace) -> object:
+        return self.companion(trace)
+
+
 def reporters_of_setting() -> tuple[str, ...]:
     """``SIGNAL_TRACER["REPORTERS"]`` as it is now."""
     return read_config().reporters
+
+
+def accompanied(reporters: Sequence[Reporter]) -> tuple[Reporter, ...]:
+    """The same for one trace, which is about to begin: those with ``accompany()`` go along.
+
+    Raises nothing: what cannot be imported fails when it is needed.
+    """
+    return tuple([_accompanied(each) for each in reporters])
+
+
+def _accompanied(reporter: Reporter) -> Reporter:
+    found = look_up(reporter)[0] if isinstance(reporter, str) else reporter
+    # Of its class: a mock has whatever it is asked for.
+    if any(True for _ in find_all_in_class(type(found), "accompany")):
+        name = name_of(reporter)
+        with survived(name, lambda name: f"The reporter {name!r} does not accompany the trace."):
+            return Accompanied(name, cast("Any", found).accompany())
+    return reporter
 
 
 def hand_over(trace: Trace, reporters: Iterable[Reporter]) -> None:
@@ -104,6 +153,8 @@ def is_kind(kind: Callable[[object], bool], found: object) -> bool:
 
 
 def name_of(reporter: Named) -> str:
+    if type(reporter) is Accompanied:
+        return reporter.name
     return reporter if isinstance(reporter, str) else describe_receiver(reporter).name
 
 

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from asgiref.sync import iscoroutinefunction
 
 from signal_tracer.collecting import clock, nodes, signals
+from signal_tracer.collecting.accompanying import accompany
 from signal_tracer.collecting.nodes import Node, Root, current, fenced
 from signal_tracer.collecting.patching import Watcher, hide_from_stacklevel
 from signal_tracer.collecting.reading import conceal, read
@@ -28,7 +29,9 @@ from signal_tracer.describing.names import describe_receiver, is_a, name_of_sign
 from signal_tracer.describing.values import name_of_sender
 from signal_tracer.records import Origin, Request, Task
 from signal_tracer.reporting import (
+    Accompanied,
     Reporter,
+    accompanied,
     ahand_over,
     hand_over,
     is_kind,
@@ -169,8 +172,12 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             signals.install()
             for each in WATCHERS:
                 each.install(config)
+        self._reporters = accompanied(self._reporters)
         recorder = self._make_recorder(config)
-        recorder.origin = origin = self._origin()
+        recorder.origin = origin = self._origin()  # At once: both read the time.
+        for reporter in self._reporters:
+            if type(reporter) is Accompanied:
+                accompany(recorder, reporter.companion.begun)
         recorder.is_of_request_or_task = bool(self._request or self._task)
         self._root = Root(recorder, nodes.nearest_running(current.get()))
         self._token = current.set(self._root)

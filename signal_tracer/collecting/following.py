@@ -29,7 +29,7 @@ class Follower(Recorder):
         self._others: set[str] = set()
         self._heard_others = 0
         if told is not None:
-            self.dispatches = _Links(self)
+            tell_of_outermost(self, self._tell_when_it_ends)
 
     @property
     def dispatch_count(self) -> int:
@@ -69,30 +69,42 @@ class Follower(Recorder):
         if self.omitted > omitted and self._told is not None:
             self._told(self, None)
 
+    def _tell_when_it_ends(self, record: DispatchRecord, number: int) -> None:
+        record.rarely().ended += (lambda record: self.tell(record, number),)
+
     def tell(self, record: DispatchRecord, number: int) -> None:
         """The outermost dispatch that is linked there has ended."""
         if self.is_running and self._told is not None:
             self._told(self, read_dispatch(self, record, number))
 
 
+def tell_of_outermost(recorder: Recorder, told: Callable[[DispatchRecord, int], None]) -> None:
+    """Have ``told`` called as dispatches outside of any receiver call begin, in the midst of the
+    traced code, with each and its number among all links of ``recorder``.
+    """
+    if not isinstance(recorder.dispatches, _Links):
+        recorder.dispatches = _Links()
+    recorder.dispatches.told.append(told)
+
+
 class _Links(list[Any]):
-    """What a recorder keeps its dispatches in; those outside of any call say when they end.
+    """What a recorder keeps its dispatches in, where those outside of any call are told of.
 
     A dispatch asks nobody whether it is followed: it is told when it is put in here, and so one
     that is not followed pays nothing for it.
     """
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._follower = follower
-
-    def extend(self, link: Iterable[Any]) -> None:
-        record, call = link
-        if call is None:
-            follower, number = self._follower, len(self)
-            record.rarely().ended += (lambda record: follower.tell(record, number),)
-        super().extend((record, call))
+        self.told: list[Callable[[DispatchRecord, int], None]] = []
 
     def __iadd__(self, link: Iterable[Any]) -> _Links:  # type: ignore[misc]  # as lists do
-        self.extend(link)
+        record, call = link
+        if call is None:
+            for each in self.told:
+                each(record, len(self))
+        super().extend((record, call))
         return self
+
+    def extend(self, link: Iterable[Any]) -> None:
+        self.__iadd__(link)

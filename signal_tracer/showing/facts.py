@@ -314,7 +314,7 @@ class OfDispatch(About[Dispatch]):
             yield Fact("Changed and not saved", left_out, "changed and not saved: %(value)s")
         if first.error:
             # A receiver's exception has its traceback in that receiver's row.
-            is_theirs = any(_is_same(first.error, call.error) for call in first.receiver_calls)
+            is_theirs = is_of_a_receiver(first)
             error = Error(first.error.type, first.error.message) if is_theirs else first.error
             yield Fact("Exception", error, where="nowhere" if is_theirs else "line")
         if first.kwargs:
@@ -816,6 +816,13 @@ def recursion(rounds: int, times: int) -> Fact:
     # One recursion has as many rounds as the row has records, which stands beside its name.
     line = "each within the one before" if times == 1 else "%(value)s"
     return Fact("Recursion", number, line, "beside")
+
+
+def is_of_a_receiver(dispatch: Dispatch) -> bool:
+    """Whether what it ended with is the exception of one of its receivers."""
+    error = dispatch.error
+    errors = [call.error for call in dispatch.receiver_calls]
+    return error is not None and any(_is_same(error, each) for each in errors)
 
 
 def _is_same(error: Error, other: Error | None) -> bool:

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "apis-without-a-page.md": "trace_files/test_apis_page.py",
     "commands.md": "commands/test_the_page_of_commands.py",
     "my-receiver-does-not-run.md": "commands/test_my_receiver_page.py",
+    "opentelemetry.md": "telemetry/test_the_page_of_opentelemetry.py",
     "testing-signals.md": "testing/test_the_docs_page.py",
 }
 # What runs here, and what is not code that could.

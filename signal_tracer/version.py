@@ -1,0 +1,3 @@
+"""The version of this release, for whatever says by whom it was written."""
+
+__version__ = "0.1.0"
