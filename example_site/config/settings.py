@@ -118,3 +118,6 @@ SIGNAL_TRACER: dict[str, object] = {"MAX_DISPATCHES": 1000}
 # With SIGNAL_TRACER_CONSOLE=1 the log of the server shows the trace of each request as a tree.
 if os.environ.get("SIGNAL_TRACER_CONSOLE") == "1":
     SIGNAL_TRACER["REPORTERS"] = ["signal_tracer.showing.console.report"]
+# observe.py sets this, and up an SDK of OpenTelemetry.
+if os.environ.get("SIGNAL_TRACER_OPENTELEMETRY") == "1":
+    SIGNAL_TRACER["REPORTERS"] = ["signal_tracer.showing.export.opentelemetry.report"]
