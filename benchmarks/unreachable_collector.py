@@ -145,6 +145,7 @@ def collectors() -> Iterator[dict[str, str]]:
             "never answers": f"http://127.0.0.1:{silent.getsockname()[1]}",
         }
     reachable.stop()
+    print(f"\nThe reachable one got {arrived['spans']:,} spans.")
 
 
 def run(*arguments: object) -> dict[str, Any]:
