@@ -22,6 +22,7 @@ from typing import Any
 from unittest import mock
 
 import django
+import pytest
 import pytest_django.plugin
 from _pytest.fixtures import FuncFixtureInfo
 from debug_toolbar.store import BaseStore
@@ -1095,4 +1096,24 @@ TOOLBAR = (
     ),
 )
 
-DETAILS = (*SIGNALS, *DATABASES, *CACHES, *MODELS, *PYTHON, *TOOLBAR)
+
+def span_processors() -> object:
+    """What a provider holds, by the names that we look at."""
+    export = pytest.importorskip("opentelemetry.sdk.trace.export")
+    provider = pytest.importorskip("opentelemetry.sdk.trace").TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(export.SimpleSpanProcessor(export.ConsoleSpanExporter()))
+    (processor,) = provider._active_span_processor._span_processors
+    return type(processor).__name__, type(processor.span_exporter).__name__
+
+
+OPENTELEMETRY = (
+    Detail(
+        "_active_span_processor, _span_processors, span_exporter, SimpleSpanProcessor",
+        "opentelemetry.sdk.trace.TracerProvider",
+        span_processors,
+        ("SimpleSpanProcessor", "ConsoleSpanExporter"),
+        "showing/export/opentelemetry/blocking.py warns of what exports within the request",
+    ),
+)
+
+DETAILS = (*SIGNALS, *DATABASES, *CACHES, *MODELS, *PYTHON, *TOOLBAR, *OPENTELEMETRY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import subprocess
 import sys
@@ -31,16 +32,19 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
+    ConsoleSpanExporter,
     SimpleSpanProcessor,
     SpanExporter,
     SpanExportResult,
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from small_collector import Arrived, SmallCollector
+from opentelemetry.trace import NoOpTracerProvider
 
-from signal_tracer import Trace, reporting
+from signal_tracer import Trace, reporting, trace_signals
+from signal_tracer.showing.export.opentelemetry.blocking import warn_of_blocking_exports
 from signal_tracer.showing.export.opentelemetry.metrics import MetricReporter
 from signal_tracer.showing.export.opentelemetry.spans import SpanReporter
+from small_collector import Arrived, SmallCollector
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -254,10 +258,11 @@ def test_what_raises_into_our_reporter_is_logged_once_and_the_metrics_are_kept(
     providers[:] = [spans, MeterProvider([reader], shutdown_on_exit=False)]
 
     pay_for(site, range(20))
-    assert lines_of(caplog, "signal_tracer") == [
+    (line,) = lines_of(caplog, "signal_tracer")
+    assert line == (
         f"The reporter '{__name__}.report_spans' of SIGNAL_TRACER['REPORTERS'] failed; "
         "the request went on."
-    ]
+    )
     data = reader.get_metrics_data()
     assert data is not None
     (traces,) = [
@@ -266,6 +271,58 @@ def test_what_raises_into_our_reporter_is_logged_once_and_the_metrics_are_kept(
         if each.name == "django.signal.traces"
     ]
     assert [point.value for point in traces.data.data_points] == [20]
+
+
+# What makes requests wait
+
+
+def test_a_simple_processor_that_sends_is_warned_of_once(
+    site: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    spans = TracerProvider(shutdown_on_exit=False)
+    spans.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    reporter = SpanReporter(tracer_provider=spans)
+    with nobody_there() as url:
+        exporter = OTLPSpanExporter(f"{url}/v1/traces", timeout=0.001)
+        spans.add_span_processor(SimpleSpanProcessor(exporter))
+        for _ in range(3):
+            with trace_signals(reporters=[reporter]):
+                paid.send("the shop", order=1)
+
+    (line,) = lines_of(caplog, "signal_tracer")
+    assert line == (
+        "SimpleSpanProcessor exports within the request: with a trace of 100 spans, "
+        "OTLPSpanExporter is waited for 100 times. Use BatchSpanProcessor; see "
+        "docs/opentelemetry.md."
+    )
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        SimpleSpanProcessor(InMemorySpanExporter()),
+        SimpleSpanProcessor(ConsoleSpanExporter(out=io.StringIO())),
+        RaisingProcessor(),
+    ],
+    ids=["memory", "console", "of-ones-own"],
+)
+def test_whatever_sends_nothing_is_not_warned_of(
+    processor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    spans = TracerProvider(shutdown_on_exit=False)
+    spans.add_span_processor(processor)
+    warn_of_blocking_exports(spans)
+    assert lines_of(caplog, "signal_tracer") == []
+
+
+@pytest.mark.parametrize(
+    "provider", [NoOpTracerProvider(), object(), None], ids=["no-op", "object", "none"]
+)
+def test_a_provider_of_another_kind_is_no_reason_to_warn(
+    provider: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_blocking_exports(provider)
+    assert lines_of(caplog, "signal_tracer") == []
 
 
 # Processes of their own: their end, and forks

@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 from signal_tracer.records import Recorded
 from signal_tracer.showing.export.opentelemetry import metrics
+from signal_tracer.showing.export.opentelemetry.metrics import MetricReporter
 from signal_tracer.showing.export.opentelemetry.spans import Accompanying, SpanReporter
 
-__all__ = ["SpanReporter", "report", "report_metrics", "report_spans"]
+__all__ = ["MetricReporter", "SpanReporter", "report", "report_metrics", "report_spans"]
 
 
 class _Report:

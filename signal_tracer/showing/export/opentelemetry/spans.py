@@ -27,6 +27,7 @@ from signal_tracer.showing.export.opentelemetry.attributes import (
     name_of,
     text,
 )
+from signal_tracer.showing.export.opentelemetry.blocking import warn_of_blocking_exports
 from signal_tracer.showing.project_only import project_only
 from signal_tracer.showing.rows import Row, rows_of
 from signal_tracer.version import __version__
@@ -110,6 +111,7 @@ class SpanReporter:
             return None
         if self._tracer is None or self._tracer[0] is not provider:
             self._tracer = provider, provider.get_tracer(SCOPE, __version__, schema_url=SCHEMA)
+            warn_of_blocking_exports(provider)
         return self._tracer[1]
 
 
