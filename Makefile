@@ -11,10 +11,11 @@ MANAGE := $(BIN)/python example_site/manage.py
 # The checks of Python and of the port come before the long set-up, also under make -j.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo museum test test-postgres test-redis test-wasm coverage lint format types benchmark screenshots docs clean check-python check-port
+.PHONY: help demo opentelemetry museum test test-postgres test-redis test-wasm coverage lint format types benchmark screenshots docs clean check-python check-port
 
 help:
 	@echo "make demo         set up, show one checkout in the console, serve the example site (PORT=8000)"
+	@echo "make opentelemetry  serve the example site, its spans drawn here (ARGS='--endpoint http://localhost:4318')"
 	@echo "make museum       set up, serve a project of twenty real packages with the toolbar (PORT=8000)"
 	@echo "make test         set up, run the whole test suite (ARGS='-k name' for a part, ARGS='-n 0' in one process)"
 	@echo "make test-postgres  what a database matters to, on a PostgreSQL server of its own"
@@ -33,6 +34,9 @@ demo: check-python check-port $(VENV)/demo.installed
 	@$(MANAGE) prepare_demo
 	@$(MANAGE) demo_checkout
 	@$(MANAGE) serve_demo --port $(PORT)
+
+opentelemetry: check-python check-port $(VENV)/opentelemetry.installed
+	@$(BIN)/python example_site/observe.py --port $(PORT) $(ARGS)
 
 museum: check-python check-port $(VENV)/packages.installed
 	@$(BIN)/python tests/packages/museum/look.py $(PORT)

@@ -12,6 +12,7 @@ import argparse
 import gzip
 import sys
 import threading
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, ExportMetricsServiceResponse().SerializeToString())
             else:
                 self._answer(404, b"")
-        except (DecodeError, OSError, EOFError):  # OSError: that is no gzip.
+        except (DecodeError, OSError, EOFError, zlib.error):  # The last three: that is no gzip.
             self._answer(400, b"")
 
     def _answer(self, status: int, body: bytes) -> None:
@@ -170,8 +171,9 @@ def draw(arrived: Iterable[Arrived]) -> str:
 def _title(each: Arrived) -> str:
     span = each.span
     took = (span.end_time_unix_nano - span.start_time_unix_nano) / 1_000_000
+    times = each.attributes.get("django.signal.count", 1)
     failed = "  ERROR" if span.status.code == Status.STATUS_CODE_ERROR else ""
-    return f"{span.name}{failed}  {took:.1f} ms"
+    return f"{span.name}{f'  ×{times}' if times > 1 else ''}{failed}  {took:.1f} ms"
 
 
 def _events(each: Arrived) -> Iterator[str]:

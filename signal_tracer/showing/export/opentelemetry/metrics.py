@@ -14,7 +14,7 @@ from signal_tracer.printable import printable
 from signal_tracer.records import Bypass, Contents, Dispatch, ReceiverCall, Recorded
 from signal_tracer.version import __version__
 
-# By three steps a decade, from a receiver that does next to nothing to an outage, in seconds.
+# Two a decade, from a receiver that does next to nothing to an outage, in seconds.
 BOUNDARIES = (1e-05, 3e-05, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 SIGNAL = "django.signal.name"
