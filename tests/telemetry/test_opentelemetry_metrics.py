@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("opentelemetry.sdk")
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
 
 import signal_tracer
 from scenarios import sample_data
@@ -35,6 +36,7 @@ from signal_tracer.records import (
     Task,
 )
 from signal_tracer.showing.export.opentelemetry.metrics import MetricReporter
+from small_collector import SmallCollector, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +126,39 @@ def test_the_counts_of_a_checkout_arrive(checkout: Trace) -> None:
     assert meter.counted(f"{RECEIVER}.raised") == {}
     assert meter.counted(f"{RECEIVER}.rolled_back") == {}
     assert meter.figures("django.signal.traces") == {("other",): 2}
+
+
+def test_they_arrive_by_otlp_over_http(checkout: Trace) -> None:
+    arrived: list[Any] = []
+    collector = SmallCollector(lambda spans: None, arrived.extend).start()
+    exporter = OTLPMetricExporter(f"{collector.url}/v1/metrics")
+    reader = PeriodicExportingMetricReader(exporter, float("inf"))
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    MetricReporter(meter_provider=provider)(checkout)
+    provider.force_flush()
+    collector.stop()
+    provider.shutdown()
+    metrics = {metric.name: metric for metric in arrived}
+
+    swallowed = metrics[f"{RECEIVER}.swallowed"].sum
+    assert swallowed.is_monotonic
+    assert {
+        (plain(point.attributes)[RECEIVER], point.as_int)
+        for point in swallowed.data_points
+        if point.as_int
+    } == {(TEXT_CUSTOMER, 1)}
+    assert sorted(
+        (point.count, plain(point.attributes)[RECEIVER])
+        for point in metrics[f"{RECEIVER}.own_time"].histogram.data_points
+    ) == [
+        (1, "accounts.receivers.give_points"),
+        (1, "billing.receivers.charge_card"),
+        (1, "notifications.receivers.send_receipt"),
+        (1, "notifications.receivers.text_customer"),
+        (1, "shop.receivers.mark_order_paid"),
+        (1, "warehouse.receivers.reserve_stock"),
+        (3, "shop.receivers.show_availability"),
+    ]
 
 
 def test_each_metric_says_what_it_is_and_in_which_unit(checkout: Trace) -> None:
@@ -474,6 +509,20 @@ def test_without_an_sdk_nothing_of_a_trace_is_even_read() -> None:
     MetricReporter(meter_provider=NoOpMeterProvider())(unread)
     with pytest.raises(AssertionError, match="it was read"):
         Meter().report(unread)
+
+
+def test_a_provider_in_place_of_another_gets_what_comes_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report = MetricReporter()
+    seen = []
+    for _ in range(2):
+        reader = InMemoryMetricReader()
+        provider = MeterProvider([reader], shutdown_on_exit=False)
+        monkeypatch.setattr("opentelemetry.metrics.get_meter_provider", lambda it=provider: it)
+        report(traced(Contents()))
+        seen.append(reader.get_metrics_data() is not None)
+    assert seen == [True, True]
 
 
 def test_a_provider_that_is_set_up_late_gets_what_comes_after() -> None:
