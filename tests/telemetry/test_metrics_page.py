@@ -15,8 +15,12 @@ from typing import Any
 import pytest
 
 pytest.importorskip("opentelemetry.sdk")
+from bad_collectors import nobody_there
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from signal_tracer import Trace
 from signal_tracer.records import Bypass, Contents, Dispatch, ReceiverCall, Skipped
@@ -102,10 +106,18 @@ def test_the_filter_lets_the_sdk_say_each_thing_once(capsys: pytest.CaptureFixtu
     names: dict[str, Any] = {}
     exec(blocks("When the collector is away", "python")[0], names)
     logging.config.dictConfig(names["LOGGING"])
-    for number in range(3):
-        logging.getLogger("opentelemetry.sdk").warning("batch %s failed", number)
-        logging.getLogger("opentelemetry.sdk").error("queue full")
-    assert capsys.readouterr().err.splitlines() == ["batch 0 failed", "queue full"]
+    with nobody_there() as url:
+        # With less than the second after which it would try again, it gives up at once.
+        exporter = OTLPSpanExporter(f"{url}/v1/traces", timeout=0.2)
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        for _ in range(3):
+            provider.get_tracer("x").start_span("x").end()
+            provider.force_flush()
+        provider.shutdown()
+    assert capsys.readouterr().err.splitlines() == [
+        "Failed to export spans batch due to timeout, max retries or shutdown."
+    ]
 
 
 @pytest.fixture
