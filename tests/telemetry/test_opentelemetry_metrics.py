@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -353,6 +354,29 @@ def test_receivers_made_at_run_time_do_not_make_ever_more_figures() -> None:
     }
     assert meter.figures(f"{RECEIVER}.own_time") == expected
     assert meter.figures(f"{RECEIVER}.swallowed") == expected
+
+
+def test_threads_that_report_at_once_lose_no_count() -> None:
+    meter = Meter(max_pairs=3)
+    begin = threading.Barrier(8)
+
+    def report() -> None:
+        begin.wait(60)
+        for number in range(100):
+            call = ReceiverCall(f"x.make_{number}", outcome="swallowed")
+            meter.report(traced(Contents(dispatches=[heard("a", call)])))
+
+    threads = [threading.Thread(target=report) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+
+    swallowed = meter.figures(f"{RECEIVER}.swallowed")
+    assert sum(swallowed.values()) == 800
+    # Whoever came at once may have been let in together.
+    assert len(swallowed) <= 3 + 1 + 8
+    assert meter.figures("django.signal.traces") == {("other",): 800}
 
 
 def test_a_process_has_figures_of_500_pairs() -> None:
