@@ -23,3 +23,7 @@ def welcome(user: User, **kwargs: Any) -> None:
     if not user.email:
         raise ValueError(f"{user.username} has no address")
     send_mail("Welcome", "Good to see you.", None, [user.email])
+
+
+def see(**kwargs: Any) -> None:
+    """Hears whatever it is connected to, and does nothing."""
