@@ -89,7 +89,7 @@ class Command(BaseCommand):
 
     def say(self, words: str, ratio: float) -> None:
         digits = 0 if ratio >= 10 else 2
-        self.stdout.write(f"{words:<48}{ratio:6.{digits}f} ×")
+        self.stdout.write(f"{words:<48}{ratio:7.{digits}f} ×")
 
 
 def timed(run: Callable[[], object], times: int) -> float:
