@@ -2,9 +2,9 @@
 
 from django.test import override_settings
 
-from connecting import couriers
-from connecting.models import GiftOrder, Order
-from connecting.signals import order_shipped
+from shop import couriers
+from shop.models import GiftOrder, Order
+from shop.signals import order_shipped
 
 
 def saved() -> None:
@@ -63,8 +63,8 @@ def connected_once() -> None:
 
 def one_name_for_two() -> None:
     """Two receivers are connected under one dispatch_uid."""
-    order_shipped.connect(couriers.count_parcel, sender=Order, dispatch_uid="connecting.parcel")
-    order_shipped.connect(couriers.weigh_parcel, sender=Order, dispatch_uid="connecting.parcel")
+    order_shipped.connect(couriers.count_parcel, sender=Order, dispatch_uid="shop.parcel")
+    order_shipped.connect(couriers.weigh_parcel, sender=Order, dispatch_uid="shop.parcel")
     order_shipped.send(Order, order=Order(number="A-1"))
 
 
@@ -74,7 +74,7 @@ def saved_as_a_proxy() -> None:
 
 
 def before_not_disconnected() -> None:
-    order_shipped.connect(couriers.count_parcel, sender=Order, dispatch_uid="connecting.count")
+    order_shipped.connect(couriers.count_parcel, sender=Order, dispatch_uid="shop.count")
 
 
 def not_disconnected() -> None:
@@ -88,5 +88,5 @@ before_disconnected = before_not_disconnected
 
 def disconnected() -> None:
     """Disconnected with its dispatch_uid."""
-    order_shipped.disconnect(sender=Order, dispatch_uid="connecting.count")
+    order_shipped.disconnect(sender=Order, dispatch_uid="shop.count")
     order_shipped.send(Order, order=Order(number="A-1"))

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from custom_signals import chain, steps
-from custom_signals.models import Order
-from custom_signals.payments import pay
-from custom_signals.signals import offers_wanted, order_paid
+from shop import chain, steps
+from shop.models import Order
+from shop.payments import pay
+from shop.signals import offers_wanted, order_paid
 
 
 def before_paid() -> Order:

@@ -1,7 +1,7 @@
 """What the page "Sync and async" shows."""
 
-from sync_and_async.models import Parcel
-from sync_and_async.signals import parcel_delivered
+from delivery.models import Parcel
+from delivery.signals import parcel_delivered
 
 
 def before_by_asend() -> Parcel:
@@ -23,7 +23,7 @@ def by_send(parcel: Parcel) -> None:
 
 def before_on_the_loop() -> Parcel:
     # It would be the first to fail: there, a sync receiver may not use the database.
-    parcel_delivered.disconnect(sender=Parcel, dispatch_uid="sync_and_async.book")
+    parcel_delivered.disconnect(sender=Parcel, dispatch_uid="delivery.book")
     return before_by_asend()
 
 

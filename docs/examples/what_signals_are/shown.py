@@ -3,10 +3,10 @@
 from django.contrib.auth.models import User
 from django.db.models import signals
 
-from what_signals_are import dispatched, observer
-from what_signals_are.models import Badge, Profile
-from what_signals_are.receivers import see, welcome
-from what_signals_are.signals import profile_made
+from accounts import dispatched, observer
+from accounts.models import Badge, Profile
+from accounts.receivers import see, welcome
+from accounts.signals import profile_made
 
 
 def with_observers() -> None:
@@ -34,9 +34,9 @@ def sign_up_without_address() -> None:
 
 
 def before_sent_plainly() -> User:
-    profile_made.disconnect(dispatch_uid="what_signals_are.welcome")
+    profile_made.disconnect(dispatch_uid="accounts.welcome")
     user = User.objects.create_user("ada")
-    profile_made.connect(welcome, dispatch_uid="what_signals_are.welcome")
+    profile_made.connect(welcome, dispatch_uid="accounts.welcome")
     return user
 
 
@@ -64,7 +64,7 @@ OF_A_RELATION = (signals.m2m_changed, signals.pre_save, signals.post_save)
 
 
 def before_a_whole_life() -> tuple[User, Badge]:
-    signals.post_save.disconnect(dispatch_uid="what_signals_are.make_profile", sender=User)
+    signals.post_save.disconnect(dispatch_uid="accounts.make_profile", sender=User)
     made = User.objects.create_user("ada"), Badge.objects.create(name="first")
     for signal in SENT_BY_A_MODEL:
         signal.connect(see, sender=Profile)

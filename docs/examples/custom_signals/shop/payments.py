@@ -4,8 +4,8 @@ from typing import Literal
 
 from django.db import transaction
 
-from custom_signals.models import Order
-from custom_signals.signals import order_paid
+from shop.models import Order
+from shop.signals import order_paid
 
 
 def pay(order: Order, amount: Decimal, paid_by: Literal["card", "transfer"]) -> None:

@@ -4,17 +4,17 @@ from typing import Any
 from django.core.mail import send_mail
 from django.dispatch import receiver
 
-from custom_signals.models import Order
-from custom_signals.signals import offers_wanted, order_paid
+from shop.models import Order
+from shop.signals import offers_wanted, order_paid
 
 
-@receiver(order_paid, sender=Order, dispatch_uid="custom_signals.book")
+@receiver(order_paid, sender=Order, dispatch_uid="shop.book")
 def book(order: Order, amount: Decimal, **kwargs: Any) -> None:
     """An entry in the books."""
     print(f"booked {amount} for {order}")
 
 
-@receiver(order_paid, sender=Order, dispatch_uid="custom_signals.send_receipt")
+@receiver(order_paid, sender=Order, dispatch_uid="shop.send_receipt")
 def send_receipt(order: Order, **kwargs: Any) -> None:
     """A receipt by mail."""
     if not order.email:
@@ -22,19 +22,19 @@ def send_receipt(order: Order, **kwargs: Any) -> None:
     send_mail("Receipt", f"Thank you for {order}.", None, [order.email])
 
 
-@receiver(order_paid, sender=Order, dispatch_uid="custom_signals.tell_the_warehouse")
+@receiver(order_paid, sender=Order, dispatch_uid="shop.tell_the_warehouse")
 def tell_the_warehouse(order: Order, **kwargs: Any) -> None:
     """The warehouse may pack it."""
     print(f"{order} may be packed")
 
 
-@receiver(offers_wanted, sender=Order, dispatch_uid="custom_signals.post_office")
+@receiver(offers_wanted, sender=Order, dispatch_uid="shop.post_office")
 def post_office(order: Order, **kwargs: Any) -> Decimal:
     """One price for all."""
     return Decimal("6.90")
 
 
-@receiver(offers_wanted, sender=Order, dispatch_uid="custom_signals.cargo_bike")
+@receiver(offers_wanted, sender=Order, dispatch_uid="shop.cargo_bike")
 def cargo_bike(order: Order, **kwargs: Any) -> Decimal | None:
     """Nothing heavy by bike."""
     return None if order.number.startswith("X") else Decimal("4.50")

@@ -4,29 +4,29 @@ from typing import Any
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from sync_and_async.models import Entry, Parcel
-from sync_and_async.signals import parcel_delivered
+from delivery.models import Entry, Parcel
+from delivery.signals import parcel_delivered
 
 
-@receiver(parcel_delivered, sender=Parcel, dispatch_uid="sync_and_async.text_customer")
+@receiver(parcel_delivered, sender=Parcel, dispatch_uid="delivery.text_customer")
 async def text_customer(parcel: Parcel, **kwargs: Any) -> None:
     """Asks a gateway, which takes its time."""
     await asyncio.sleep(0.02)
 
 
-@receiver(parcel_delivered, sender=Parcel, dispatch_uid="sync_and_async.update_map")
+@receiver(parcel_delivered, sender=Parcel, dispatch_uid="delivery.update_map")
 async def update_map(parcel: Parcel, **kwargs: Any) -> None:
     """Asks another one."""
     await asyncio.sleep(0.02)
 
 
-@receiver(parcel_delivered, sender=Parcel, dispatch_uid="sync_and_async.book")
+@receiver(parcel_delivered, sender=Parcel, dispatch_uid="delivery.book")
 def book(parcel: Parcel, **kwargs: Any) -> None:
     """An entry in the books."""
     Entry.objects.create(text=f"{parcel} delivered")
 
 
-@receiver(post_save, sender=Parcel, dispatch_uid="sync_and_async.greet")
+@receiver(post_save, sender=Parcel, dispatch_uid="delivery.greet")
 async def greet(instance: Parcel, created: bool, **kwargs: Any) -> None:
     """A receiver of save(), which is async."""
     if created:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from connecting.models import Order
-from connecting.signals import order_shipped
+from shop.models import Order
+from shop.signals import order_shipped
 
 
 def connect_courier(name: str) -> None:
@@ -24,9 +24,7 @@ def connect_courier_once(name: str) -> None:
     def hand_over(order: Order, **kwargs: Any) -> None:
         print(f"{name} takes {order.number}")
 
-    order_shipped.connect(
-        hand_over, sender=Order, weak=False, dispatch_uid=f"connecting.courier.{name}"
-    )
+    order_shipped.connect(hand_over, sender=Order, weak=False, dispatch_uid=f"shop.courier.{name}")
 
 
 def count_parcel(order: Order, **kwargs: Any) -> None:

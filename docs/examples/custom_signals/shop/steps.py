@@ -4,7 +4,7 @@ from typing import Any
 
 from django.dispatch import Signal, receiver
 
-from custom_signals.models import Order
+from shop.models import Order
 
 order_sent = Signal()
 
@@ -27,6 +27,6 @@ def call_the_courier(order: Order) -> None:
     print(f"{order} is on its way")
 
 
-@receiver(order_sent, sender=Order, dispatch_uid="custom_signals.steps.tell_the_customer")
+@receiver(order_sent, sender=Order, dispatch_uid="shop.steps.tell_the_customer")
 def tell_the_customer(order: Order, **kwargs: Any) -> None:
     """What the customer sees of it."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.dispatch import Signal, receiver
 
-from custom_signals.models import Order
+from shop.models import Order
 
 order_accepted, stock_reserved, order_packed, label_printed = (Signal() for _ in range(4))
 

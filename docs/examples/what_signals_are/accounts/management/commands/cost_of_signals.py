@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand
 from django.db.models.signals import post_init, post_save
 from django.dispatch import Signal
 
+from accounts.models import Note
 from signal_tracer.tracer import uninstall
-from what_signals_are.models import Note
 
 ROUNDS = 15
 

@@ -10,8 +10,8 @@ from asgiref.sync import sync_to_async
 from django.core.management.base import BaseCommand
 from django.dispatch import Signal
 
+from delivery.models import Entry
 from signal_tracer.tracer import uninstall
-from sync_and_async.models import Entry
 
 ROUNDS, TIMES = 15, 40
 
