@@ -103,6 +103,15 @@ async def test_under_send_in_sync_code_below_async_code_async_receivers_have_its
     assert answers(pairs) == [asyncio.get_running_loop()]
 
 
+async def test_under_send_in_sync_code_below_async_code_others_have_that_thread() -> None:
+    def sends() -> tuple[int, list[Any]]:
+        return threading.get_ident(), answers(signal_to(thread).send(SENDER))
+
+    its_thread, [of_receiver] = await sync_to_async(sends)()
+
+    assert of_receiver == its_thread
+
+
 @needs_threads
 async def test_under_asend_sync_receivers_share_a_thread_that_is_not_the_loops() -> None:
     first, second = answers(await signal_to(thread, another_thread).asend(SENDER))

@@ -424,6 +424,29 @@ def test_tasks_are_sent_by_the_class_of_their_backend() -> None:
         assert_is_as_the_page_says(name, found)
 
 
+@pytest.mark.skipif(not HAS_TASKS, reason="Django has tasks since 6.0")
+def test_the_dummy_backend_of_tasks_only_says_that_one_was_enqueued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from django.tasks import task
+
+    made = task(does_nothing)
+    # This backend copies it, and since 6.1 a copy is looked up by its name.
+    monkeypatch.setitem(globals(), "does_nothing", made)
+    with (
+        override_settings(
+            TASKS={"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend"}}
+        ),
+        heard("task_enqueued") as enqueued,
+        heard("task_started") as started,
+        heard("task_finished") as finished,
+    ):
+        made.enqueue()
+
+    assert [sender.__name__ for sender, _ in enqueued] == ["DummyBackend"]
+    assert started == finished == []
+
+
 def test_the_reloader_sends_what_it_does() -> None:
     class Reloader(BaseReloader):
         def run_loop(self) -> None: ...

@@ -28,11 +28,6 @@ def sign_up() -> None:
     print(f"{user} signed up and has a profile: {user.profile}")
 
 
-def sign_up_without_address() -> None:
-    """A user signs up without an address."""
-    User.objects.create_user("ada")
-
-
 def before_sent_plainly() -> User:
     profile_made.disconnect(dispatch_uid="accounts.welcome")
     user = User.objects.create_user("ada")
