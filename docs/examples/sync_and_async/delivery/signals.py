@@ -1,0 +1,4 @@
+from django.dispatch import Signal
+
+# Sent by Parcel, with parcel, when somebody has taken it.
+parcel_delivered = Signal()
