@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -49,10 +50,16 @@ def scenario_page(
     **context: object,
 ) -> HttpResponse:
     """The page of a scenario; ``result`` is what a POST did, as names and values."""
+    scenario = BY_SLUG[slug]
     return render(
         request,
         f"scenarios/{slug}.html",
-        {"scenario": BY_SLUG[slug], "scenarios": SCENARIOS, "result": result, **context},
+        {
+            "scenario": scenario,
+            "guide": f"{settings.DOCUMENTATION}{scenario.guide}.html",
+            "result": result,
+            **context,
+        },
     )
 
 
