@@ -1,0 +1,5 @@
+from when_not_to.shop.models import BaseOrder
+
+
+class Order(BaseOrder):
+    pass
