@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "newsletter",
     "delivery",
     "workshops",
+    "commissions",
     "scenarios",
 ]
 

@@ -9,6 +9,8 @@ class Scenario:
 
     ``guide`` is the page of the documentation that tells more, as a path without its ending.
     ``repaired`` is the label of a second button, which does the same without the mistake.
+    ``choices`` are further buttons where there are more than two ways: what each sends as
+    ``choice``, and its label.
     """
 
     slug: str
@@ -17,6 +19,7 @@ class Scenario:
     summary: str
     button: str
     repaired: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
 
 
 SCENARIOS = [
@@ -27,6 +30,14 @@ SCENARIOS = [
         "A custom signal whose receivers send further signals, three dispatches deep. One "
         "receiver fails, and nobody is told.",
         "Place the order",
+    ),
+    Scenario(
+        "observer",
+        "The Observer pattern",
+        "guide/what-signals-are",
+        "The same two observers, told by a class that keeps them in a list, and by a signal that "
+        "knows nobody.",
+        "Fire the kiln",
     ),
     Scenario(
         "profile",
@@ -150,6 +161,34 @@ SCENARIOS = [
         "Each of many saves runs a receiver: what a busy page looks like, and one that is beyond "
         "the limit.",
         "Count",
+    ),
+    Scenario(
+        "four-ways",
+        "One order, four ways",
+        "guide/when-not-to",
+        "The same order with a receiver, with save(), with a service function and with a task: "
+        "what each of them shows, and what it hides.",
+        "With a receiver",
+        choices=(
+            ("save", "With save()"),
+            ("service", "With a service function"),
+            ("task", "With a task"),
+        ),
+    ),
+    Scenario(
+        "five-steps",
+        "From bad to good in five steps",
+        "guide/from-bad-to-good",
+        "A receiver that is heavy, writes, runs twice, mails too early and swallows what fails. "
+        "A button for it, and one for each step that makes it good.",
+        "As it was found",
+        choices=(
+            ("1", "1: connect it once"),
+            ("2", "2: save once"),
+            ("3", "3: do little"),
+            ("4", "4: mail after the commit"),
+            ("5", "5: in the open"),
+        ),
     ),
     Scenario(
         "nothing",

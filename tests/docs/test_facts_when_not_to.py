@@ -154,9 +154,14 @@ def test_outside_of_a_transaction_an_on_commit_callback_runs_at_once() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_callback_of_what_is_rolled_back_never_runs() -> None:
     ran: list[str] = []
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        transaction.on_commit(lambda: ran.append("callback"))
-        raise ZeroDivisionError
+
+    def buy() -> None:
+        with transaction.atomic():
+            transaction.on_commit(lambda: ran.append("callback"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        buy()
     assert ran == []
 
 

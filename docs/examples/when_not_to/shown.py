@@ -59,12 +59,12 @@ def service(product: Product) -> None:
 
 def on_commit(product: Product) -> None:
     """on_commit()."""
-    services.place_order_and_mail_after_commit(product, 2, EMAIL)
+    services.place_and_mail_after_commit(product, 2, EMAIL)
 
 
 def task(product: Product) -> None:
     """A task."""
-    services.place_order_and_leave_the_mail_to_a_worker(product, 2, EMAIL)
+    services.place_and_enqueue_the_mail(product, 2, EMAIL)
 
 
 def trigger(product: Product) -> None:
@@ -74,7 +74,7 @@ def trigger(product: Product) -> None:
 
 def outbox(product: Product) -> None:
     """An outbox."""
-    services.place_order_and_write_a_message(product, 2, EMAIL)
+    services.place_and_write_a_message(product, 2, EMAIL)
 
 
 before_only_the_order = before_receiver = before_save = before_manager = _teapot
@@ -85,7 +85,7 @@ before_service = before_on_commit = before_task = before_trigger = before_outbox
 
 
 def before_worker() -> Order:
-    return services.place_order_and_leave_the_mail_to_a_worker(_teapot(), 2, EMAIL)
+    return services.place_and_enqueue_the_mail(_teapot(), 2, EMAIL)
 
 
 def worker(order: Order) -> None:
@@ -95,7 +95,7 @@ def worker(order: Order) -> None:
 
 
 def before_relay_and_subscriber() -> Order:
-    return services.place_order_and_write_a_message(_teapot(), 2, EMAIL)
+    return services.place_and_write_a_message(_teapot(), 2, EMAIL)
 
 
 def relay_and_subscriber() -> None:
@@ -147,9 +147,7 @@ def before_three_in_a_request() -> None:
 
 def three_in_a_request() -> None:
     """A middleware, and three orders in one request."""
-    request = RequestFactory().post(
-        "/buy/", {"email": EMAIL, "product": ["Teapot", "Mug", "Vase"]}
-    )
+    request = RequestFactory().post("/buy/", {"email": EMAIL, "product": ["Teapot", "Mug", "Vase"]})
     confirm_orders(views.buy)(request)
     print(f"orders: {Order.objects.count()}  mails: {len(mail.outbox)}")
 
@@ -178,7 +176,7 @@ def refused_after_a_receiver(product: Product) -> None:
 
 def refused_after_on_commit(product: Product) -> None:
     """on_commit(), and the card is refused."""
-    _try_to_sell(lambda: services.place_order_and_mail_after_commit(product, 2, EMAIL))
+    _try_to_sell(lambda: services.place_and_mail_after_commit(product, 2, EMAIL))
     _print_what_came_of(Order, product)
 
 

@@ -17,7 +17,7 @@ def place_order(product: Product, quantity: int, email: str) -> Order:
     return order
 
 
-def place_order_and_mail_after_commit(product: Product, quantity: int, email: str) -> Order:
+def place_and_mail_after_commit(product: Product, quantity: int, email: str) -> Order:
     with transaction.atomic():
         order = Order.objects.create(product=product, quantity=quantity, email=email)
         take_from_stock(order)
@@ -25,9 +25,7 @@ def place_order_and_mail_after_commit(product: Product, quantity: int, email: st
     return order
 
 
-def place_order_and_leave_the_mail_to_a_worker(
-    product: Product, quantity: int, email: str
-) -> Order:
+def place_and_enqueue_the_mail(product: Product, quantity: int, email: str) -> Order:
     with transaction.atomic():
         order = Order.objects.create(product=product, quantity=quantity, email=email)
         take_from_stock(order)
@@ -35,7 +33,7 @@ def place_order_and_leave_the_mail_to_a_worker(
     return order
 
 
-def place_order_and_write_a_message(product: Product, quantity: int, email: str) -> Order:
+def place_and_write_a_message(product: Product, quantity: int, email: str) -> Order:
     with transaction.atomic():
         order = Order.objects.create(product=product, quantity=quantity, email=email)
         take_from_stock(order)

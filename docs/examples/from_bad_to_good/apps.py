@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class FromBadToGoodConfig(AppConfig):
+    name = "from_bad_to_good"

@@ -1,0 +1,28 @@
+from django.db import transaction
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from from_bad_to_good.models import Customer, Order, Product, new_number
+from from_bad_to_good.others import charge, mail
+
+
+def place_order(customer: Customer, product: Product) -> Order:
+    with transaction.atomic():
+        order = Order.objects.create(customer=customer, product=product, number=new_number())
+        charge(order)
+    return order
+
+
+@receiver(post_save, sender=Order, dispatch_uid="shop.order_saved")
+def order_saved(instance, created, raw, **kwargs):
+    if not created or raw:
+        return
+    try:
+        customer = instance.customer
+        customer.spent = 0
+        for order in customer.orders.all():
+            customer.spent += order.product.price
+        customer.save()
+        mail(instance)
+    except Exception:
+        pass
