@@ -258,8 +258,8 @@ def test_the_code_with_tasks_of_django_runs_where_django_has_them() -> None:
     code = (
         "import run; run.prepare('when-not-to')\n"
         "from django.core import mail\n"
-        "from when_not_to.shop.models import Product\n"
-        "from when_not_to.shop.tasks_of_django import place_order\n"
+        "from shop.models import Product\n"
+        "from shop.tasks_of_django import place_order\n"
         "place_order(Product.objects.create(name='Teapot', stock=10), 2, 'ada@example.com')\n"
         "print(len(mail.outbox), Product.objects.get().stock)"
     )

@@ -6,8 +6,8 @@ from types import ModuleType
 
 from django.core import mail
 
-from from_bad_to_good.models import Customer, Order, Product
-from from_bad_to_good.others import CardRefusedError
+from shop.models import Customer, Order, Product
+from shop.others import CardRefusedError
 
 EARLIER = 4
 
@@ -39,7 +39,7 @@ def _sale(step: int, *, product: str = "Teapot", email: str = "ada@example.com")
         Order(customer=customer, product=earlier, number=f"A-{each}") for each in range(EARLIER)
     )
     sold = Product.objects.create(name=product, price=60)
-    return Sale(import_module(f"from_bad_to_good.step_{step}"), customer, sold)
+    return Sale(import_module(f"shop.step_{step}"), customer, sold)
 
 
 def before_as_found() -> Sale:

@@ -7,14 +7,14 @@ from django.db import transaction
 from django.db.models import Model
 from django.test import RequestFactory
 
-from when_not_to.by_manager.models import Order as ByManager
-from when_not_to.by_receiver.models import Order as ByReceiver
-from when_not_to.by_save.models import Order as BySave
-from when_not_to.by_trigger.models import Order as ByTrigger
-from when_not_to.shop import bus, services, tasks, views
-from when_not_to.shop.middleware import confirm_orders
-from when_not_to.shop.models import Order, Product
-from when_not_to.shop.outbox import relay
+from by_manager.models import Order as ByManager
+from by_receiver.models import Order as ByReceiver
+from by_save.models import Order as BySave
+from by_trigger.models import Order as ByTrigger
+from shop import bus, services, tasks, views
+from shop.middleware import confirm_orders
+from shop.models import Order, Product
+from shop.outbox import relay
 
 EMAIL = "ada@example.com"
 

@@ -2,4 +2,4 @@ from django.apps import AppConfig
 
 
 class ByManagerConfig(AppConfig):
-    name = "when_not_to.by_manager"
+    name = "by_manager"

@@ -5,8 +5,8 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import F
 
-from when_not_to.shop.models import BaseOrder, Product
-from when_not_to.shop.work import confirm, take_from_stock
+from shop.models import BaseOrder, Product
+from shop.work import confirm, take_from_stock
 
 
 class OrderQuerySet(models.QuerySet["Order"]):

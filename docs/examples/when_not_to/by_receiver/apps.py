@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class ByReceiverConfig(AppConfig):
-    name = "when_not_to.by_receiver"
+    name = "by_receiver"
 
     def ready(self) -> None:
-        from when_not_to.by_receiver import receivers  # noqa: F401
+        from by_receiver import receivers  # noqa: F401

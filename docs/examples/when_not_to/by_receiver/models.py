@@ -1,4 +1,4 @@
-from when_not_to.shop.models import BaseOrder
+from shop.models import BaseOrder
 
 
 class Order(BaseOrder):

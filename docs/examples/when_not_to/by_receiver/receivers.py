@@ -3,8 +3,8 @@ from typing import Any
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from when_not_to.by_receiver.models import Order
-from when_not_to.shop.work import confirm, take_from_stock
+from by_receiver.models import Order
+from shop.work import confirm, take_from_stock
 
 
 @receiver(post_save, sender=Order, dispatch_uid="by_receiver.after_an_order")

@@ -2,8 +2,8 @@ from typing import Any
 
 from django.db import transaction
 
-from when_not_to.shop.models import BaseOrder
-from when_not_to.shop.work import confirm, take_from_stock
+from shop.models import BaseOrder
+from shop.work import confirm, take_from_stock
 
 
 class Order(BaseOrder):

@@ -2,4 +2,4 @@ from django.apps import AppConfig
 
 
 class ByTriggerConfig(AppConfig):
-    name = "when_not_to.by_trigger"
+    name = "by_trigger"

@@ -2,4 +2,4 @@ from django.apps import AppConfig
 
 
 class ShopConfig(AppConfig):
-    name = "when_not_to.shop"
+    name = "shop"

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from when_not_to.shop.models import Order
-from when_not_to.shop.work import confirm
+from shop.models import Order
+from shop.work import confirm
 
 Subscriber = Callable[[dict[str, Any]], object]
 subscribers: dict[str, list[Subscriber]] = defaultdict(list)

@@ -5,8 +5,8 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
-from when_not_to.shop.models import Order
-from when_not_to.shop.work import confirm
+from shop.models import Order
+from shop.work import confirm
 
 placed: ContextVar[list[Order]] = ContextVar("placed")
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from when_not_to.shop.models import Message
+from shop.models import Message
 
 
 def relay(publish: Callable[[str, dict[str, Any]], object]) -> None:

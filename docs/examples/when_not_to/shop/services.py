@@ -4,9 +4,9 @@ from functools import partial
 
 from django.db import transaction
 
-from when_not_to.shop.models import Message, Order, Product
-from when_not_to.shop.tasks import confirm_order
-from when_not_to.shop.work import confirm, take_from_stock
+from shop.models import Message, Order, Product
+from shop.tasks import confirm_order
+from shop.work import confirm, take_from_stock
 
 
 def place_order(product: Product, quantity: int, email: str) -> Order:

@@ -1,7 +1,7 @@
 from celery import Celery
 
-from when_not_to.shop.models import Order
-from when_not_to.shop.work import confirm
+from shop.models import Order
+from shop.work import confirm
 
 # In a project "redis://...", and a worker in a process of its own.
 app = Celery("shop", broker="memory://")

@@ -5,8 +5,8 @@ from functools import partial
 from django.db import transaction
 from django.tasks import task
 
-from when_not_to.shop.models import Order
-from when_not_to.shop.work import confirm, take_from_stock
+from shop.models import Order
+from shop.work import confirm, take_from_stock
 
 
 @task

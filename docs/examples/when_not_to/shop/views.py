@@ -1,9 +1,9 @@
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from when_not_to.shop.middleware import placed
-from when_not_to.shop.models import Order, Product
-from when_not_to.shop.work import take_from_stock
+from shop.middleware import placed
+from shop.models import Order, Product
+from shop.work import take_from_stock
 
 
 def buy(request: HttpRequest) -> HttpResponse:

@@ -3,7 +3,7 @@
 from django.core.mail import send_mail
 from django.db.models import F
 
-from when_not_to.shop.models import BaseOrder, Product
+from shop.models import BaseOrder, Product
 
 
 def take_from_stock(order: BaseOrder) -> None:

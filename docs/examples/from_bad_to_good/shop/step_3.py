@@ -1,14 +1,16 @@
 from django.db import transaction
+from django.db.models import F
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from from_bad_to_good.models import Customer, Order, Product, new_number
-from from_bad_to_good.others import charge, mail
+from shop.models import Customer, Order, Product, new_number
+from shop.others import charge, mail
 
 
 def place_order(customer: Customer, product: Product) -> Order:
     with transaction.atomic():
-        order = Order.objects.create(customer=customer, product=product, number=new_number())
+        order = Order(customer=customer, product=product, number=new_number())
+        order.save()
         charge(order)
     return order
 
@@ -18,11 +20,8 @@ def order_saved(instance, created, raw, **kwargs):
     if not created or raw:
         return
     try:
-        customer = instance.customer
-        customer.spent = 0
-        for order in customer.orders.all():
-            customer.spent += order.product.price
-        customer.save()
+        spent = F("spent") + instance.product.price
+        Customer.objects.filter(pk=instance.customer_id).update(spent=spent)
         mail(instance)
     except Exception:
         pass

@@ -5,8 +5,8 @@ from django.db import transaction
 from django.db.models import F
 from django.dispatch import Signal, receiver
 
-from from_bad_to_good.models import Customer, Order, Product, new_number
-from from_bad_to_good.others import charge, mail
+from shop.models import Customer, Order, Product, new_number
+from shop.others import charge, mail
 
 # An order is paid and committed. Sender: Order. Arguments: order.
 order_placed = Signal()
@@ -14,7 +14,8 @@ order_placed = Signal()
 
 def place_order(customer: Customer, product: Product) -> Order:
     with transaction.atomic():
-        order = Order.objects.create(customer=customer, product=product, number=new_number())
+        order = Order(customer=customer, product=product, number=new_number())
+        order.save()
         spent = F("spent") + product.price
         Customer.objects.filter(pk=customer.pk).update(spent=spent)
         charge(order)

@@ -2,8 +2,8 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from from_bad_to_good.models import Customer, Order, Product, new_number
-from from_bad_to_good.others import charge, mail
+from shop.models import Customer, Order, Product, new_number
+from shop.others import charge, mail
 
 
 def place_order(customer: Customer, product: Product) -> Order:
@@ -13,8 +13,10 @@ def place_order(customer: Customer, product: Product) -> Order:
     return order
 
 
-@receiver(post_save)
-def order_saved(sender, instance, **kwargs):
+@receiver(post_save, sender=Order, dispatch_uid="shop.order_saved")
+def order_saved(instance, created, raw, **kwargs):
+    if not created or raw:
+        return
     try:
         if not instance.number:
             instance.number = new_number()
@@ -27,7 +29,3 @@ def order_saved(sender, instance, **kwargs):
         mail(instance)
     except Exception:
         pass
-
-
-# Added later, "because the receiver did not run".
-post_save.connect(order_saved, sender=Order)

@@ -2,7 +2,7 @@
 
 from django.core.mail import send_mail
 
-from from_bad_to_good.models import Order
+from shop.models import Order
 
 
 class CardRefusedError(Exception):

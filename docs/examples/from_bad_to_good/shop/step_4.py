@@ -5,13 +5,14 @@ from django.db.models import F
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from from_bad_to_good.models import Customer, Order, Product, new_number
-from from_bad_to_good.others import charge, mail
+from shop.models import Customer, Order, Product, new_number
+from shop.others import charge, mail
 
 
 def place_order(customer: Customer, product: Product) -> Order:
     with transaction.atomic():
-        order = Order.objects.create(customer=customer, product=product, number=new_number())
+        order = Order(customer=customer, product=product, number=new_number())
+        order.save()
         charge(order)
     return order
 
