@@ -162,7 +162,7 @@ class Mapped(Managed):
 
 
 class Changed(_Directive):
-    """``{changed} folder/before.py folder/after.py``: what differs between two files of examples."""
+    """``{changed} page/before.py page/after.py``: what differs between two files of examples."""
 
     required_arguments = 2
 
@@ -175,7 +175,7 @@ class Changed(_Directive):
             self.env.note_dependency(str(file))
             texts.append(file.read_text(encoding="utf-8").splitlines())
         # Neither the names, which say where it was built, nor the numbers of lines.
-        lines = [line for line in unified_diff(*texts, n=2, lineterm="")][2:]
+        lines = list(unified_diff(*texts, n=2, lineterm=""))[2:]
         if not lines:
             raise ExampleError(f"{' and '.join(self.arguments)} do not differ.")
         text = "\n".join("" if line.startswith("@@") else line.rstrip() for line in lines)
