@@ -178,8 +178,8 @@ class Changed(_Directive):
         lines = list(unified_diff(*texts, n=2, lineterm=""))[2:]
         if not lines:
             raise ExampleError(f"{' and '.join(self.arguments)} do not differ.")
-        text = "\n".join("" if line.startswith("@@") else line.rstrip() for line in lines)
-        block = nodes.literal_block("", text.strip("\n"), language="udiff")
+        kept = [" …" if line.startswith("@@") else line.rstrip() for line in lines]
+        block = nodes.literal_block("", "\n".join(kept[1:]).strip("\n"), language="udiff")
         self.set_source_info(block)
         yield block
 

@@ -32,7 +32,9 @@ def write(model: type[Written], customer: User, product: Product, number: str = 
 def take(customer: User, product: Product) -> Commission:
     """A service function: all that belongs to it, in the order in which it is done."""
     with transaction.atomic():
-        commission = write(Commission, customer, product, new_number())
+        commission = Commission.objects.create(
+            customer=customer, product=product, number=new_number()
+        )
         commission.add_to_account()
         transaction.on_commit(partial(confirm, commission))
     return commission
@@ -41,7 +43,9 @@ def take(customer: User, product: Product) -> Commission:
 def take_and_enqueue(customer: User, product: Product) -> Commission:
     """The same, with the mail left to a worker."""
     with transaction.atomic():
-        commission = write(Commission, customer, product, new_number())
+        commission = Commission.objects.create(
+            customer=customer, product=product, number=new_number()
+        )
         commission.add_to_account()
         transaction.on_commit(partial(queue.append, partial(confirm, commission)))
     return commission
@@ -50,7 +54,9 @@ def take_and_enqueue(customer: User, product: Product) -> Commission:
 def take_and_tell(customer: User, product: Product) -> Commission:
     """A service function, and after the commit a signal for others."""
     with transaction.atomic():
-        commission = write(Commission, customer, product, new_number())
+        commission = Commission.objects.create(
+            customer=customer, product=product, number=new_number()
+        )
         commission.add_to_account()
         transaction.on_commit(
             partial(commission_taken.send_robust, Commission, commission=commission)

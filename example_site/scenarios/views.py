@@ -383,7 +383,9 @@ def four_ways(request: HttpRequest) -> HttpResponse:
         with noting_mails() as mailed:
             match request.POST.get("choice"):
                 case "save":
-                    commission = write(WithSave, customer, product, new_number())
+                    commission = WithSave.objects.create(
+                        customer=customer, product=product, number=new_number()
+                    )
                 case "service":
                     commission = take(customer, product)
                 case "task":

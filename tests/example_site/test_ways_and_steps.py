@@ -66,6 +66,12 @@ def test_an_order_comes_to_the_same_whichever_way_it_is_written(choice: str) -> 
     assert findings(trace) == []
 
 
+def test_the_same_work_takes_the_same_queries_whichever_way_it_is_written() -> None:
+    choices = ["", "save", "service", "task"]
+    counts = [press("four-ways", choice).query_count() for choice in choices]
+    assert counts == [counts[0]] * 4
+
+
 @pytest.mark.parametrize(
     ("choice", "mailed", "queued"),
     [("", 1, 0), ("save", 1, 0), ("service", 1, 0), ("task", 0, 1)],
