@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from difflib import unified_diff
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,29 @@ class Mapped(Managed):
     """``{mapped} page ...``: the same of ``manage.py signal_map``."""
 
     command = "signal_map"
+
+
+class Changed(_Directive):
+    """``{changed} page/before.py page/after.py``: what differs between two files of examples."""
+
+    required_arguments = 2
+
+    def shown(self) -> Iterator[nodes.Node]:
+        texts = []
+        for name in self.arguments:
+            file = EXAMPLES / name
+            if not file.is_file():
+                raise ExampleError(f"There is no file docs/examples/{name}.")
+            self.env.note_dependency(str(file))
+            texts.append(file.read_text(encoding="utf-8").splitlines())
+        # Neither the names, which say where it was built, nor the numbers of lines.
+        lines = list(unified_diff(*texts, n=2, lineterm=""))[2:]
+        if not lines:
+            raise ExampleError(f"{' and '.join(self.arguments)} do not differ.")
+        kept = [" …" if line.startswith("@@") else line.rstrip() for line in lines]
+        block = nodes.literal_block("", "\n".join(kept[1:]).strip("\n"), language="udiff")
+        self.set_source_info(block)
+        yield block
 
 
 class ScenarioRole(SphinxRole):
@@ -349,6 +373,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("traced", Traced)
     app.add_directive("compared", Compared)
     app.add_directive("managed", Managed)
+    app.add_directive("changed", Changed)
     app.add_directive("mapped", Mapped)
     app.add_role("scenario", ScenarioRole())
     app.add_role("django", DjangoRole())

@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "newsletter",
     "delivery",
     "workshops",
+    "commissions",
     "scenarios",
 ]
 
@@ -98,6 +99,11 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = DATA_DIR / "media"
+
+# Where the pages link to; one that was built here: EXAMPLE_SITE_DOCS=http://127.0.0.1:8080/
+DOCUMENTATION = os.environ.get(
+    "EXAMPLE_SITE_DOCS", "https://django-signal-tracer.readthedocs.io/en/latest/"
+)
 
 # Nobody is written to. Not the locmem backend: that keeps every mail, and looks up the name of the
 # machine, which takes seconds where there is no network. Django 6.1 renamed the setting.

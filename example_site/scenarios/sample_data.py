@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.files import File
 from django.utils.crypto import get_random_string
 
+from commissions.models import Account, AsFound, ConnectedOnce, SavedOnce
 from shop.models import Product, Review
 from warehouse.models import StockItem
 
@@ -35,6 +36,8 @@ EGG_CUP_REVIEWS = ((5, "Sits straight."), (4, "Small, as eggs go."), (2, "Mine r
 
 TO_REVISE = "Bud vase"
 SECOND = "Mug with a bubble"
+MADE_TO_ORDER = "Bud vase"
+COMMISSIONS_BEFORE = 4
 SUPPLIED = ("Blue plate", "Blue dish", "Blue jug")
 
 
@@ -48,6 +51,7 @@ def prepare() -> None:
             item.quantity = IN_STOCK
             item.save()
     discontinued_product()
+    commissions_before()
 
 
 def customer() -> User:
@@ -81,6 +85,29 @@ def discontinued_product() -> Product:
         for stars, text in EGG_CUP_REVIEWS:
             Review.objects.create(product=product, stars=stars, text=text)
     return product
+
+
+def customer_with_account() -> User:
+    """The user who buys, and who has things made to order."""
+    user = customer()
+    Account.objects.get_or_create(customer=user)
+    return user
+
+
+def commissions_before() -> None:
+    """What the customer has had made, for the receivers that add all of it up."""
+    user, product = customer_with_account(), made_to_order()
+    for model in (AsFound, ConnectedOnce, SavedOnce):
+        if not model._default_manager.exists():
+            model._default_manager.bulk_create(
+                model(customer=user, product=product, number=f"C-{each}")
+                for each in range(COMMISSIONS_BEFORE)
+            )
+
+
+def made_to_order() -> Product:
+    """What customers want another one of."""
+    return _product(MADE_TO_ORDER, *PRODUCTS[MADE_TO_ORDER])
 
 
 def from_the_supplier() -> list[Product]:

@@ -7,6 +7,7 @@ from scenarios import views
 urlpatterns = [
     path("", views.index, name="index"),
     path("checkout/", views.checkout, name="checkout"),
+    path("observer/", views.observer, name="observer"),
     path("profile/", views.profile, name="profile"),
     path("newsletter/", views.newsletter, name="newsletter"),
     path("delivery/", views.delivery, name="delivery"),
@@ -22,5 +23,7 @@ urlpatterns = [
     path("twice/", views.twice, name="twice"),
     path("fragile/", views.fragile, name="fragile"),
     path("stocktaking/", views.stocktaking, name="stocktaking"),
+    path("four-ways/", views.four_ways, name="four-ways"),
+    path("five-steps/", views.five_steps, name="five-steps"),
     path("nothing/", views.nothing, name="nothing"),
 ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,6 +17,19 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import Profile
 from billing.models import Payment
+from commissions.models import (
+    Account,
+    AfterCommit,
+    AsFound,
+    ConnectedOnce,
+    ForReceiver,
+    Light,
+    SavedOnce,
+    WithSave,
+    new_number,
+)
+from commissions.post import noting_mails
+from commissions.services import queue, take, take_and_enqueue, take_and_tell, write
 from delivery.models import Parcel
 from delivery.signals import parcel_handed_over
 from newsletter.models import Subscriber
@@ -23,6 +37,7 @@ from newsletter.signals import subscribed
 from scenarios import sample_data
 from scenarios.catalogue import BY_SLUG, SCENARIOS
 from scenarios.fragile import connect_notice, kiln_closed, kiln_opened, production
+from scenarios.observer import Kiln, kiln_fired, ring_bell, write_diary
 from search.models import SearchEntry
 from shop.checkout import place_order
 from shop.editing import revise_at_once, revise_step_by_step
@@ -49,10 +64,16 @@ def scenario_page(
     **context: object,
 ) -> HttpResponse:
     """The page of a scenario; ``result`` is what a POST did, as names and values."""
+    scenario = BY_SLUG[slug]
     return render(
         request,
         f"scenarios/{slug}.html",
-        {"scenario": BY_SLUG[slug], "scenarios": SCENARIOS, "result": result, **context},
+        {
+            "scenario": scenario,
+            "guide": f"{settings.DOCUMENTATION}{scenario.guide}.html",
+            "result": result,
+            **context,
+        },
     )
 
 
@@ -61,6 +82,19 @@ def index(request: HttpRequest) -> HttpResponse:
     # What an import brings is not on the shelf yet.
     products = Product.objects.filter(stock__isnull=False).select_related("stock")
     return render(request, "scenarios/index.html", {"scenarios": SCENARIOS, "products": products})
+
+
+@get_or_post
+def observer(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        heard_by_observers = Kiln(ring_bell, write_diary).fire(1240)
+        responses = kiln_fired.send(sender=Kiln, degrees=1240)
+        result = {
+            "The kiln told its observers": ", ".join(heard_by_observers),
+            "The signal told its receivers": ", ".join(answer for _, answer in responses),
+        }
+    return scenario_page(request, "observer", result=result)
 
 
 @get_or_post
@@ -333,6 +367,67 @@ def stocktaking(request: HttpRequest) -> HttpResponse:
             saved.save()
         result = {"Counted": f"{times} times on {len(shelves)} shelves"}
     return scenario_page(request, "stocktaking", result=result)
+
+
+def _choice(request: HttpRequest, slug: str) -> str:
+    """The label of the button that was pressed, where there are several."""
+    scenario = BY_SLUG[slug]
+    return dict(scenario.choices).get(request.POST.get("choice", ""), scenario.button)
+
+
+@get_or_post
+def four_ways(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        customer, product = sample_data.customer_with_account(), sample_data.made_to_order()
+        with noting_mails() as mailed:
+            match request.POST.get("choice"):
+                case "save":
+                    commission = WithSave.objects.create(
+                        customer=customer, product=product, number=new_number()
+                    )
+                case "service":
+                    commission = take(customer, product)
+                case "task":
+                    commission = take_and_enqueue(customer, product)
+                case _:
+                    commission = write(ForReceiver, customer, product, new_number())
+        result = {
+            "How": _choice(request, "four-ways"),
+            "Written down": str(commission),
+            "Spent by now": Account.objects.get(customer=customer),
+            "Mails in this request": len(mailed),
+            "Left to the worker": len(queue),
+        }
+    return scenario_page(request, "four-ways", result=result)
+
+
+@get_or_post
+def five_steps(request: HttpRequest) -> HttpResponse:
+    result = None
+    if request.method == "POST":
+        customer, product = sample_data.customer_with_account(), sample_data.made_to_order()
+        with noting_mails() as mailed:
+            match request.POST.get("choice"):
+                case "1":
+                    commission = write(ConnectedOnce, customer, product)
+                case "2":
+                    commission = write(SavedOnce, customer, product, new_number())
+                case "3":
+                    commission = write(Light, customer, product, new_number())
+                case "4":
+                    commission = write(AfterCommit, customer, product, new_number())
+                case "5":
+                    commission = take_and_tell(customer, product)
+                case _:
+                    commission = write(AsFound, customer, product)
+        result = {
+            "How": _choice(request, "five-steps"),
+            "Written down": str(commission),
+            "Spent by now": Account.objects.get(customer=customer),
+            "Mails in this request": len(mailed),
+        }
+    return scenario_page(request, "five-steps", result=result)
 
 
 @get_or_post

@@ -234,6 +234,17 @@ def test_a_command_prints_what_it_prints_for_the_example(source: Path) -> None:
     assert "some_page.receivers.notify" in text
 
 
+def test_what_differs_between_two_files_is_shown_without_their_names(source: Path) -> None:
+    example = source / "examples" / "some_page"
+    (example / "before.py").write_text("a = 1\nb = 2\nc = 3\nd = 4\n")
+    (example / "after.py").write_text("a = 1\nb = 2\nc = 3\nd = 5\n")
+    text = text_of(source, "```{changed} some_page/before.py some_page/after.py\n```\n")
+
+    assert " b = 2\n c = 3\n-d = 4\n+d = 5\n" in text
+    assert "a = 1" not in text
+    assert "before.py" not in text
+
+
 def test_a_scenario_and_a_page_of_django_have_a_role(source: Path) -> None:
     text_of(source, "{scenario}`twice` and {django}`ref/signals#post-save` and {django}`a <b#c>`\n")
     page = (source.parent / "html" / "index.html").read_text()
@@ -274,6 +285,12 @@ def test_a_mistake_fails_the_build_and_names_the_line_and_the_next_step(source: 
         ),
         "```{traced} no_page.sold\n```": ("There is no folder docs/examples/no_page.",),
         "```{mapped} some_page --no-such-option\n```": ("exits with 2, not 0",),
+        "```{changed} some_page/apps.py some_page/no.py\n```": (
+            "There is no file docs/examples/some_page/no.py.",
+        ),
+        "```{changed} some_page/apps.py some_page/apps.py\n```": (
+            "some_page/apps.py and some_page/apps.py do not differ.",
+        ),
         "{scenario}`nowhere`": ("The example site has no scenario 'nowhere'. It has: checkout,",),
     }
     (source / "index.md").write_text("# Page\n\n" + "\n\n".join(mistakes) + "\n")
@@ -282,7 +299,7 @@ def test_a_mistake_fails_the_build_and_names_the_line_and_the_next_step(source: 
 
     assert done.returncode == 1
     lines = [int(number) for number in re.findall(r"index\.md:(\d+): ", done.stderr)]
-    assert lines == [3, 6, 10, 14, 17, 20, 23]
+    assert lines == [3, 6, 10, 14, 17, 20, 23, 26, 29]
     for words in mistakes.values():
         for each in words:
             assert each in done.stderr

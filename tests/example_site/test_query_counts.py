@@ -24,7 +24,7 @@ from scenarios.catalogue import SCENARIOS
 from signal_tracer import Trace, trace_signals
 
 SLUGS = [scenario.slug for scenario in SCENARIOS]
-OURS = (".receivers", ".fragile")
+OURS = (".receivers", ".fragile", ".observer")
 
 
 @dataclass

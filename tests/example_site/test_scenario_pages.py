@@ -36,6 +36,7 @@ WITH_A_TWIN = [
 ]
 SLUGS = [
     "checkout",
+    "observer",
     "profile",
     "newsletter",
     "delivery",
@@ -43,6 +44,8 @@ SLUGS = [
     *WITH_A_TWIN,
     "fragile",
     "stocktaking",
+    "four-ways",
+    "five-steps",
     "nothing",
 ]
 EXAMPLE_SITE = Path(__file__).parents[2] / "example_site"

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ByManagerConfig(AppConfig):
+    name = "by_manager"

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ByReceiverConfig(AppConfig):
+    name = "by_receiver"
+
+    def ready(self) -> None:
+        from by_receiver import receivers  # noqa: F401

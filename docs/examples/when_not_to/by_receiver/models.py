@@ -1,0 +1,5 @@
+from shop.models import BaseOrder
+
+
+class Order(BaseOrder):
+    pass

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class BySaveConfig(AppConfig):
+    name = "by_save"

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class ByTriggerConfig(AppConfig):
+    name = "by_trigger"
