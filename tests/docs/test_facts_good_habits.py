@@ -131,10 +131,14 @@ def test_save_in_post_save_costs_a_query_and_calls_the_receivers_again(
 def test_a_callback_that_raises_ends_those_after_it_and_nothing_is_taken_back() -> None:
     ran: list[str] = []
 
-    with pytest.raises(ValueError, match="no address"), transaction.atomic():
-        Group.objects.create(name="kept")
-        transaction.on_commit(failing)
-        transaction.on_commit(lambda: ran.append("second"))
+    def save() -> None:
+        with transaction.atomic():
+            Group.objects.create(name="kept")
+            transaction.on_commit(failing)
+            transaction.on_commit(lambda: ran.append("second"))
+
+    with pytest.raises(ValueError, match="no address"):
+        save()
 
     assert ran == []
     assert Group.objects.get().name == "kept"
