@@ -47,9 +47,8 @@ def prepare(page: str, folder: Path | None = None) -> str:
         sys.exit(f"There is no folder docs/examples/{example}. There are: {', '.join(there)}.")
     project = HERE if (HERE / example / "apps.py").is_file() else HERE / example
     os.chdir(folder or project)
-    for needed in (HERE.parents[1], HERE, project):
-        if str(needed) not in sys.path:
-            sys.path.insert(0, str(needed))
+    # Ours first: the settings of a project are a module of that name too.
+    sys.path[:0] = [str(HERE), str(project), str(HERE.parents[1])]
     os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
     os.environ["DOCS_EXAMPLE"] = example
 

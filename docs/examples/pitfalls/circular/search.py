@@ -1,0 +1,5 @@
+from pitfalls.circular.shop import Product
+
+
+def connect() -> None:
+    print("connected to", Product)
