@@ -8,12 +8,12 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.db.models.signals import post_delete, post_save
 from good_uses import naive
-from search.indexing import index
-from shop.orders import SoldOutError, place_order
 
 from accounts.models import Profile
+from search.indexing import index
 from search.models import SearchEntry
 from shop.models import Product
+from shop.orders import SoldOutError, place_order
 from shop.signals import order_placed
 
 
