@@ -97,12 +97,18 @@ def customer_with_account() -> User:
 def commissions_before() -> None:
     """What the customer has had made, for the receivers that add all of it up."""
     user, product = customer_with_account(), made_to_order()
-    for model in (AsFound, ConnectedOnce, SavedOnce):
-        if not model._default_manager.exists():
-            model._default_manager.bulk_create(
-                model(customer=user, product=product, number=f"C-{each}")
-                for each in range(COMMISSIONS_BEFORE)
-            )
+    if AsFound.objects.exists():
+        return
+    numbers = [f"C-{each}" for each in range(COMMISSIONS_BEFORE)]
+    AsFound.objects.bulk_create(
+        AsFound(customer=user, product=product, number=number) for number in numbers
+    )
+    ConnectedOnce.objects.bulk_create(
+        ConnectedOnce(customer=user, product=product, number=number) for number in numbers
+    )
+    SavedOnce.objects.bulk_create(
+        SavedOnce(customer=user, product=product, number=number) for number in numbers
+    )
 
 
 def made_to_order() -> Product:
