@@ -197,6 +197,7 @@ def test_the_example_sites_own_tests_leave_one_receiver_uncovered(tmp_path: Path
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:randomly"),
             "tests/example_site/test_scenario_pages.py",
+            "tests/example_site/test_ways_and_steps.py",
             f"--signal-coverage=json:{file}",
         ],
         cwd=ROOT,
