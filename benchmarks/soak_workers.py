@@ -33,7 +33,7 @@ from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +84,13 @@ class Collector(ThreadingHTTPServer):
     def traces(self) -> int:
         """Those that the metrics count."""
         return sum(self._sums.values())
+
+    def wait_for(self, spans: int, traces: int) -> None:
+        """uvicorn's workers end by a signal, and the SDK in them sends nothing more then."""
+        for _ in range(200):
+            if self.spans >= spans and self.traces >= traces:
+                return
+            sleep(0.1)
 
     def take(self, path: str, body: bytes) -> None:
         from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
@@ -196,7 +203,7 @@ class Server:
     def workers(self) -> list[int]:
         """The ids of the processes that serve, which Python's own for uvicorn does not."""
         found = children(self._process.pid)
-        return [each for each in found if "tracker" not in _read(f"/proc/{each}/cmdline")]
+        return [each for each in found if "resource_tracker" not in _read(f"/proc/{each}/cmdline")]
 
     def memory(self) -> dict[int, int]:
         return {each: resident(each) for each in self.workers()}
@@ -397,6 +404,8 @@ def main() -> int:
         started = perf_counter()
         run.go(options.clients)
         elapsed = perf_counter() - started
+        if collector is not None:
+            collector.wait_for(server.count("spans"), run.answered if options.rate == 1 else 0)
         server.stop()
         for line in table_of_memory(run.memory):
             print(line)
