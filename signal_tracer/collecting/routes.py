@@ -541,10 +541,8 @@ def how_connected(signal: Any, receiver: Any) -> str | None:
             continue
         told = []
         if entry.sender_id != _NOBODY:
-            sender = entry.sender_reference() if entry.sender_reference is not None else None
-            # Django 5.2 keeps nothing of a sender but its id.
-            named = "a sender" if sender is None else name_of_sender(sender)
-            told.append(f"sender={named}")
+            named = _name_of_connected(entry, name_of_signal(signal))
+            told.append(f"sender={named or 'a sender'}")
         if entry.dispatch_uid is not None:
             told.append(f"dispatch_uid={show_value(entry.dispatch_uid)}")
         found.append(", ".join(told) or "any sender")

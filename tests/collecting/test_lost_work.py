@@ -324,6 +324,26 @@ def test_what_found_nothing_to_disconnect_says_how_it_is_connected() -> None:
     assert "dispatch_uid='hear'" in finding.message
 
 
+def test_what_found_nothing_to_disconnect_names_the_class_that_it_is_connected_to() -> None:
+    happened.connect(hear, sender=Author)
+    with trace_signals() as trace:
+        happened.disconnect(hear)
+    [finding] = trace.findings()
+
+    assert finding.message.endswith("returned False: it is connected with sender=library.Author.")
+
+
+def test_what_waits_for_an_object_that_cannot_be_found_is_said_to_wait_for_a_sender() -> None:
+    """Django keeps no more than its id of an object that nothing refers to weakly."""
+    sender = object()
+    happened.connect(hear, sender=sender)
+    with trace_signals() as trace:
+        happened.disconnect(hear)
+    [finding] = trace.findings()
+
+    assert finding.message.endswith("returned False: it is connected with sender=a sender.")
+
+
 def test_what_is_connected_in_no_way_was_just_not_there() -> None:
     with trace_signals() as trace:
         happened.disconnect(hear)
