@@ -339,6 +339,8 @@ class OnCommit:
     waits_for_test: bool = False
     """Whether it waits for the block that Django's ``TestCase`` puts around a test, and never
     commits."""
+    was_logged: bool = False
+    """Whether Django caught and logged what it raised (``robust=True``), and went on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,15 @@ CALLBACK_RAISED = Kind(
     "again. With on_commit(..., robust=True) Django logs the exception, and runs the others.",
     is_loss=True,
 )
+CALLBACK_LOGGED = replace(
+    CALLBACK_RAISED,
+    message="%(callback)s, which %(receiver)s registered with on_commit(..., robust=True), raised "
+    "after the commit: Django logged it and went on with the others, and what was saved stays.",
+    why="Only the log of django.db.backends.base knows: whoever saved goes on as if the callback "
+    "had done its work.",
+    advice="Handle in %(callback)s what can fail, and leave what must not be lost to a task that "
+    "is tried again (Celery, Django's tasks).",
+)
 OTHER_DATABASE = Kind(
     "other-database",
     "warning",
@@ -713,9 +722,16 @@ ASYNC_BRIDGE = Kind(
     "info",
     "An async receiver ran under a sync send",
     "%(receiver)s is async, and %(signal)s was sent with %(method)s().",
-    "Django starts an event loop for each such dispatch, and waits for it.",
+    "The thread waits while it runs in an event loop: in that of the async code outside, where "
+    "sync_to_async() led here (asave(), a sync view under ASGI), else in one that is started for "
+    "each such dispatch.",
     "From async code, await %(async_method)s() at %(place)s. Otherwise make the receiver a plain "
     "function.",
+)
+ASYNC_BRIDGE_OF_OTHERS = replace(
+    ASYNC_BRIDGE,
+    advice="Django and packages send their signals themselves: make %(receiver)s a plain function, "
+    "or let one start a task (Celery, Django's tasks) that does the async work.",
 )
 
 # Over the signal map

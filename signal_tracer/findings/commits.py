@@ -149,7 +149,7 @@ def callbacks_that_raised(walk: Walk) -> Iterator[Finding]:
             and _is_of_same_commit(other, callback, registered)
         ]
         yield Finding(
-            catalogue.CALLBACK_RAISED,
+            catalogue.CALLBACK_LOGGED if callback.was_logged else catalogue.CALLBACK_RAISED,
             {
                 "receiver": call.receiver,
                 "callback": callback.callback,

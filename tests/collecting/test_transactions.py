@@ -6,7 +6,7 @@ import functools
 import gc
 import logging
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -634,6 +634,34 @@ def test_callbacks_that_may_not_run_yet_stay_in_djangos_list() -> None:
     assert kept is held
     assert held == []  # Django takes each out of this very list before it runs.
     assert [each.sender for each in trace.find(signal=mailed)] == ["'mail'"]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_a_callback_raised_is_known_to_be_logged_if_django_caught_it(inside: bool) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def run(callback: Callable[[], None], robust: bool) -> None:
+        register(callback, robust=robust)
+        if inside:
+            with transaction.atomic():
+                send("first")
+        else:
+            send("first")
+
+    with trace_signals() as trace:
+        run(send_mail_and_fail, robust=True)
+        run(send_mail, robust=True)
+        with pytest.raises(Failed):
+            run(send_mail_and_fail, robust=False)
+        with pytest.raises(KeyboardInterrupt):  # No Exception: Django lets it through.
+            run(stop, robust=True)
+
+    assert [
+        (each.outcome, each.was_logged)
+        for call in trace.receiver_calls()
+        for each in call.on_commit
+    ] == [("raised", True), ("ran", False), ("raised", False), ("raised", False)]
 
 
 def test_a_robust_callback_that_runs_inside_another_fails_alone() -> None:

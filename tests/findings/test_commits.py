@@ -175,6 +175,35 @@ def test_a_callback_that_raised_is_told_with_those_that_did_not_run() -> None:
     )
 
 
+def test_a_callback_that_django_logged_is_not_said_to_end_the_others() -> None:
+    callbacks = [after_commit("raised", 0.5, was_logged=True), after_commit("ran", 0.6)]
+    finding = only(saved(ORDER, call(on_commit=callbacks)))
+
+    assert (finding.level, finding.slug) == ("error", "callback-raised")
+    assert finding.message == (
+        "shop.tasks.raised, which shop.receivers.index registered with on_commit(..., "
+        "robust=True), raised after the commit: Django logged it and went on with the others, and "
+        "what was saved stays."
+    )
+    assert finding.why == (
+        "Only the log of django.db.backends.base knows: whoever saved goes on as if the callback "
+        "had done its work."
+    )
+    assert finding.advice == (
+        "Handle in shop.tasks.raised what can fail, and leave what must not be lost to a task that "
+        "is tried again (Celery, Django's tasks)."
+    )
+
+
+def test_a_callback_that_ended_the_others_is_told_of_robust() -> None:
+    finding = only(saved(ORDER, call(on_commit=[after_commit("raised", 0.5)])))
+
+    assert "It ends the callbacks after it, which Django forgets" in finding.why
+    assert finding.advice.endswith(
+        "With on_commit(..., robust=True) Django logs the exception, and runs the others."
+    )
+
+
 def test_what_did_not_run_is_told_of_the_commit_that_it_belonged_to() -> None:
     first = call(on_commit=[after_commit("raised", 0.5), after_commit("not_run")])
     second = call("shop.receivers.mail", on_commit=[after_commit("raised", 0.9, registered_at=0.7)])

@@ -436,13 +436,15 @@ def test_the_same_advice_for_findings_in_a_row_is_given_once() -> None:
         for name, line in (("index", 7), ("log", 9))
     ]
 
-    assert shown(traced(sent(*async_ones))).splitlines()[-8:] == [
+    assert shown(traced(sent(*async_ones))).splitlines()[-10:] == [
         "  Findings: 2 info",
         "  info async-bridge  shop/views.py:30 in pay",
         "     shop.index is async, and shop.signals.paid was sent with send().",
         "  info async-bridge  shop/views.py:30 in pay",
         "     shop.log is async, and shop.signals.paid was sent with send().",
-        "     Django starts an event loop for each such dispatch, and waits for it.",
+        "     The thread waits while it runs in an event loop: in that of the async code",
+        "     outside, where sync_to_async() led here (asave(), a sync view under ASGI),",
+        "     else in one that is started for each such dispatch.",
         "     → From async code, await asend() at shop/views.py:30. Otherwise make the",
         "       receiver a plain function.",
     ]

@@ -10,7 +10,7 @@ import pytest
 from telling import at, call, queries, saved, sent, told, traced
 
 from signal_tracer.findings.costs import short_sql
-from signal_tracer.records import Method, Query
+from signal_tracer.records import Location, Method, Owner, Query
 
 SELECT = 'SELECT "shop_stock"."id" FROM "shop_stock" WHERE "shop_stock"."id" = %s'
 UPDATE = 'UPDATE "shop_stock" SET "left" = %s WHERE "shop_stock"."id" = %s'
@@ -308,6 +308,43 @@ def test_an_async_receiver_under_a_sync_send_is_told(method: Method) -> None:
     assert finding.advice == (
         f"From async code, await a{method}() at shop/views.py:30. Otherwise make the receiver a "
         "plain function."
+    )
+
+
+THUMBNAILS = "site-packages/easy_thumbnails/files.py"
+
+
+@pytest.mark.parametrize(
+    ("signal", "sent_from"),
+    [
+        ("django.db.models.signals.post_save", at(30, "shop/views.py", "pay")),
+        ("django.db.models.signals.post_save", at(991, "django/db/models/base.py", "save_base")),
+        ("easy_thumbnails.signals.thumbnail_created", at(30, "shop/views.py", "pay")),
+        ("shop.signals.paid", at(9, THUMBNAILS, "save")),
+    ],
+)
+def test_a_send_of_djangos_or_a_packages_is_not_said_to_be_one_to_await(
+    signal: str, sent_from: Location
+) -> None:
+    dispatch = sent(call(is_async=True), signal=signal, sent_from=sent_from)
+    [finding] = traced(
+        dispatch, owners={THUMBNAILS: Owner("package", "easy_thumbnails")}
+    ).findings()
+
+    assert finding.slug == "async-bridge"
+    assert finding.advice == (
+        "Django and packages send their signals themselves: make shop.receivers.index a plain "
+        "function, or let one start a task (Celery, Django's tasks) that does the async work."
+    )
+
+
+def test_an_async_receiver_is_said_to_run_in_the_loop_outside_where_there_is_one() -> None:
+    [finding] = traced(sent(call(is_async=True))).findings()
+
+    assert finding.why == (
+        "The thread waits while it runs in an event loop: in that of the async code outside, where "
+        "sync_to_async() led here (asave(), a sync view under ASGI), else in one that is started "
+        "for each such dispatch."
     )
 
 

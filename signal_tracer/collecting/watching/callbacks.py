@@ -40,6 +40,7 @@ class CallbackRecord:
         "started",
         "stopped",
         "waits_for_test",
+        "was_logged",
     )
 
     def __init__(self, name: str, defined_at: Location | None, alias: str, registered: int) -> None:
@@ -51,6 +52,7 @@ class CallbackRecord:
         self.started = 0
         self.stopped = 0
         self.waits_for_test = False
+        self.was_logged = False
 
 
 class Callbacks(list[CallbackRecord]):
@@ -70,6 +72,7 @@ class Callbacks(list[CallbackRecord]):
                     ran_at=reading.since_start(each.started) if each.started else None,
                     duration=reading.seconds(each.started, each.stopped) if each.started else 0.0,
                     waits_for_test=each.waits_for_test,
+                    was_logged=each.was_logged,
                 )
                 for each in self[:]
                 if each.registered <= reading.until
@@ -197,12 +200,13 @@ class _Entries(list[Any]):
 class _Running:
     """The callback of a connection that runs, and how it ends."""
 
-    __slots__ = ("has_failed", "is_robust", "outer", "record", "thread")
+    __slots__ = ("has_failed", "is_robust", "outer", "record", "thread", "was_logged")
 
     def __init__(self) -> None:
         self.record: CallbackRecord | None = None
         self.is_robust = False
         self.has_failed = False
+        self.was_logged = False
         self.outer: Any = None
         self.thread = threading.get_ident()
 
@@ -223,7 +227,8 @@ class _Running:
             return
         place = savepoints.thread
         self.outer = place.callback, place.node, place.running
-        self.record, self.has_failed, self.is_robust = record, False, is_robust
+        self.record, self.is_robust = record, is_robust
+        self.has_failed = self.was_logged = False
         place.callback, place.node, place.running = record.name, current.get(), self
         note_place()
         if is_robust:
@@ -237,7 +242,7 @@ class _Running:
             and threading.get_ident() == self.thread
             and savepoints.thread.running is self
         ):
-            self.has_failed = True
+            self.has_failed = self.was_logged = True
         return True
 
     def fail(self) -> None:
@@ -258,6 +263,7 @@ class _Running:
             _logger.removeFilter(self.note_log)
         record.stopped = clock.now()
         record.outcome = "raised" if self.has_failed else "ran"
+        record.was_logged = self.was_logged
         note_place()
 
 
