@@ -293,7 +293,9 @@ POST /checkout/  500                                                     71.3 ms
   info async-bridge  delivery/receivers.py:27 in prepare_parcel
      notifications.receivers.push_to_phone is async, and
      delivery.signals.parcel_prepared was sent with send_robust().
-     Django starts an event loop for each such dispatch, and waits for it.
+     The thread waits while it runs in an event loop: in that of the async code
+     outside, where sync_to_async() led here (asave(), a sync view under ASGI),
+     else in one that is started for each such dispatch.
      → From async code, await asend_robust() at delivery/receivers.py:27.
        Otherwise make the receiver a plain function.
 
@@ -369,7 +371,8 @@ POST /checkout/  500                                                            
        Django's tasks) that transaction.on_commit() starts.
   info async-bridge  delivery/receivers.py:27 in prepare_parcel
      notifications.receivers.push_to_phone is async, and delivery.signals.parcel_prepared was sent with send_robust().
-     Django starts an event loop for each such dispatch, and waits for it.
+     The thread waits while it runs in an event loop: in that of the async code outside, where sync_to_async() led here
+     (asave(), a sync view under ASGI), else in one that is started for each such dispatch.
      → From async code, await asend_robust() at delivery/receivers.py:27. Otherwise make the receiver a plain function.
 
   unheard: django.db.models.signals.pre_save sender=shop.OrderLine × 20
@@ -466,7 +469,9 @@ POST /checkout/  500                                                     71.3 ms
   info async-bridge  delivery/receivers.py:27 in prepare_parcel
      notifications.receivers.push_to_phone is async, and
      delivery.signals.parcel_prepared was sent with send_robust().
-     Django starts an event loop for each such dispatch, and waits for it.
+     The thread waits while it runs in an event loop: in that of the async code
+     outside, where sync_to_async() led here (asave(), a sync view under ASGI),
+     else in one that is started for each such dispatch.
      > From async code, await asend_robust() at delivery/receivers.py:27.
        Otherwise make the receiver a plain function.
 
@@ -587,8 +592,9 @@ def test_a_trace_without_signals_says_what_to_try() -> None:
 nightly                                                                     0 µs
 0 dispatches · 0 receiver calls
 
-  No signal was sent. Save a model or send a signal of your own while the trace
-  runs. For what other threads send, use trace_signals(all_threads=True).
+  No signal was sent, which is right if none was meant to be. Otherwise: save a
+  model or send a signal of your own while the trace runs. For what other
+  threads send, use trace_signals(all_threads=True).
 """
     )
 
@@ -602,9 +608,10 @@ def test_a_trace_in_which_nobody_listened_says_where_to_look() -> None:
 nightly                                                                     0 µs
 0 dispatches · 0 receiver calls · 1 unheard
 
-  Signals were sent, but no receiver was called for any of them. If one should
-  have been: is its module imported in AppConfig.ready(), and is it connected to
-  this signal and this sender?
+  Signals were sent, and no receiver was called for any of them, which is right
+  if none was meant to be. Otherwise: was its signal sent (an on_commit()
+  callback that sends it does not run after a rollback), is its module imported
+  in AppConfig.ready(), and is it connected to that signal and that sender?
   unheard: shop.signals.paid sender=shop.Order × 1
 """
     )

@@ -55,6 +55,7 @@ def test_an_empty_trace_says_what_to_try(stored):
 
     assert "No receiver was called during this request" in text
     assert "No signal was sent while the view ran." in text
+    assert "What to try, if a receiver was meant to be called:" in text
     assert "open the History panel, switch to the POST" in text
     assert "AppConfig.ready() imports the module" in text
 

@@ -45,8 +45,9 @@ WHOLE = (
 )
 
 NOTHING = (
-    "No signal was sent. Save a model or send a signal of your own while the trace runs. For what "
-    "other threads send, use trace_signals(all_threads=True)."
+    "No signal was sent, which is right if none was meant to be. Otherwise: save a model or send a "
+    "signal of your own while the trace runs. For what other threads send, use "
+    "trace_signals(all_threads=True)."
 )
 
 

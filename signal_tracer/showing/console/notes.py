@@ -91,9 +91,10 @@ class Notes:
         left_out = counted.omitted or counted.excluded or trace.contents.unwatched
         if not counted.dispatches and counted.unheard:
             yield note(
-                "Signals were sent, but no receiver was called for any of them. If one should "
-                "have been: is its module imported in AppConfig.ready(), and is it connected to "
-                "this signal and this sender?"
+                "Signals were sent, and no receiver was called for any of them, which is right if "
+                "none was meant to be. Otherwise: was its signal sent (an on_commit() callback "
+                "that sends it does not run after a rollback), is its module imported in "
+                "AppConfig.ready(), and is it connected to that signal and that sender?"
             )
         elif not counted.dispatches and not left_out:
             yield note(self.spelling.clean(self.nothing))
