@@ -29,6 +29,7 @@ ELSEWHERE = {
     "my-receiver-does-not-run.md": "commands/test_my_receiver_page.py",
     "opentelemetry.md": "telemetry/test_the_page_of_opentelemetry.py",
     "testing-signals.md": "testing/test_the_docs_page.py",
+    "tutorial.md": "docs/test_the_tutorial.py",
 }
 # What runs here, and what is not code that could.
 RUNS = {"python", "sh", "toml", "json"}

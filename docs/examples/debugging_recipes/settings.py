@@ -1,0 +1,3 @@
+"""What this example has besides."""
+
+ROOT_URLCONF = "shop.urls"
