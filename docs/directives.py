@@ -329,7 +329,7 @@ def _table(made: list[dict[str, Any]]) -> nodes.table:
 
 def _as_links_of_the_site(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
     """What lies above ``docs/`` and is included: its links and its pictures, as from the site."""
-    text = re.sub(r"\]\(docs/([^)]+)\)", r"](/\1)", content[0])
+    text = re.sub(r"\]\((?:\.\./)?docs/([^)]+)\)", r"](/\1)", content[0])
     text = re.sub(r"\]\((CHANGELOG|CONTRIBUTING|README)\.md", _page_of, text)
     text = re.sub(r"\[([^\]]+)\]\(LICENSE\)", r"\1", text)
     content[0] = re.sub(
