@@ -19,7 +19,10 @@ project_copyright = (
 )
 html_title = "signal_tracer"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "directives"]
+extensions = [
+    *("myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton"),
+    *("directives", "from_code"),
+]
 myst_enable_extensions = ["attrs_inline", "deflist"]
 # Every heading has the anchor that GitHub gives it.
 myst_heading_anchors = 4
@@ -28,6 +31,10 @@ nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!signal_tracer\.).*")]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+toc_object_entries_show_parents = "hide"
+maximum_signature_line_length = 80
+# What a number counts in is said by its name; its limits are in the schema.
+autodoc_type_aliases = {"Seconds": "Seconds", "Count": "int", "Ordinal": "int", "Share": "float"}
 exclude_patterns = ["_build", "examples"]
 
 html_theme = "furo"

@@ -329,7 +329,7 @@ def _table(made: list[dict[str, Any]]) -> nodes.table:
 
 def _as_links_of_the_site(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
     """What lies above ``docs/`` and is included: its links and its pictures, as from the site."""
-    text = re.sub(r"\]\(docs/([^)]+)\)", r"](/\1)", content[0])
+    text = re.sub(r"\]\((?:\.\./)?docs/([^)]+)\)", r"](/\1)", content[0])
     text = re.sub(r"\]\((CHANGELOG|CONTRIBUTING|README)\.md", _page_of, text)
     text = re.sub(r"\[([^\]]+)\]\(LICENSE\)", r"\1", text)
     content[0] = re.sub(
@@ -353,11 +353,12 @@ def _for_everybody(
 ) -> None:
     """What axe-core finds lacking in what Sphinx and Furo write.
 
-    What may be wider than a small screen scrolls, and so must be reached without a mouse; and a
-    heading has a level.
+    What may be wider than a small screen scrolls, and so must be reached without a mouse; a
+    heading has a level; and the parameters of a function are no list of definitions.
     """
     body = context.get("body", "")
-    context["body"] = re.sub(r'<(pre|div class="table-wrapper)', _focusable, body)
+    body = re.sub(r'<(pre|div class="table-wrapper)', _focusable, body)
+    context["body"] = re.sub(r"<dl>\n((?:<dd>.*</dd>\n)+)</dl>", _one_a_line, body)
     tree = context.get("furo_navigation_tree", "")
     context["furo_navigation_tree"] = tree.replace(
         'role="heading"', 'role="heading" aria-level="2"'
@@ -367,6 +368,11 @@ def _for_everybody(
 def _focusable(tag: re.Match[str]) -> str:
     name, _, rest = tag[1].partition(" ")
     return f'<{name} tabindex="0"' + (f" {rest}" if rest else "")
+
+
+def _one_a_line(parameters: re.Match[str]) -> str:
+    lines = parameters[1].replace("<dd>", '<span class="sig-line">').replace("</dd>", "</span>")
+    return f'<span class="sig-lines">{lines}</span>'
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -21,6 +21,8 @@ RUN = """async () => {
 PAGES = [
     *("index", "findings", "my-receiver-does-not-run", "project/readme"),
     "guide/what-signals-are",
+    *("reference/api", "reference/commands", "reference/schema", "reference/cost"),
+    "project/how-it-works",
 ]
 
 
