@@ -193,12 +193,14 @@ def test_a_trace_at_the_end_of_the_calendar_does_not_hide_the_rest(
     assert moment.encode() in line
     with file.open("ab") as out:
         out.write(line + line_of(a_trace(number=7)))
-    for zone in ("UTC+12", "UTC-12"):
-        with monkeypatch.context() as patched:
-            patched.setenv("TZ", zone)
+    try:
+        for zone in ("UTC+12", "UTC-12"):
+            monkeypatch.setenv("TZ", zone)
             time.tzset()
             assert ids(ask(file)[0]) == [1, 2, 3, 4, 5, 6, 7]
-    time.tzset()
+    finally:
+        monkeypatch.setenv("TZ", "UTC")
+        time.tzset()
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(
