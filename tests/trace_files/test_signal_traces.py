@@ -405,6 +405,22 @@ def test_it_waits_for_a_file_that_is_not_there_yet(
     assert error == f"There is no {file} yet: waiting for it.\n"
 
 
+def test_lines_that_were_broken_while_it_followed_are_counted_at_its_end(
+    file: Path, looks: list[Callable[[], object]]
+) -> None:
+    def append(some: bytes) -> None:
+        with file.open("ab") as out:
+            out.write(some)
+
+    looks += [lambda: append(b"Traceback\n" * 4), lambda: append(b"Traceback\n" * 4)]
+    _, error = ask(file, "--follow")
+    told = error.splitlines()
+    assert [each.split(":")[0] for each in told[:-1]] == [
+        f"! {file}, line {n}" for n in range(6, 11)
+    ]
+    assert told[-1] == "! And 3 more lines cannot be read."
+
+
 def test_it_waits_for_a_folder_that_is_not_there_yet(
     tmp_path: Path, looks: list[Callable[[], object]]
 ) -> None:

@@ -155,8 +155,8 @@ class Command(BaseCommand):
             self.stdout.flush()
         except NoTracesError as error:
             raise CommandError(f"{error}") from error
-        except KeyboardInterrupt:
-            return  # Whoever follows ends so.
+        except KeyboardInterrupt:  # Whoever follows ends so.
+            self.tell_more_broken()
         except BrokenPipeError:
             # Whoever reads has seen enough, as head does: Python is not to say so at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -230,11 +230,15 @@ class Command(BaseCommand):
         if self.broken <= MOST_BROKEN:
             self.stderr.write(printable(f"! {broken}"))
 
-    def tell_others(self) -> None:
-        """How many more could not be read, and which name nothing goes by."""
+    def tell_more_broken(self) -> None:
+        """How many there are besides those that were told."""
         if self.broken > MOST_BROKEN:
             more = plural(self.broken - MOST_BROKEN, "more line")
             self.stderr.write(f"! And {more} cannot be read.")
+
+    def tell_others(self) -> None:
+        """How many more could not be read, and which name nothing goes by."""
+        self.tell_more_broken()
         if self.traces and (unknown := self.about_unknown()):
             raise CommandError(unknown)
 
