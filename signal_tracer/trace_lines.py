@@ -370,6 +370,8 @@ class Tail:
         """What has come since the last time; all of it, the first time."""
         while self._file is not None or self._begin():
             yield from self._lines(is_ended=False)
+            if self._file is None:  # It was emptied, and then removed.
+                return
             following = self._following()
             if following is None:
                 return

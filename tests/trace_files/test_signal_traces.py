@@ -421,6 +421,17 @@ def test_lines_that_were_broken_while_it_followed_are_counted_at_its_end(
     assert told[-1] == "! And 3 more lines cannot be read."
 
 
+def test_it_waits_for_a_file_that_was_emptied_and_removed(
+    file: Path, looks: list[Callable[[], object]]
+) -> None:
+    looks += [
+        lambda: [os.truncate(file, 0), file.unlink()],
+        lambda: None,
+        lambda: TraceFile(file)(a_trace(number=6)),
+    ]
+    assert ids(ask(file, "--follow")[0]) == [1, 2, 3, 4, 5, 6]
+
+
 def test_it_waits_for_a_folder_that_is_not_there_yet(
     tmp_path: Path, looks: list[Callable[[], object]]
 ) -> None:
