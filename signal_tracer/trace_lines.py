@@ -272,8 +272,17 @@ def files_in(paths: Sequence[str]) -> list[str]:
 
 
 def in_folder(path: str) -> list[str]:
-    """The files of traces in it, the oldest first."""
-    inside = [os.path.join(path, each) for each in os.listdir(path) if SUFFIX in each]
+    """The files of traces in it, the oldest first.
+
+    Raises ``NoTracesError`` for a folder that cannot be read.
+    """
+    try:
+        names = os.listdir(path)
+    except OSError as error:
+        raise NoTracesError(
+            f"The folder {path} cannot be read ({error.strerror or error})."
+        ) from error
+    inside = [os.path.join(path, each) for each in names if SUFFIX in each]
     return sorted(filter(os.path.isfile, inside), key=_age)
 
 
@@ -361,12 +370,18 @@ class Tail:
         """What has come since the last time; all of it, the first time."""
         while self._file is not None or self._begin():
             yield from self._lines(is_ended=False)
+            if self._file is None:  # It was emptied, and then removed.
+                return
             following = self._following()
             if following is None:
                 return
             yield from self._lines(is_ended=True)
             self.close()
             self._file = following
+
+    def is_removed(self) -> bool:
+        """Whether what it reads is gone from the disk, which keeps it for as long as it is open."""
+        return self._file is not None and os.fstat(self._file.fileno()).st_nlink == 0
 
     def close(self) -> None:
         if self._file is not None:

@@ -395,6 +395,12 @@ def test_a_limit_that_is_no_number_of_pairs_is_refused(number: Any) -> None:
         MetricReporter(max_pairs=number)
 
 
+def test_a_switch_that_is_none_is_refused() -> None:
+    with pytest.raises(TypeError) as refused:
+        MetricReporter(packages="no")  # type: ignore[arg-type]
+    assert str(refused.value) == "MetricReporter(packages=...) wants True or False."
+
+
 def test_a_name_that_no_encoding_can_write_spoils_no_batch() -> None:
     from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 

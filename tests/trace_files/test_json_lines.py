@@ -505,3 +505,15 @@ def test_workers_that_share_a_pipe_print_lines_longer_than_it_takes_at_once_whol
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         TraceFile(**arguments)
+
+
+def test_a_path_that_names_no_file_is_refused_when_it_is_given() -> None:
+    wanted = "TraceFile() wants the path of a file"
+    with pytest.raises(ValueError, match=re.escape(f"{wanted}, and was given 'a\\x00b'.")):
+        TraceFile("a\0b")
+    for path, kind in ((None, "NoneType"), (b"traces.jsonl", "bytes"), (1, "int")):
+        with pytest.raises(TypeError) as refused:
+            TraceFile(path)  # type: ignore[arg-type]
+        assert str(refused.value) == (
+            f"{wanted}, a str or a pathlib.Path, and was given an object of the type {kind}."
+        )

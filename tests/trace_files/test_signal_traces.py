@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from keeping import a_task, a_trace
 
+from signal_tracer import trace_lines
 from signal_tracer.management.commands import signal_traces
 from signal_tracer.showing.export.json_lines import TraceFile, line_of
 from signal_tracer.trace import FORMAT_VERSION
@@ -158,6 +160,14 @@ REFUSED = {
         "--since takes 30s, 10m, 2h, 3d, a date as 2026-05-04 or a moment as '2026-05-04 13:30', "
         "not 'yesterday'."
     ),
+    "--since=": (
+        "--since takes 30s, 10m, 2h, 3d, a date as 2026-05-04 or a moment as '2026-05-04 13:30', "
+        "not ''."
+    ),
+    "--since=999999d": (
+        "--since takes 30s, 10m, 2h, 3d, a date as 2026-05-04 or a moment as '2026-05-04 13:30', "
+        "not '999999d'."
+    ),
     "--full": "--full needs --show.",
 }
 
@@ -167,6 +177,42 @@ def test_what_cannot_be_asked_is_told_with_what_was_perhaps_meant(file: Path, op
     with pytest.raises(CommandError) as caught:
         ask(file, option)
     assert str(caught.value) == REFUSED[option]
+
+
+def test_a_limit_beyond_what_fits_into_memory_is_as_good_as_none(file: Path) -> None:
+    assert ids(ask(file, f"--limit={10**20}")[0]) == [1, 2, 3, 4, 5]
+    assert len(ask(file, f"--limit={10**20}", "--json")[0].splitlines()) == 5
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"])
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the system has no time zones to choose")
+def test_a_trace_at_the_end_of_the_calendar_does_not_hide_the_rest(
+    file: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = line_of(a_trace(number=6)).replace(b"2026-05-04T12:00:06+00:00", moment.encode())
+    assert moment.encode() in line
+    with file.open("ab") as out:
+        out.write(line + line_of(a_trace(number=7)))
+    try:
+        for zone in ("UTC+12", "UTC-12"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            assert ids(ask(file)[0]) == [1, 2, 3, 4, 5, 6, 7]
+    finally:
+        monkeypatch.setenv("TZ", "UTC")
+        time.tzset()
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(trace_lines.os, "listdir", refuse)
+    with pytest.raises(CommandError) as caught:
+        ask(tmp_path)
+    assert str(caught.value) == f"The folder {tmp_path} cannot be read (Permission denied)."
 
 
 def test_what_holds_no_traces_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +403,67 @@ def test_it_waits_for_a_file_that_is_not_there_yet(
     out, error = ask(file, "--follow")
     assert ids(out) == [1]
     assert error == f"There is no {file} yet: waiting for it.\n"
+
+
+def test_lines_that_were_broken_while_it_followed_are_counted_at_its_end(
+    file: Path, looks: list[Callable[[], object]]
+) -> None:
+    def append(some: bytes) -> None:
+        with file.open("ab") as out:
+            out.write(some)
+
+    looks += [lambda: append(b"Traceback\n" * 4), lambda: append(b"Traceback\n" * 4)]
+    _, error = ask(file, "--follow")
+    told = error.splitlines()
+    assert [each.split(":")[0] for each in told[:-1]] == [
+        f"! {file}, line {n}" for n in range(6, 11)
+    ]
+    assert told[-1] == "! And 3 more lines cannot be read."
+
+
+def test_it_waits_for_a_file_that_was_emptied_and_removed(
+    file: Path, looks: list[Callable[[], object]]
+) -> None:
+    looks += [
+        lambda: [os.truncate(file, 0), file.unlink()],
+        lambda: None,
+        lambda: TraceFile(file)(a_trace(number=6)),
+    ]
+    assert ids(ask(file, "--follow")[0]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_it_waits_for_a_folder_that_is_not_there_yet(
+    tmp_path: Path, looks: list[Callable[[], object]]
+) -> None:
+    folder = tmp_path / "logs"
+    looks += [
+        lambda: folder.mkdir(),
+        lambda: TraceFile(folder / "traces.jsonl")(a_trace(number=1)),
+    ]
+    out, error = ask(folder, "--follow")
+    assert ids(out) == [1]
+    assert error == f"There is no {folder} yet: waiting for it.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps what is open")
+def test_it_lets_go_of_files_that_were_removed(
+    tmp_path: Path, looks: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, still_open = tmp_path / "a.jsonl", []
+    TraceFile(file)(a_trace(number=1))
+    close = signal_traces._Followed.close
+
+    def note(followed: signal_traces._Followed) -> None:
+        still_open.extend(followed._tails)
+        close(followed)
+
+    monkeypatch.setattr(signal_traces._Followed, "close", note)
+    looks += [
+        lambda: [TraceFile(file)(a_trace(number=2)), file.unlink()],
+        lambda: TraceFile(tmp_path / "b.jsonl")(a_trace(number=3)),
+    ]
+    assert ids(ask(tmp_path, "--follow")[0]) == [1, 2, 3]
+    assert still_open == [str(tmp_path / "b.jsonl")]
 
 
 def test_it_follows_every_file_of_a_folder_and_shows_none_twice(

@@ -155,8 +155,8 @@ class Command(BaseCommand):
             self.stdout.flush()
         except NoTracesError as error:
             raise CommandError(f"{error}") from error
-        except KeyboardInterrupt:
-            return  # Whoever follows ends so.
+        except KeyboardInterrupt:  # Whoever follows ends so.
+            self.tell_more_broken()
         except BrokenPipeError:
             # Whoever reads has seen enough, as head does: Python is not to say so at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -169,8 +169,10 @@ class Command(BaseCommand):
                 raise CommandError(f"--{name.replace('_', '-')} needs --show.")
         if options["show"] is not None and options["follow"]:
             raise CommandError("Give either --show or --follow, not both.")
-        if options["limit"] is not None and options["limit"] < 1:
-            raise CommandError("--limit takes a number from 1 on.")
+        if options["limit"] is not None:
+            if options["limit"] < 1:
+                raise CommandError("--limit takes a number from 1 on.")
+            options["limit"] = min(options["limit"], sys.maxsize)
         if STDIN in paths and len(paths) > 1:
             raise CommandError("Standard input (-) is read alone, without other files.")
         if options["show"] is not None:
@@ -196,7 +198,7 @@ class Command(BaseCommand):
         return Wanted(
             **{field: tuple(options[name]) for name, field in FILTERS.items()},
             slower=(options["slower"] or 0) / 1000,
-            since=_moment(options["since"]) if options["since"] else None,
+            since=None if options["since"] is None else _moment(options["since"]),
         )
 
     # What is read
@@ -228,11 +230,15 @@ class Command(BaseCommand):
         if self.broken <= MOST_BROKEN:
             self.stderr.write(printable(f"! {broken}"))
 
-    def tell_others(self) -> None:
-        """How many more could not be read, and which name nothing goes by."""
+    def tell_more_broken(self) -> None:
+        """How many there are besides those that were told."""
         if self.broken > MOST_BROKEN:
             more = plural(self.broken - MOST_BROKEN, "more line")
             self.stderr.write(f"! And {more} cannot be read.")
+
+    def tell_others(self) -> None:
+        """How many more could not be read, and which name nothing goes by."""
+        self.tell_more_broken()
         if self.traces and (unknown := self.about_unknown()):
             raise CommandError(unknown)
 
@@ -382,12 +388,17 @@ class _Followed:
 
     def more(self) -> Iterator[Kept | Broken]:
         for path in self._paths:
+            if not os.path.exists(path):  # It may yet become a file, or a folder.
+                continue
             inside = in_folder(path) if os.path.isdir(path) else [path]
             for each in inside:
                 if each.endswith(SUFFIX) or (each == path and not path.endswith(".gz")):
                     self._tails.setdefault(each, Tail(each))
-        for tail in self._tails.values():
+        for path, tail in list(self._tails.items()):
+            was_removed = tail.is_removed()  # Asked first: until then, more may have been written.
             yield from tail.more()
+            if was_removed and tail.is_removed():
+                self._tails.pop(path).close()
 
     def close(self) -> None:
         for tail in self._tails.values():
@@ -407,9 +418,9 @@ def _goes_by(kept: Kept, wanted: str) -> bool:
 def _moment(text: str) -> datetime:
     """What --since means. Raises ``CommandError``."""
     ago = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if ago:
-        return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago:
+            return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
         # Without an offset it is of the time zone of the process: Django sets the project's.
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):

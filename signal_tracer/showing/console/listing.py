@@ -148,7 +148,10 @@ def _joined(lines: Sequence[Text]) -> Text:
 
 def _moment(summary: TraceSummary) -> datetime:
     """In the time zone of the process, which Django sets to that of the project."""
-    return summary.started_at.astimezone()
+    try:
+        return summary.started_at.astimezone()
+    except (OverflowError, ValueError):  # It is not there at the ends of the calendar.
+        return summary.started_at
 
 
 def _style_of(summary: TraceSummary) -> str:

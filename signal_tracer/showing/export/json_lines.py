@@ -80,8 +80,13 @@ class TraceFile:
         max_bytes: int | None = 50_000_000,
         keep: int = 5,
     ) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(
+                "TraceFile() wants the path of a file, a str or a pathlib.Path, and was given "
+                f"an object of the type {type(path).__name__}."
+            )
         given = os.fspath(path)
-        if not isinstance(given, str) or not given:
+        if not isinstance(given, str) or not given or "\0" in given:
             raise ValueError(f"TraceFile() wants the path of a file, and was given {given!r}.")
         for name, number in (("max_bytes", max_bytes), ("keep", keep)):
             if number is None and name == "max_bytes":

@@ -36,8 +36,8 @@ class MetricReporter:
     of receivers of installed packages and Django are kept one by one, and not in one sum a package
     (what goes wrong in them always is). ``meter_provider``: the global one unless given.
 
-    Raises ``ValueError`` for a ``max_pairs`` that is no whole number from 1. Called with a trace it
-    does nothing where nobody has set up an SDK.
+    Raises ``TypeError`` or ``ValueError`` for other values. Called with a trace it does nothing
+    where nobody has set up an SDK.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class MetricReporter:
     ) -> None:
         if type(max_pairs) is not int or max_pairs < 1:
             raise ValueError("MetricReporter(max_pairs=...) wants a whole number from 1.")
+        if type(packages) is not bool:
+            raise TypeError("MetricReporter(packages=...) wants True or False.")
         self._max_pairs = max_pairs
         self._packages = packages
         self._given = meter_provider
