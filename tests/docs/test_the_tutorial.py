@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial.md"
 STEP = re.compile(
     r"(?P<not_run><!-- not run: [^\n]+ -->\n)?"
-    r"```(?:\{literalinclude\} (?P<source>\S+)\n:caption: (?P<name>\S+)|(?P<language>sh|python))\n"
+    r"```(?:\{literalinclude\} (?P<source>\S+)\n:caption: (?P<name>\S+)|(?P<language>sh|python)"
+    r"|\{(?:managed|(?P<mapped>mapped))\} \S+ (?P<line>[^\n]+))\n"
     r"(?P<text>.*?)^```",
     re.MULTILINE | re.DOTALL,
 )
@@ -58,11 +59,15 @@ class Followed:
                 named = re.findall(r"`(mysite/\w+\.py)`", page[: step.start()])[-1]
                 with (self.folder / named).open("a") as file:
                     file.write("\n" + step["text"])
+            elif step["line"]:
+                self.run(("signal_map " if step["mapped"] else "") + step["line"])
             elif not step["not_run"]:
                 for line in step["text"].splitlines():
-                    words = shlex.split(line)
-                    assert words[0] == "python"
-                    self.printed.append((line, self.call(sys.executable, *words[1:])))
+                    self.run(line.removeprefix("python manage.py "))
+
+    def run(self, line: str) -> None:
+        printed = self.call(sys.executable, "manage.py", *shlex.split(line))
+        self.printed.append((line, printed))
 
     def printed_by(self, part: str) -> list[str]:
         """What each command printed in which this stands."""
@@ -93,6 +98,17 @@ def test_the_first_finding_names_the_repair_and_is_gone_after_it(followed: Follo
     assert after == "All that the project's source is seen to connect is connected.\n"
 
 
+def test_until_it_is_mended_the_system_check_fails(followed: Followed) -> None:
+    config = followed.folder / "blog" / "apps.py"
+    mended = config.read_text()
+    config.write_text(mended[: mended.index("    def ready")])
+    try:
+        with pytest.raises(AssertionError, match=r"signal_tracer\.E121"):
+            followed.call(sys.executable, "manage.py", "check")
+    finally:
+        config.write_text(mended)
+
+
 def test_the_next_finding_is_the_one_that_the_page_shows(followed: Followed) -> None:
     (printed,) = followed.printed_by("bulk_create")
 
@@ -101,7 +117,7 @@ def test_the_next_finding_is_the_one_that_the_page_shows(followed: Followed) -> 
 
 
 def test_the_settings_at_the_end_are_without_a_fault(followed: Followed) -> None:
-    (printed,) = followed.printed_by("manage.py check")
+    (printed,) = followed.printed_by("check")
 
     assert printed == "System check identified no issues (0 silenced).\n"
 

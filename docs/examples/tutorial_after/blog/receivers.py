@@ -8,4 +8,5 @@ from blog.models import Entry, Post
 def index_post(sender, instance, raw, **kwargs):
     """Keep the search in step with the posts."""
     if not raw:
-        Entry.objects.update_or_create(post=instance, defaults={"words": instance.title.lower()})
+        words = instance.title.lower()
+        Entry.objects.update_or_create(post=instance, defaults={"words": words})
