@@ -332,6 +332,8 @@ def test_what_is_no_ordinary_file_is_told_and_nobody_waits_for_it(
     if kind == "folder":
         path.mkdir()
     elif kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("there are no named pipes here")
         os.mkfifo(path)
     TraceFile(path)(a_trace())
     [record] = caplog.records

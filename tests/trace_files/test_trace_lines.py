@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import sys
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
@@ -97,6 +98,8 @@ def test_what_is_wrong_with_a_line_is_told_with_its_number(name: str) -> None:
     damage, reason = DAMAGES[name]
     broken = read_line("traces.jsonl", 7, damage(line_of(a_trace())))
     assert isinstance(broken, Broken)
+    if name == "deep" and sys.platform == "emscripten":
+        reason = "This line is no JSON ("  # Its stack is deep enough.
     assert str(broken).startswith(f"traces.jsonl, line 7: {reason}")
 
 
