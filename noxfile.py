@@ -20,6 +20,7 @@ nox.options.sessions = [
     "tests",
     "toolbars",
     "toolbar_suite",
+    "dist",
     "django_suite",
     "packages",
 ]
@@ -197,6 +198,37 @@ def docs(session: nox.Session) -> None:
         *("python", "-m", "sphinx", "--fail-on-warning", "--keep-going", "--nitpicky", "--quiet"),
         *("--fresh-env", "docs", session.create_tmp(), *session.posargs),
     )
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Wheel and sdist: built, checked, installed where there is nothing else, and used there."""
+    session.install("build", "twine", "check-wheel-contents", "mypy>=1.18")
+    built = Path(session.create_tmp(), "dist")
+    for old in built.glob("*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--quiet", "--outdir", str(built))
+    [wheel] = built.glob("*.whl")
+    [sdist] = built.glob("*.tar.gz")
+    session.run("python", "-m", "twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", str(wheel))
+    ours = Path("tests/released").resolve()
+    session.run("npm", "ci", "--silent", "--prefix", str(ours / "pyright"), external=True)
+    for extra in ("", "debug-toolbar", "opentelemetry", "celery"):
+        empty = Path(session.create_tmp(), f"with-{extra or 'nothing'}").resolve()
+        session.run("python", "-m", "venv", "--clear", str(empty))
+        python = str(empty / "bin" / "python")
+        wanted = f"{wheel.resolve()}[{extra}]" if extra else str(wheel.resolve())
+        session.run(python, "-m", "pip", "install", "--quiet", wanted, external=True)
+        with session.chdir(empty):
+            session.run(python, str(ours / "use.py"), extra, external=True)
+            if not extra:
+                typed = str(ours.parent / "typed_api.py")
+                session.run(
+                    *("mypy", "--strict", "--config-file=", f"--python-executable={python}", typed)
+                )
+                pyright = str(ours / "pyright" / "node_modules" / ".bin" / "pyright")
+                session.run(pyright, f"--pythonpath={python}", typed, external=True)
 
 
 @nox.session
