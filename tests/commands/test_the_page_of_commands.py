@@ -70,7 +70,7 @@ def test_each_command_line_runs_and_shows_its_trace(project: Path, line: str) ->
     ended = shell(project, line)
 
     assert ended.returncode == 0, ended.stderr
-    assert re.search(r"^manage\.py \w+.* +[\d.]+ (s|ms)$", ended.stderr, re.MULTILINE)
+    assert re.search(r"^manage\.py \w+.* +[\d.]+ (s|ms|µs)$", ended.stderr, re.MULTILINE)
     if "--json" in line:
         assert Trace.from_dict(json.loads((project / "trace.json").read_text())).dispatches
         assert json.loads((project / "slices.json").read_text())["traceEvents"]
