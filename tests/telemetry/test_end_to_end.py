@@ -179,6 +179,8 @@ BATCH = ExportTraceServiceRequest(
         ("/v1/metrics", b"\xff\xff", "identity", 400),
         ("/v1/logs", BATCH, "identity", 404),
     ],
+    # Not after the bytes: what is compressed holds the time.
+    ids=["traces", "gzip", "no gzip", "cut off", "rubbish", "rubbish metrics", "logs"],
 )
 def test_the_small_collector_takes_protobuf_and_refuses_the_rest(
     path: str, body: bytes, encoding: str, answer: int
