@@ -291,12 +291,12 @@ def test_a_child_that_is_forked_in_the_block_gives_no_second_copy_away(tmp_path:
         with file.open("a") as lines:
             lines.write(f"{trace.name}\n")
 
-    child = 0
+    child = None
     try:
         with trace_signals("a block", reporters=[write]):
             child = os.fork()
     finally:
-        if not child:
+        if child == 0:
             os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert file.read_text() == "a block\n"
