@@ -230,7 +230,8 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        trace = self._finished()
+        self._stop()  # From here: each frame more would be missing near the recursion limit.
+        trace = self._taken()
         if trace is not None:
             hand_over(trace, self._reporters)
 
@@ -247,16 +248,16 @@ class trace_signals:  # noqa: N801  # used as `with trace_signals():`, like cont
             # Nobody runs this any more, and so nothing can be awaited.
             self.__exit__(kind, error, traceback)
             return
-        trace = self._finished()
+        self._stop()  # From here: each frame more would be missing near the recursion limit.
+        trace = self._taken()
         if trace is not None:
             await ahand_over(trace, self._reporters)
 
-    def _finished(self) -> Trace | None:
-        """The trace, now that it has ended, if somebody is to be given it.
+    def _taken(self) -> Trace | None:
+        """The trace that has ended, if somebody is to be given it.
 
         By the process that began it: one that was forked meanwhile has a copy of it.
         """
-        self._stop()
         trace, self._trace = self._trace, None
         return trace if self._process == os.getpid() else None
 

@@ -527,6 +527,8 @@ def follower(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = run(
         *("-m", "django", "signal_traces", str(tmp_path / "traces.jsonl")),
         *("--follow", "--json", "--limit", "1000"),
+        # Who runs the suite in the background has it ignored, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     yield process
     if process.poll() is None:
