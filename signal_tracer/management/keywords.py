@@ -17,6 +17,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from signal_tracer.describing.arguments import kind_of
+from signal_tracer.wording import printable
 
 
 def parsed(command: BaseCommand, options: dict[str, Any]) -> dict[str, Any]:
@@ -28,6 +29,18 @@ def parsed(command: BaseCommand, options: dict[str, Any]) -> dict[str, Any]:
     # Argparse has no public way to ask for its options; Django takes this one as well.
     words = [word for action in parser._actions for word in _words(action, options)]
     return {**options, **vars(parser.parse_args(words))}
+
+
+class CommandByKeyword(BaseCommand):
+    """A command whose options are read so, and whose errors are a line that is safe to print."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **parsed(self, options))
+        except CommandError as error:
+            # It may quote what stands in a file, or is somebody's name: never more than a line.
+            error.args = (printable(str(error)),)
+            raise
 
 
 def file_name(text: str) -> Path:

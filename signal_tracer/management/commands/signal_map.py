@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import RenderableType
 from rich.markdown import Markdown
 
@@ -25,7 +25,7 @@ from signal_tracer.findings import Level, over_signal_map
 from signal_tracer.findings.about import UnknownSlugError, about, kinds
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.findings.remarks import Remark, remark_of
-from signal_tracer.management.keywords import file_name, parsed
+from signal_tracer.management.keywords import CommandByKeyword, file_name
 from signal_tracer.management.paper import drawn
 from signal_tracer.mapping import settings_file
 from signal_tracer.mapping.explaining import UnknownNameError, explain, likely_names
@@ -60,7 +60,7 @@ NOT_WITH = (
 MISSING = ("missing-receiver", "uncalled-connect", "perhaps-missing")
 
 
-class Command(BaseCommand):
+class Command(CommandByKeyword):
     help = (
         "Shows every signal of this process and who is connected to it, in calling order. "
         "Imports nothing, unless --load-urls is given."
@@ -166,14 +166,6 @@ class Command(BaseCommand):
             action="store_true",
             help="print each new finding as GitHub's workflow command too: ::error file=...",
         )
-
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        try:
-            return super().execute(*args, **parsed(self, options))
-        except CommandError as error:
-            # It may quote what stands in a file, or is somebody's name: never more than a line.
-            error.args = (printable(str(error)),)
-            raise
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.options = options

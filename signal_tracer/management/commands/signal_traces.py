@@ -16,12 +16,12 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import RenderableType
 
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS
-from signal_tracer.management.keywords import parsed
+from signal_tracer.management.keywords import CommandByKeyword
 from signal_tracer.management.paper import drawn
 from signal_tracer.mapping.explaining import likely_names
 from signal_tracer.showing.console import render_trace
@@ -62,7 +62,7 @@ FILTERS = {
 }
 
 
-class Command(BaseCommand):
+class Command(CommandByKeyword):
     help = (
         "Lists the last traces that a TraceFile wrote, draws one of them, or follows them as they "
         "come. Reads nothing but the files, and changes nothing."
@@ -136,14 +136,6 @@ class Command(BaseCommand):
             metavar="WHEN",
             help="that began since: 30s, 10m, 2h, 3d, or 2026-05-04, or '2026-05-04 13:30'",
         )
-
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        try:
-            return super().execute(*args, **parsed(self, options))
-        except CommandError as error:
-            # It may quote what stands in a file, or is somebody's name: never more than a line.
-            error.args = (printable(str(error)),)
-            raise
 
     def handle(self, *args: str, **options: Any) -> None:
         self.options = options
