@@ -138,7 +138,7 @@ def prepare(mode: str) -> dict[str, Callable[[int], None]]:
     # What logging takes is the same in every mode, and would hide the rest of send_robust().
     logging.getLogger("django.dispatch").setLevel(logging.CRITICAL)
 
-    from django.core.wsgi import get_wsgi_application
+    from django.core.handlers.wsgi import WSGIHandler
     from django.db import connection, models
     from django.db.models.signals import post_save
     from django.dispatch import Signal
@@ -252,7 +252,7 @@ def prepare(mode: str) -> dict[str, Callable[[int], None]]:
         return HttpResponse("saved")
 
     Urls.urlpatterns = [path("", view)]
-    serve = get_wsgi_application()
+    serve = WSGIHandler()  # get_wsgi_application() would configure logging anew.
     environ = RequestFactory().get("/").environ
 
     def request(times: int) -> None:
