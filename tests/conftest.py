@@ -1,6 +1,5 @@
 """What every test gets: a guard that Django was put back, and a Chromium for the browser tests."""
 
-import logging
 import os
 import shutil
 import sys
@@ -74,16 +73,6 @@ def django_is_put_back() -> Iterator[None]:
             delattr(cls, name)
     changed = sorted(f"{cls.__name__}.{name}" for cls, name in left)
     assert not changed, f"this test left these changed: {changed}"
-
-
-@pytest.fixture(autouse=True)
-def our_loggers_are_heard() -> None:
-    """Before each test: whoever configures logging may have disabled those that were there."""
-    logging.disable(logging.NOTSET)
-    for name, logger in list(logging.Logger.manager.loggerDict.items()):
-        if name.partition(".")[0] == "signal_tracer" and isinstance(logger, logging.Logger):
-            logger.disabled, logger.propagate = False, True
-            logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

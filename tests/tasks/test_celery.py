@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -147,7 +148,11 @@ def eager() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def worker() -> Iterator[None]:
     """Without a pool: in memory, threads may lose count of what of a chord is done."""
+    root = logging.getLogger()
+    level = root.level
     with start_worker(app, pool="solo", perform_ping_check=False):
+        # It lets only errors through, for every test after these as well.
+        root.setLevel(level)
         yield
         state.should_terminate = 0
         pay.delay(0)  # Wakes it, so that it sees that at once.
