@@ -32,7 +32,7 @@ def explain(signal_wanted: str, sender_wanted: str) -> Explanation:
     """
     signals, _ = find_signals(thorough=True)
     signal = _pick("signal", signal_wanted, [(signal_name(each), each) for each in signals])
-    senders = Senders(thorough=True)
+    senders = Senders(among_all_objects_for=signals)
     sender = _find_sender(sender_wanted, signal, senders)
     name, kind = (None, "any") if sender is None else senders.describe_live(sender)
     found = read_map()

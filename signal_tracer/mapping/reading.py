@@ -71,7 +71,7 @@ class _Reader:
         self.thorough = thorough
         self.before = before
         self.ownership = Ownership()
-        self.senders = Senders(thorough=thorough)
+        self.senders = Senders()
         self.fragile: set[int] = set()
         self.with_source = False
         self.project = Project(self.ownership)
@@ -80,6 +80,7 @@ class _Reader:
     def read(self, limit: int | None, *, with_source: bool = False) -> SignalMap:
         self.with_source = with_source
         signals, waiting = find_signals(thorough=self.thorough)
+        self.senders = Senders(among_all_objects_for=signals if self.thorough else ())
         named = sorted(
             ((signal_name(signal), signal) for signal in signals), key=lambda each: each[0]
         )

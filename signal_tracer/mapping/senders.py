@@ -12,8 +12,9 @@ from typing import Any
 from django.apps import apps
 from django.db.models import NOT_PROVIDED
 from django.db.models.options import Options
+from django.dispatch import Signal
 
-from signal_tracer.describing.connections import Entry, identity
+from signal_tracer.describing.connections import Entry, entries_of, identity, read_entry
 from signal_tracer.describing.names import class_name, is_a, module_namespace, namespace_of
 from signal_tracer.describing.near_misses import is_named_by
 from signal_tracer.describing.values import name_of_sender
@@ -31,8 +32,10 @@ class Senders:
     has that id now is who Django would call the receiver for.
     """
 
-    def __init__(self, *, thorough: bool) -> None:
-        self._thorough = thorough
+    def __init__(self, among_all_objects_for: Iterable[Signal] = ()) -> None:
+        """``among_all_objects_for``: the signals for whose connections every object that is alive
+        may be looked at, which takes a while; without it, only models and classes are found."""
+        self._signals = tuple(among_all_objects_for)
         self._classes: dict[int, type] | None = None
         self._objects: dict[int, Any] | None = None
         self._constants: dict[int, Any] | None = None
@@ -110,7 +113,7 @@ class Senders:
             known = index() if callable(index) else index
             if type(key) is int and key in known:
                 return True, known[key]
-        if self._thorough and type(key) is int:
+        if self._signals and type(key) is int:
             for known in (self._all_objects(), self._all_constants()):
                 if key in known:
                     return True, known[key]
@@ -134,7 +137,13 @@ class Senders:
 
     def _all_objects(self) -> dict[int, Any]:
         if self._objects is None:
-            self._objects = {id(each): each for each in gc.get_objects()}
+            # Not every object by its id: that would take as much memory as there is in use.
+            wanted = {
+                read_entry(live).sender_id
+                for signal in self._signals
+                for live in entries_of(signal)
+            }
+            self._objects = {id(each): each for each in gc.get_objects() if id(each) in wanted}
         return self._objects
 
 

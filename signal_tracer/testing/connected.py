@@ -23,7 +23,7 @@ class Connected(NamedTuple):
 
 def connections_of(signal: Any) -> list[Connected]:
     """The live receivers of the signal, in the order in which they are called."""
-    senders = Senders(thorough=False)
+    senders = Senders()
     return [
         Connected(
             describe_receiver(entry.receiver).name,

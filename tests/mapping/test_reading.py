@@ -6,6 +6,7 @@ import functools
 import gc
 import json
 import sys
+import tracemalloc
 import types
 from collections.abc import Callable
 from functools import partial
@@ -281,6 +282,24 @@ def test_a_sender_that_is_gone_says_so(signal: Signal, map_of: MapOf) -> None:
     # Django 5.2 has no more than an id, which nobody has now.
     expected = "gone" if django.VERSION >= (6, 0) else "unknown"
     assert connection.sender_kind == expected
+
+
+def test_a_sender_is_looked_for_without_an_index_of_all_objects(signal: Signal) -> None:
+    signal.connect(function, sender=object())  # type: ignore[arg-type]  # has no weak reference
+    alone = most_memory_of_reading()
+    company: list[list[None]] = [[] for _ in range(200_000)]
+
+    # The collector's list takes eight bytes each.
+    assert (most_memory_of_reading() - alone) / len(company) < 16
+
+
+def most_memory_of_reading() -> int:
+    tracemalloc.start()
+    try:
+        read_map(with_source=False)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 # Signals

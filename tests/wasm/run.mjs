@@ -1,5 +1,5 @@
 // Runs the suite on CPython 3.14, which the npm package pyodide is, compiled to WebAssembly:
-// node run.mjs FOLDER [--part=1/2] [ARGUMENT ...], with pure Python packages in the folder and
+// node run.mjs FOLDER [--part=1/4] [ARGUMENT ...], with pure Python packages in the folder and
 // pytest's arguments.
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -6,7 +6,7 @@ stands in ``NOT_HERE``. Any other failure is one. The end of the output counts w
 Work for a pool of threads, which is how Django goes from ``async`` code to other code and back,
 is done by the one thread there is, at once: so nearly all tests of ``async`` code run.
 
-``--part=1/2`` runs every other file of tests, so that two processes can share the work.
+``--part=1/4`` runs every fourth file of tests, so that several processes can share the work.
 """
 
 from __future__ import annotations
