@@ -312,7 +312,8 @@ def attribute_of_instance(owner: Instance, name: str) -> Value | None:
 
 
 def _instance_of(model: Any) -> Value:
-    return Instance(model) if is_model(model) else UNKNOWN
+    # One that was assigned may be of a subclass.
+    return Instance(model, is_exact=False) if is_model(model) else UNKNOWN
 
 
 def _manager_of(model: Any) -> type | None:
