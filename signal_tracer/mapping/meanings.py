@@ -358,3 +358,17 @@ def instance_of(cls: type, *, is_exact: bool = False) -> Value:
     if is_plain_class(cls):
         return PLAIN
     return Instance(cls, is_exact)
+
+
+def element_of(value: Value) -> Value:
+    """What going over it gives."""
+    match value:
+        case Rows(model=model):
+            return Instance(model)
+        case Many(of=of):
+            return of
+        case Several(values=values):
+            return any_of(*values) if values else UNKNOWN
+        case AnyOf(values=values):
+            return any_of(*(element_of(each) for each in values))
+    return UNKNOWN

@@ -84,13 +84,6 @@ ORDER_SAVED = f"save shop.Order: certain > {SAVED('shop.Order')}"
 # What the body of `def f(sender, instance, **kwargs):`, a receiver of shop.Order, does.
 BODIES: dict[str, tuple[str, list[str]]] = {
     "the instance of the sender": ("instance.save()", [ORDER_SAVED]),
-    "an instance in kwargs": (
-        "kwargs['sender'].objects.create()\nkwargs.get('instance').save()",
-        [
-            "save kwargs.get('instance').save(): unknown (what `kwargs.get('instance')` is cannot be "
-            "told)"
-        ],
-    ),
     "the sender": ("sender.objects.create()", [ORDER_SAVED]),
     "the class of the instance": (
         "type(instance).objects.create()\ninstance.__class__._default_manager.create()",
