@@ -158,6 +158,7 @@ def _sends_instances(sender: Any, signal: Signal | None) -> bool:
 
 def _ends_of(sender: Any) -> dict[str, Value]:
     """What ``m2m_changed`` is sent with for a table: of either end an instance, or the model."""
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: ManyToManyDescriptor, rel.
     models = [model for each in apps.all_models.values() for model in each.values()]
     for model, name, through in through_models(models):
         found: Any = find_in_class(model, name)

@@ -530,6 +530,17 @@ class Expressions(Steps):
         return self._of_unknown(name, call)
 
 
+def _looked_up(live: dict[Any, Any], key: Value) -> Value:
+    """What a dictionary holds: for a key that is known that, else any; no key is hashed."""
+    items = list(live.items())
+    match key:
+        case Live(thing=thing):
+            items = [each for each in items if each[0] is thing]
+        case Text(text=text):
+            items = [each for each in items if type(each[0]) is str and each[0] == text]
+    return any_of(*(value_of_live(value) for _, value in items))
+
+
 def _one_of(value: Value) -> Value:
     match value:
         case Class(cls=cls) if is_model(cls):

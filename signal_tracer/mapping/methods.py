@@ -18,6 +18,7 @@ ONE_ROW = frozenset(
         *("aearliest",),
     )
 )
+# The last is private, and the same in Django 5.2, 6.0 and 6.1.
 BULK = frozenset(
     (
         *("update", "aupdate", "bulk_create", "abulk_create", "bulk_update", "abulk_update"),
@@ -37,3 +38,5 @@ LATER = frozenset(
         *("apply_async_on_commit", "defer_async", "send_task"),
     )
 )
+# Not a method: the managers that every model has, in Django 5.2, 6.0 and 6.1.
+MANAGERS = ("objects", "_default_manager", "_base_manager")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
-from django.forms.models import BaseModelForm
+from django.forms import BaseModelForm
 
 from signal_tracer.describing.names import (
     class_bases,
@@ -46,6 +46,7 @@ from signal_tracer.mapping.methods import (
     CREATE,
     DELETE,
     LATER,
+    MANAGERS,
     OF_USERS,
     ONE_ROW,
     PERHAPS_CREATE,
@@ -360,9 +361,7 @@ class Steps:
         what = text_of(owner) if owner is not None else "it"
         reason = f"what `{what}` is cannot be told"
         has_manager = owner is not None and any(
-            isinstance(each, ast.Attribute)
-            and (each.attr in ("objects", "_default_manager", "_base_manager"))
-            for each in ast.walk(owner)
+            isinstance(each, ast.Attribute) and each.attr in MANAGERS for each in ast.walk(owner)
         )
         kind: StepKind | None = None
         if name in SENDING:
@@ -446,6 +445,7 @@ def _returned_by_rows(owner: Rows, name: str) -> Value:
 
 def form_model(cls: type) -> Any:
     """The model that a form's ``save()`` saves."""
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: BaseModelForm and its _meta.
     if not any(each is BaseModelForm for each in class_bases(cls)):
         return None
     model = getattr(find_in_class(cls, "_meta"), "model", None)
