@@ -304,6 +304,9 @@ class Expressions(Steps):
         match owner, index:
             case Named(values=values), ast.Constant(value=str() as name):
                 return values.get(name, UNKNOWN)
+            case Live(thing=thing), _ if type(thing) is dict:
+                keys = alternatives(self.value(index))
+                return any_of(*(_looked_up(thing, each) for each in keys))
             case ((Rows() | Many()), ast.Slice()):
                 return owner
             case ((Rows() | Many()), _):

@@ -167,6 +167,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         named = route.named or {}
         for edge in route.seen:
             is_own = any(effects.functions.is_projects(p.rpartition(":")[0]) for p in route.places[edge])
+            if edge[0].endswith((".pre_init", ".post_init")):
+                counts["of loading a row (pre_init, post_init), which is left out"] += 1
+                continue
             kind = named.get(edge, "missed")
             counts[f"{kind}, sent from {'the project' if is_own else 'a package'}"] += 1
             if kind == "missed":
