@@ -21,6 +21,7 @@ from django.dispatch import Signal
 from signal_tracer.describing.names import find_in_class, is_a, namespace_of
 from signal_tracer.mapping.following import Following
 from signal_tracer.mapping.functions import Functions, self_of_live
+from signal_tracer.mapping.looking import look_up
 from signal_tracer.mapping.meanings import (
     UNKNOWN,
     Bound,
@@ -30,8 +31,10 @@ from signal_tracer.mapping.meanings import (
     Instance,
     Live,
     Value,
+    alternatives,
     any_of,
     is_model,
+    is_subclass,
     key_of,
     value_of_live,
 )
@@ -41,6 +44,10 @@ from signal_tracer.mapping.stepping import Outcome
 from signal_tracer.source_steps import SourceStep
 
 _MOST_DEPTH = 8
+# Sent by Django with `sender=user.__class__, user=user`; looked up, since it may not be loaded.
+_OF_USERS = tuple(
+    f"django.contrib.auth.signals.{name}" for name in ("user_logged_in", "user_logged_out")
+)
 
 
 class Effects:
@@ -52,6 +59,9 @@ class Effects:
         self._running: list[int] = []
         # How often something was not followed because it is being followed already.
         self.cuts = 0
+        # What each signal is sent with, by its id: the senders, and the arguments by name.
+        self._sent: dict[int, list[tuple[Value, Mapping[str, Value]]]] = {}
+        self._has_looked_for_sends = False
 
     def of_receiver(
         self, receiver: object, *, sender: object = None, signal: Signal | None = None
@@ -70,6 +80,10 @@ class Effects:
                 keywords |= _ends_of(sender)
         if signal is not None:
             keywords["signal"] = Live(signal)
+            if not is_a(signal, ModelSignal):
+                keywords = {**self._sent_with(signal, sender), **keywords}
+        if isinstance(value, Given):
+            keywords |= value.keywords
         code, first = self.functions.code_of(value)
         if code is None or not self.functions.is_projects(code.source.file):
             return ()
@@ -98,12 +112,29 @@ class Effects:
             if is_a(found, ManyToManyDescriptor)
         }
 
-    def run(
-        self,
-        code: Code,
-        args: Sequence[Value],
-        keywords: Mapping[str, Value],
-    ) -> Outcome:
+    # What custom signals are sent with
+
+    def note_sent(self, signal: Signal, sender: Value, keywords: Mapping[str, Value]) -> None:
+        """Somebody was seen to send it so."""
+        self._sent.setdefault(id(signal), []).append((sender, keywords))
+
+    def _sent_with(self, signal: Signal, sender: object) -> dict[str, Value]:
+        """What receivers of a custom signal are given, by every place that sends it."""
+        if not self._has_looked_for_sends:
+            self._has_looked_for_sends = True
+            for code in self.functions.that_send():
+                self.run(code, self.functions.self_of(code), {})
+        found: dict[str, Value] = {}
+        if is_model(sender) and any(signal is look_up(each) for each in _OF_USERS):
+            found["user"] = Instance(sender)  # type: ignore[arg-type]  # is_model() asked
+        places = [
+            keywords for by, keywords in self._sent.get(id(signal), ()) if _may_be(by, sender)
+        ]
+        for name in {name for keywords in places for name in keywords} - {"sender"}:
+            found[name] = any_of(*(keywords.get(name, UNKNOWN) for keywords in places))
+        return found
+
+    def run(self, code: Code, args: Sequence[Value], keywords: Mapping[str, Value]) -> Outcome:
         """What a function does and returns that is given these."""
         key = (
             key_of(code),
@@ -119,6 +150,9 @@ class Effects:
         self._running.append(id(code.node))
         try:
             outcome = Following(self, code, args, keywords).outcome()
+        except RecursionError:
+            self.cuts += 1
+            return Outcome((), UNKNOWN, is_cut=True)
         finally:
             self._running.pop()
         if self.cuts == cuts:
@@ -129,9 +163,11 @@ class Effects:
 def _value_of_receiver(receiver: Any) -> Value:
     kind = type(receiver)
     if kind is MethodType:
-        bound = self_of_live(receiver.__self__)
-        name = getattr(receiver.__func__, "__name__", "")
-        return Bound(bound, name) if type(name) is str else UNKNOWN
+        called = receiver.__func__
+        is_function = type(called) is FunctionType
+        return (
+            Given(Live(called), (self_of_live(receiver.__self__),), {}) if is_function else UNKNOWN
+        )
     if issubclass(kind, partial):
         about = partial.__dict__
         return Given(
@@ -147,6 +183,14 @@ def _value_of_receiver(receiver: Any) -> Value:
     if issubclass(kind, type):
         return Bound(Instance(receiver), "__init__")
     return Bound(self_of_live(receiver), "__call__")
+
+
+def _may_be(value: Value, sender: object) -> bool:
+    """Whether a sender as it is written may be this one."""
+    known = [each.cls for each in alternatives(value) if isinstance(each, Class)]
+    if len(known) < len(alternatives(value)) or not is_a(sender, type):
+        return True
+    return any(is_subclass(sender, each) for each in known)
 
 
 def _sends_instances(sender: Any, signal: Signal | None) -> bool:

@@ -69,6 +69,8 @@ _THROUGH = frozenset(
     )
 )
 
+_METHODS = (FunctionType, classmethod, staticmethod)
+
 
 class Expressions(Steps):
     """What the expressions of one function stand for, given what its names do."""
@@ -255,11 +257,12 @@ class Expressions(Steps):
     def _by_class(self, owner: Value, cls: type, name: str) -> Value:
         """An attribute of an instance that its class has; computed, where the project does so."""
         found: Any = find_in_class(cls, name)
-        if found is None or type(found) in (FunctionType, classmethod, staticmethod):
+        kind = type(found)
+        if found is None or any(kind is each for each in _METHODS):
             return Bound(owner, name)
-        if type(found) is property:
+        if kind is property:
             return self._computed(found.fget, (owner,))
-        if type(found) in (cached_property, django_cached_property):
+        if kind is cached_property or kind is django_cached_property:
             return self._computed(found.func, (owner,))
         if is_a(found, type):
             return Class(found)
@@ -339,7 +342,10 @@ class Expressions(Steps):
                 live = look_up(self.source.dotted(node))
                 if live is NOTHING and isinstance(node, ast.Name):
                     live = vars(builtins).get(node.id, NOTHING)
-                return instance_of(live) if is_a(live, type) else UNKNOWN
+                # Any is a class since Python 3.11; neither it nor object says anything.
+                if live is Any or live is object or not is_a(live, type):
+                    return UNKNOWN
+                return instance_of(live)
         return UNKNOWN
 
     def _annotated_with(self, outer: str, index: ast.expr) -> Value:

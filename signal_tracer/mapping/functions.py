@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from django.dispatch import Signal
 from signal_tracer.describing.names import (
     class_bases,
     class_name,
+    describe_receiver,
     find_in_class,
     is_a,
     module_namespace,
@@ -66,11 +68,28 @@ class Functions:
         source = self.source_of(file, module)
         if source is None or source.tree is None:
             return None
-        if source.file not in self._functions:
-            self._functions[source.file] = _functions_in(source)
+        self._in(source)
         found = self._functions[source.file].get(line, [])
         same = [each for each in found if each.qualname == qualname]
         return next(iter(same or found), None)
+
+    def that_send(self) -> Iterator[Code]:
+        """The project's functions in which something is sent, perhaps a signal."""
+        for source in self.project.sources:
+            lines = {line for _, _, line in source.sends()}
+            if not lines:
+                continue
+            for each in self._in(source):
+                end = each.node.end_lineno or each.node.lineno
+                if any(each.node.lineno <= line <= end for line in lines):
+                    yield each
+
+    def _in(self, source: Source) -> list[Code]:
+        if source.file not in self._functions:
+            self._functions[source.file] = _functions_in(source)
+        found = self._functions[source.file].values()
+        # A decorated one is found by two lines.
+        return list({id(each.node): each for several in found for each in several}.values())
 
     def code_of_function(self, function: Any) -> Code | None:
         """The source of a live function, with what it closed over; of none of Django's own.
@@ -231,9 +250,11 @@ def name_of(called: Value) -> str:
         case Code(source=source, qualname=qualname):
             return f"{source.module}.{qualname}"
         case Live(thing=thing) if type(thing) is FunctionType:
-            return f"{thing.__module__}.{thing.__qualname__}"
+            return describe_receiver(thing).name
         case Live(thing=thing) if is_a(thing, Signal):
             return signal_name(thing)
+        case Live(name=name):
+            return name
         case Given(called=inner):
             return f"partial({name_of(inner)})"
         case Bound(owner=Instance(cls=cls) | Class(cls=cls), name=name):

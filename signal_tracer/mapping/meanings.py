@@ -275,9 +275,11 @@ def value_of_live(thing: Any, name: str = "") -> Value:
         return Instance(type(thing))
     if type(thing) is str:
         return Text(thing)
-    if type(thing) in (list, tuple) and 0 < len(thing) <= _FEW:
+    # By identity: a metaclass may have an __eq__ of its own.
+    kind = type(thing)
+    if (kind is list or kind is tuple) and 0 < len(thing) <= _FEW:
         return Many(any_of(*(value_of_live(each) for each in thing)))
-    if type(thing) in (int, float, bool, bytes, list, set, tuple, frozenset):
+    if any(kind is each for each in (int, float, bool, bytes, list, set, tuple, frozenset)):
         return PLAIN
     return Live(thing, name)
 

@@ -90,6 +90,8 @@ class Reader(Protocol):
     @property
     def relations(self) -> set[str]: ...
 
+    def note_sent(self, signal: Signal, sender: Value, keywords: Mapping[str, Value]) -> None: ...
+
     def run(self, code: Code, args: Sequence[Value], keywords: Mapping[str, Value]) -> Outcome: ...
 
 
@@ -287,6 +289,7 @@ class Steps:
     def _send(self, signal: Any, call: Call) -> None:
         sender = call.keywords.get("sender", call.args[0] if call.args else UNKNOWN)
         name = signal_name(signal)
+        self.reader.note_sent(signal, sender, call.keywords)
         found = [
             class_name(each.cls) if isinstance(each, Class) else "None"
             for each in alternatives(sender)

@@ -166,7 +166,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for route in ours:
         named = route.named or {}
         for edge in route.seen:
-            is_own = any(effects.functions.is_projects(p.rpartition(":")[0]) for p in route.places[edge])
+            is_own = any(
+                effects.functions.is_projects(p.rpartition(":")[0]) for p in route.places[edge]
+            )
             if edge[0].endswith((".pre_init", ".post_init")):
                 counts["of loading a row (pre_init, post_init), which is left out"] += 1
                 continue
