@@ -7,10 +7,11 @@ from signal_tracer.version import __version__ as __version__
 if TYPE_CHECKING:
     from signal_tracer.records import Dispatch, ReceiverCall
     from signal_tracer.showing.console import report
+    from signal_tracer.signal_graph import SignalGraph
     from signal_tracer.trace import Trace
     from signal_tracer.tracer import trace_signals
 
-__all__ = ["Dispatch", "ReceiverCall", "Trace", "report", "trace_signals"]
+__all__ = ["Dispatch", "ReceiverCall", "SignalGraph", "Trace", "report", "trace_signals"]
 
 
 def __getattr__(name: str) -> object:
@@ -25,9 +26,10 @@ def __getattr__(name: str) -> object:
 
         return trace_signals
     if name in __all__:
-        from signal_tracer import records, trace
+        from signal_tracer import records, signal_graph, trace
 
-        return getattr(trace if name == "Trace" else records, name)
+        homes = {"Trace": trace, "SignalGraph": signal_graph}
+        return getattr(homes.get(name, records), name)
     raise AttributeError(f"module 'signal_tracer' has no attribute {name!r}")
 
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 
 import signal_tracer
-from signal_tracer import trace, tracer
+from signal_tracer import signal_graph, trace, tracer
 from signal_tracer.showing import console
 
 
@@ -31,11 +31,13 @@ def test_the_public_names_are_these() -> None:
     assert signal_tracer.__all__ == [
         "Dispatch",
         "ReceiverCall",
+        "SignalGraph",
         "Trace",
         "report",
         "trace_signals",
     ]
     assert signal_tracer.Trace is trace.Trace
+    assert signal_tracer.SignalGraph is signal_graph.SignalGraph
     assert signal_tracer.Dispatch is trace.Dispatch
     assert signal_tracer.ReceiverCall is trace.ReceiverCall
     assert signal_tracer.trace_signals is tracer.trace_signals
@@ -69,7 +71,7 @@ def test_the_package_says_that_it_is_typed() -> None:
     "imported",
     [
         "import signal_tracer",
-        "from signal_tracer import Trace, Dispatch, ReceiverCall",
+        "from signal_tracer import Trace, Dispatch, ReceiverCall, SignalGraph",
         "import signal_tracer.trace",
         "import signal_tracer.showing.outline",
     ],
