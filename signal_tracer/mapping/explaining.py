@@ -54,7 +54,7 @@ class LookUp:
 
         Raises ``UnknownNameError``.
         """
-        return _pick("signal", wanted, [(signal_name(each), each) for each in self.signals])
+        return pick("signal", wanted, [(signal_name(each), each) for each in self.signals])
 
     def sender(self, wanted: str, signal: Signal) -> Any:
         """The sender of the signal that goes by the name, ``None`` for any.
@@ -140,22 +140,22 @@ def _find_sender(wanted: str, signal: Signal, senders: Senders) -> Any:
     throughs = [
         (f"{owner}.{field}.through", through)
         for model, field, through in through_models(model for _, model in models)
-        for owner in (class_name(model), _path(model))
+        for owner in (class_name(model), path_of(model))
     ]
     likely = [*models, *connected, *throughs]
-    exact = _matching(wanted.lower(), [(name.lower(), live) for name, live in likely])
+    exact = matching(wanted.lower(), [(name.lower(), live) for name, live in likely])
     if exact and all(live is exact[0][1] for _, live in exact):
         return exact[0][1]
     if not exact:
         every = [
             (path, cls)
             for cls in classes_by_id().values()
-            for path in {class_name(cls), _path(cls)}
+            for path in {class_name(cls), path_of(cls)}
         ]
-        others = _matching(wanted, every)
+        others = matching(wanted, every)
         if others:
-            return _pick("sender", wanted, others)
-    return _pick("sender", wanted, likely)
+            return pick("sender", wanted, others)
+    return pick("sender", wanted, likely)
 
 
 def _named_sender(entry: Entry, senders: Senders) -> Iterable[tuple[str, Any]]:
@@ -163,14 +163,14 @@ def _named_sender(entry: Entry, senders: Senders) -> Iterable[tuple[str, Any]]:
     return [(senders.describe_live(sender)[0], sender)] if found else []
 
 
-def _path(cls: Any) -> str:
+def path_of(cls: Any) -> str:
     """``shop.models.Order``, for which ``class_name()`` says ``shop.Order``."""
     module = namespace_of(cls).get("__module__")
     qualname = type.__dict__["__qualname__"].__get__(cls)
     return f"{module}.{qualname}"
 
 
-def _matching(wanted: str, candidates: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+def matching(wanted: str, candidates: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
     """Those that go by exactly this name; if none does, those whose last parts it is."""
     named = list(_distinct(candidates))
     exact = [(name, live) for name, live in named if name == wanted]
@@ -181,9 +181,9 @@ def _distinct(candidates: Iterable[tuple[str, T]]) -> Iterable[tuple[str, T]]:
     return {(name, id(live)): (name, live) for name, live in candidates}.values()
 
 
-def _pick(what: str, wanted: str, candidates: Iterable[tuple[str, T]]) -> T:
+def pick(what: str, wanted: str, candidates: Iterable[tuple[str, T]]) -> T:
     candidates = list(candidates)
-    found = _matching(wanted, candidates)
+    found = matching(wanted, candidates)
     if found and all(live is found[0][1] for _, live in found):
         return found[0][1]
     if found:

@@ -1,0 +1,165 @@
+"""A chain step in words: its title, its marks, and what is known of it; for every picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from signal_tracer.chain import Chain, ChainStep, InSource, Seen
+from signal_tracer.showing.facts import REASONS, Title
+from signal_tracer.wording import location_of, plural
+
+_MODELS = "django.db.models.signals."
+_OBSTACLES = {
+    "dead": "it was collected as garbage",
+    "waiting": "it waits for a model %(sender)s",
+    "sender_gone": "its sender is gone",
+    **{reason: f"it is {phrase.words}" for reason, phrase in REASONS.items()},
+}
+# What a mark means that does not say it by itself, for a last line.
+_LEGEND = {
+    "NEVER SEEN": "in none of the {traces}, though it is connected or in the source",
+    "NOT IN THE SOURCE": "seen, though the source does not show it",
+    "NOT CONNECTED": "seen to run, and not connected in this process",
+    "MAY": "under a condition, or a guess from the source",
+    "UNKNOWN": "the source does not tell whom it concerns",
+    "CYCLE": "it is in itself: what follows is shown above",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepMark:
+    """A word that a reader must not miss, and how often that was seen; 0 where it is no count."""
+
+    word: str
+    count: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.word} {self.count:,}" if self.count else self.word
+
+
+def title_of(step: ChainStep) -> Title:
+    """Its name, with what it is where the name does not say that."""
+    match step.kind:
+        case "receiver" if step.position is not None:
+            return Title(step.name, before=f"{step.position} ")
+        case "receiver":
+            return Title(step.name, before="- ")
+        case "signal":
+            sender = "" if step.sender in ("None", "") else f"  sender={step.sender}"
+            return Title(step.name.removeprefix(_MODELS), after=sender)
+        case "callback":
+            return Title(step.name, before="on commit: ")
+        case "package":
+            return Title(f"{step.name}: {plural(step.count, 'receiver')}")
+        case "unknown":
+            return Title(step.name, before="? ")
+    return Title(step.name)
+
+
+def marks_of(step: ChainStep, chain: Chain) -> Iterator[StepMark]:
+    """What it must be looked at for, the worst first."""
+    seen = step.seen or Seen(0)
+    for word, count in (
+        ("RAISED", seen.raised),
+        ("SWALLOWED", seen.swallowed),
+        ("CANCELLED", seen.cancelled),
+        ("ROLLED BACK", seen.rolled_back),
+    ):
+        if count:
+            yield StepMark(word, count)
+    if step.skipped:
+        yield StepMark("BYPASS")
+    if step.obstacle in ("dead", "waiting"):
+        yield StepMark(step.obstacle.upper())
+    elif step.obstacle is not None:
+        yield StepMark("NEAR MISS")
+    if step.again == "cycle":
+        yield StepMark("CYCLE")
+    if step.is_async:
+        yield StepMark("ASYNC")
+    if step.kind == "unknown":
+        yield StepMark("UNKNOWN")
+    elif step.standing == "only_seen":
+        yield StepMark("NOT CONNECTED" if step.kind == "receiver" else "NOT IN THE SOURCE")
+    elif step.seen is None and chain.traces is not None and is_to_be_seen(step):
+        yield StepMark("NEVER SEEN")
+    if step.seen is None and not step.is_certain and step.kind != "unknown":
+        yield StepMark("MAY")
+
+
+def is_to_be_seen(step: ChainStep) -> bool:
+    """Whether a graph of all that happens would have it."""
+    if step.kind in ("package", "unknown") or step.obstacle is not None:
+        return False
+    return step.kind == "receiver" or bool(step.in_source)
+
+
+def beside(step: ChainStep) -> Iterator[str]:
+    """What follows from it, where no steps say so."""
+    if step.again == "above":
+        yield "as above"
+    elif step.kind in ("signal", "save", "delete") and not (step.steps or step.again):
+        if not step.omitted:
+            yield "nobody listens"
+    elif step.kind == "bulk" and not step.skipped:
+        yield "sends no signals"
+    if step.omitted:
+        yield f"+ {plural(step.omitted, 'step')}, deeper than --depth"
+
+
+def facts_of(step: ChainStep) -> Iterator[str]:
+    """What is known of it, a few words each."""
+    if step.seen is not None:
+        yield _seen(step.seen)
+        if step.seen.queries:
+            yield plural(step.seen.queries, "query", "queries")
+        if step.seen.errors:
+            yield f"raised {', '.join(step.seen.errors)}"
+    if step.skipped:
+        yield f"skips {', '.join(step.skipped)}"
+    if step.obstacle is not None:
+        yield _OBSTACLES[step.obstacle] % {"sender": step.connected_to}
+    if step.in_source:
+        yield from _written(step.in_source, step.name)
+
+
+def _seen(seen: Seen) -> str:
+    times = "once" if seen.count == 1 else f"{seen.count:,} times"
+    return f"seen {times}, in {seen.example}" if seen.example else f"seen {times}"
+
+
+def _written(places: tuple[InSource, ...], name: str) -> Iterator[str]:
+    first, *others = places
+    text = "" if first.text == name else f"{first.text} "
+    more = f" and {plural(len(others), 'more place')}" if others else ""
+    yield f"{text}at {location_of(first.location)}{more}"
+    if first.condition:
+        yield first.condition.rstrip(":")
+    if first.reason:
+        yield first.reason
+
+
+def counts_of(chain: Chain) -> list[str]:
+    """How many of each kind, and what it is from."""
+    kinds = Counter(step.kind for step in chain.walk() if step.again is None and not step.obstacle)
+    bypasses = sum(bool(step.skipped) for step in chain.walk())
+    receivers = kinds["receiver"] + sum(step.count for step in chain.walk())
+    told = [plural(kinds["signal"], "signal"), plural(receivers, "receiver")]
+    if bypasses:
+        told.append(plural(bypasses, "bypass", "bypasses"))
+    if chain.traces is None:
+        return [*told, "from what is connected and the source"]
+    return [*told, f"seen in {plural(chain.traces, 'trace')}"]
+
+
+def legend(chain: Chain) -> list[str]:
+    """What the marks mean that are in it."""
+    found = {mark.word for step in chain.walk() for mark in marks_of(step, chain)}
+    traces = plural(chain.traces or 0, "trace")
+    return [
+        f"{word}: {meaning.format(traces=traces)}."
+        for word, meaning in _LEGEND.items()
+        if word in found
+    ]
