@@ -44,6 +44,9 @@ class Seen:
     """What was seen of a step over all the traces of a graph."""
 
     count: Count
+    of: Count = 0
+    """Of a signal whose receivers stand below: all its dispatches by this sender, also those that
+    were sent elsewhere; what stands below is of all."""
     traces: Count = 0
     example: str = ""
     """One of those traces."""

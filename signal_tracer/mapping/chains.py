@@ -111,8 +111,8 @@ class _Doer:
             return None
         return Seen(
             sum(each.count for each in edges),
-            max(each.traces for each in edges),
-            min(each.example for each in edges),
+            traces=max(each.traces for each in edges),
+            example=min(each.example for each in edges),
         )
 
     def did(self, what: dict[str, int], name: str) -> Seen | None:
@@ -272,7 +272,10 @@ class _Chains:
         doer: _Doer | None,
         place: _Place,
         in_source: tuple[InSource, ...] = (),
+        *,
+        is_sought: bool = True,
     ) -> ChainStep:
+        """``is_sought``: whether the source would show it by a step of its own."""
         root = Root("signal", name, sender)
         dispatches = None if self.graph is None else self.graph.dispatches.get((name, sender))
         seen = doer.sent(name, sender) if doer is not None else _of_dispatches(dispatches)
@@ -280,14 +283,23 @@ class _Chains:
             "signal",
             name,
             sender,
-            standing=self._standing(seen, in_source, doer, is_sought=_is_sought(name)),
+            standing=self._standing(
+                seen, in_source, doer, is_sought=is_sought and _is_sought(name)
+            ),
             owner=self._owner_of(name),
             seen=seen,
             in_source=in_source,
         )
         if self._again(root, place) is None and dispatches is not None and seen is not None:
-            seen = replace(seen, raised=dispatches.raised, rolled_back=dispatches.rolled_back)
-            step = replace(step, seen=seen)
+            step = replace(
+                step,
+                seen=replace(
+                    seen,
+                    of=dispatches.count,
+                    raised=dispatches.raised,
+                    rolled_back=dispatches.rolled_back,
+                ),
+            )
         return self._continued(root, step, place, self._receivers)
 
     def _continued(self, root: Root, step: ChainStep, place: _Place, steps: Any) -> ChainStep:
@@ -297,7 +309,7 @@ class _Chains:
             return replace(step, again=again)
         found = tuple(steps(root, place))
         step = replace(step, steps=found)
-        if found:
+        if any(map(_leads_on, found)):
             is_cut = any(each.omitted for each in step.walk())
             self.shown[root] = place.level if is_cut else 0
         return step
@@ -506,7 +518,7 @@ class _Chains:
             # Of what nobody hears, only what was asked for is shown.
             is_asked_for = doer is None and len(place.above) == 1
             if is_asked_for or self._is_heard_or_seen(signal, sender):
-                yield self._signal(signal, sender, doer, place)
+                yield self._signal(signal, sender, doer, place, is_sought=False)
 
     def _cascade(
         self, cascade: SourceStep, doer: _Doer | None, place: _Place
@@ -517,7 +529,7 @@ class _Chains:
             return
         inside = place.inside(root)
         steps = [
-            self._signal(signal, sender, doer, inside)
+            self._signal(signal, sender, doer, inside, is_sought=False)
             for signal, sender in cascade.sends
             if self._is_heard_or_seen(signal, sender)
         ]
@@ -713,7 +725,11 @@ def _of_dispatches(seen: SeenDispatches | None) -> Seen | None:
     if seen is None:
         return None
     return Seen(
-        seen.count, seen.traces, seen.example, raised=seen.raised, rolled_back=seen.rolled_back
+        seen.count,
+        traces=seen.traces,
+        example=seen.example,
+        raised=seen.raised,
+        rolled_back=seen.rolled_back,
     )
 
 
@@ -722,8 +738,8 @@ def _of_calls(seen: SeenCalls | None) -> Seen | None:
         return None
     return Seen(
         seen.count,
-        seen.traces,
-        seen.example,
+        traces=seen.traces,
+        example=seen.example,
         duration=median_duration(seen),
         queries=median_queries(seen),
         raised=seen.raised,
@@ -808,6 +824,11 @@ def _sent_in(project: Project) -> Iterator[tuple[str, str]]:
 
 def _named(name: str, model: Any) -> Iterable[tuple[str, Any]]:
     return [(name, model), (path_of(model), model)]
+
+
+def _leads_on(step: ChainStep) -> bool:
+    """Whether anything comes of it: of a signal that nobody hears nothing does."""
+    return step.kind != "signal" or bool(step.steps or step.again or step.omitted)
 
 
 def _merged(steps: Iterable[ChainStep]) -> tuple[ChainStep, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from signal_tracer.chain import Chain, ChainStep
+from signal_tracer.chain import Chain, ChainStep, Seen
 from signal_tracer.showing.chain_words import (
     StepMark,
     beside,
@@ -16,6 +16,7 @@ from signal_tracer.showing.chain_words import (
     facts_of,
     legend,
     marks_of,
+    shown_below,
     title_of,
 )
 from signal_tracer.showing.console.layout import (
@@ -27,8 +28,9 @@ from signal_tracer.showing.console.layout import (
     alarm_of,
     note,
 )
-from signal_tracer.wording import location_of
+from signal_tracer.wording import location_of, plural
 
+LONGEST_LOCATION = 40  # a longer one goes below the title, also on a wide terminal
 _QUIET = ("NEVER SEEN", "MAY", "ASYNC")
 _LOUD = {"DEAD": "trouble", "UNKNOWN": "caution", "CYCLE": "caution"}
 
@@ -54,7 +56,7 @@ class _Picture:
 
     def drawn(self, width: int, hint: str) -> Iterator[Text]:
         title = self.spelling.clean(f"What {self.chain.start} sets off")
-        lines = [line for step in self.chain.steps for line in self.lines(step)]
+        lines = [*self.trees()]
         layout = _Columns(width, title, "", lines)
         counts = [Text(each) for each in counts_of(self.chain)]
         yield from layout.header(counts, self.spelling.signs.joint)
@@ -64,52 +66,88 @@ class _Picture:
         if hint:
             yield from layout.section([note(hint)])
 
+    def trees(self) -> Iterator[Line]:
+        """A tree for each thing that it begins with, set off from the others."""
+        for number, step in enumerate(self.chain.steps):
+            if number and (step.steps or self.chain.steps[number - 1].steps):
+                yield Line([Text()])
+            yield from self.lines(step, _Around())
+
     def lines(
-        self, step: ChainStep, guides: str = "", below: str = "", depth: int = 0
+        self, step: ChainStep, around: _Around, guides: str = "", below: str = "", depth: int = 0
     ) -> Iterator[Line]:
         signs = self.spelling.signs
-        inner = below + (signs.bar if step.steps else BLANK)
-        title, *details = self.of_step(step)
+        nested = shown_below(step)
+        inner = below + (signs.bar if nested else BLANK)
+        title, *details = self.of_step(step, around)
         title.guides, title.guides_below, title.depth = guides, inner + BLANK, depth
         yield title
         for detail in details:
             detail.guides = detail.guides_below = inner
             detail.depth = depth
             yield detail
-        for nested in step.steps:
-            is_last = nested is step.steps[-1]
+        inside = around.inside(step)
+        for each in nested:
+            is_last = each is nested[-1]
             lead = below + (signs.corner if is_last else signs.fork)
-            yield from self.lines(
-                nested, lead, below + (BLANK if is_last else signs.bar), depth + 1
-            )
+            lead_below = below + (BLANK if is_last else signs.bar)
+            yield from self.lines(each, inside, lead, lead_below, depth + 1)
 
-    def of_step(self, step: ChainStep) -> Iterator[Line]:
+    def of_step(self, step: ChainStep, around: _Around) -> Iterator[Line]:
+        """Its title with its columns; below it what else is known."""
         spelling = self.spelling
-        told = title_of(step)
-        module, dot, name = spelling.clean(told.name).rpartition(".")
-        if name.endswith("()"):  # Of a method also what it belongs to.
-            owner, middle, last = module.rpartition(".")
-            module, dot, name = owner, middle, f"{last}.{name}"
-        text = Text(told.before).append(module + dot, "dim").append(name, "bold")
-        text.append(spelling.clean(told.after))
-        line = Line([text], is_title=True)
+        line = Line([self.name(step)], is_title=True)
         line.parts += [Text(spelling.clean(each), "dim") for each in beside(step)]
         marks = [*marks_of(step, self.chain)]
         if marks:
             line.parts.append(Text(" ").join(Text(f"{each}", _style(each)) for each in marks))
             line.alarm = next((_style(each) for each in marks if each.word not in _QUIET), "")
-        facts = [spelling.words(each) for each in facts_of(step)]
+        facts = [*facts_of(step, file=around.file, example=around.example)]
         if step.location is not None:
             place = spelling.clean(location_of(step.location))
-            if spelling.is_wide:
+            if spelling.is_wide and len(place) <= LONGEST_LOCATION:
                 line.location = place
             else:
                 facts.insert(0, place)
-        if step.seen is not None and step.seen.duration is not None:
-            line.time = Text(spelling.duration(step.seen.duration))
+        if step.seen is not None:
+            self.numbers(step.seen, line, facts)
         yield line
         if facts:
-            yield Line([Text(fact, "dim") for fact in facts], spelling.signs.joint)
+            told = [Text(spelling.words(fact), "dim") for fact in facts]
+            yield Line(told, spelling.signs.joint)
+
+    def name(self, step: ChainStep) -> Text:
+        """The dotted name, the part that people call it by in bold."""
+        title = title_of(step)
+        owner, dot, name = self.spelling.clean(title.name).rpartition(".")
+        if name.endswith("()"):  # Of a method also what it belongs to.
+            owner, dot, last = owner.rpartition(".")
+            name = f"{last}.{name}"
+        text = Text(title.before).append(owner + dot, "dim").append(name, "bold")
+        return text.append(self.spelling.clean(title.after))
+
+    def numbers(self, seen: Seen, line: Line, facts: list[str]) -> None:
+        line.queries = f"{seen.count:,}"
+        if seen.queries and self.spelling.is_wide:
+            line.own_time = f"{seen.queries:,}"
+        elif seen.queries:
+            facts.append(plural(seen.queries, "query", "queries"))
+        if seen.duration is not None:
+            line.time = Text(self.spelling.duration(seen.duration))
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is said already by the lines that a step stands in."""
+
+    file: str = ""
+    example: str = ""
+
+    def inside(self, step: ChainStep) -> _Around:
+        return _Around(
+            step.location.file if step.location is not None else self.file,
+            step.seen.example if step.seen is not None and step.seen.example else self.example,
+        )
 
 
 def _style(mark: StepMark) -> str:
@@ -121,12 +159,4 @@ def _style(mark: StepMark) -> str:
 class _Columns(Layout):
     """The same columns as of a trace, with what they hold here."""
 
-    def headings(self) -> Text:
-        if not (self.location_width or self.time_width):
-            return Text()
-        line = Line([], location="defined at")
-        if self.time_width:
-            line.time = Text("median")
-        headings = self.columns(line)
-        headings.stylize("dim")
-        return self.beside(Text(), headings)
+    heads = ("defined at", "seen", "queries", "median")

@@ -11,7 +11,7 @@ from signal_tracer.showing.facts import REASONS, Title
 from signal_tracer.wording import location_of, plural
 
 _MODELS = "django.db.models.signals."
-_OBSTACLES = {
+_OBSTACLES: dict[str, str] = {
     "dead": "it was collected as garbage",
     "waiting": "it waits for a model %(sender)s",
     "sender_gone": "its sender is gone",
@@ -96,49 +96,61 @@ def is_to_be_seen(step: ChainStep) -> bool:
     return step.kind == "receiver" or bool(step.in_source)
 
 
+def shown_below(step: ChainStep) -> tuple[ChainStep, ...]:
+    """Its steps; none of a save whose signals nobody hears, which is said beside it."""
+    is_unheard = step.kind in ("save", "delete") and all(map(_is_unheard, step.steps))
+    return () if is_unheard else step.steps
+
+
+def _is_unheard(step: ChainStep) -> bool:
+    return step.kind == "signal" and not (step.steps or step.again or step.omitted)
+
+
 def beside(step: ChainStep) -> Iterator[str]:
     """What follows from it, where no steps say so."""
     if step.again == "above":
         yield "as above"
-    elif step.kind in ("signal", "save", "delete") and not (step.steps or step.again):
-        if not step.omitted:
-            yield "nobody listens"
+    elif step.kind in ("save", "delete") and not (step.again or shown_below(step)):
+        names = " and ".join(each.name.removeprefix(_MODELS) for each in step.steps)
+        yield f"sends {names}: nobody listens" if names else "nobody listens"
+    elif _is_unheard(step):
+        yield "nobody listens"
     elif step.kind == "bulk" and not step.skipped:
         yield "sends no signals"
     if step.omitted:
         yield f"+ {plural(step.omitted, 'step')}, deeper than --depth"
 
 
-def facts_of(step: ChainStep) -> Iterator[str]:
-    """What is known of it, a few words each."""
-    if step.seen is not None:
-        yield _seen(step.seen)
-        if step.seen.queries:
-            yield plural(step.seen.queries, "query", "queries")
-        if step.seen.errors:
-            yield f"raised {', '.join(step.seen.errors)}"
+def facts_of(step: ChainStep, *, file: str = "", example: str = "") -> Iterator[str]:
+    """What is known of it, a few words each.
+
+    ``file`` and ``example``: of what it is in, and not to be said again.
+    """
+    seen = step.seen
+    if seen is not None and seen.example not in ("", example):
+        yield f"in {seen.example}"
+    if seen is not None and seen.of > seen.count:
+        yield f"{seen.count:,} of {seen.of:,} are sent here"
+    if seen is not None and seen.errors:
+        yield f"raised {', '.join(seen.errors)}"
     if step.skipped:
         yield f"skips {', '.join(step.skipped)}"
     if step.obstacle is not None:
         yield _OBSTACLES[step.obstacle] % {"sender": step.connected_to}
     if step.in_source:
-        yield from _written(step.in_source, step.name)
+        yield from _written(step.in_source, step.name, file)
 
 
-def _seen(seen: Seen) -> str:
-    times = "once" if seen.count == 1 else f"{seen.count:,} times"
-    return f"seen {times}, in {seen.example}" if seen.example else f"seen {times}"
-
-
-def _written(places: tuple[InSource, ...], name: str) -> Iterator[str]:
+def _written(places: tuple[InSource, ...], name: str, file: str) -> Iterator[str]:
     first, *others = places
-    text = "" if first.text == name else f"{first.text} "
-    more = f" and {plural(len(others), 'more place')}" if others else ""
-    yield f"{text}at {location_of(first.location)}{more}"
+    is_here = first.location.file == file
+    place = f"line {first.location.line}" if is_here else location_of(first.location)
+    more = f", and {plural(len(others), 'more place')}" if others else ""
+    yield f"{place}: {first.text}{more}" if first.text != name else f"{place}{more}"
     if first.condition:
-        yield first.condition.rstrip(":")
+        yield first.condition.replace("`", "")
     if first.reason:
-        yield first.reason
+        yield first.reason.replace("`", "")
 
 
 def counts_of(chain: Chain) -> list[str]:
@@ -151,7 +163,7 @@ def counts_of(chain: Chain) -> list[str]:
         told.append(plural(bypasses, "bypass", "bypasses"))
     if chain.traces is None:
         return [*told, "from what is connected and the source"]
-    return [*told, f"seen in {plural(chain.traces, 'trace')}"]
+    return [*told, f"from {plural(chain.traces, 'trace')}, what is connected and the source"]
 
 
 def legend(chain: Chain) -> list[str]:
