@@ -33,9 +33,17 @@ StepKind = Literal[
     "package",
     "unknown",
 ]
-# How it is known: seen, and where the source was read, whether that shows it; only from the
-# source; or by neither, since it is connected, or sent by Django itself.
-Standing = Literal["seen_and_in_source", "seen", "only_seen", "only_in_source", "connected"]
+# How it is known. It was seen, and the source shows it, or does not, or was not read for it; the
+# source shows it, and it was never seen, or nothing was there to see it; or it is connected, or
+# sent by Django itself.
+Standing = Literal[
+    "seen_and_in_source",
+    "only_seen",
+    "seen",
+    "only_in_source",
+    "in_source",
+    "connected",
+]
 Again = Literal["cycle", "above"]
 
 

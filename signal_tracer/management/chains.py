@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
-from rich.console import RenderableType
 
 from signal_tracer.chain import Chain
 from signal_tracer.management.graphs_files import load_graph
@@ -62,7 +61,7 @@ def chosen_chain(options: Mapping[str, Any]) -> Chain:
 
 
 def as_text(
-    chain: Chain, form: str | None, drawn: Callable[[RenderableType], str], hint: str
+    chain: Chain, form: str | None, drawn: Callable[[ChainTree], str], hint: str
 ) -> tuple[str, str]:
     """The chain in one of the formats, and what to warn of.
 

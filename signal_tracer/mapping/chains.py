@@ -27,6 +27,7 @@ from signal_tracer.describing.names import (
     namespace_of,
     signal_name,
 )
+from signal_tracer.describing.ownership import owner_of_file, project_packages
 from signal_tracer.mapping.bulk_calls import signals_skipped_by
 from signal_tracer.mapping.effects import Effects
 from signal_tracer.mapping.explaining import LookUp, UnknownNameError, matching, path_of, pick
@@ -104,6 +105,8 @@ class _Doer:
     sendings: dict[tuple[str, str], list[SeenSendings]] = field(default_factory=dict)
     is_read: bool = False
     """Whether its source was looked at."""
+    is_watched: bool = False
+    """Whether a graph would have what it does: that knows of receivers, and of no others."""
 
     def sent(self, signal: str, sender: str) -> Seen | None:
         edges = self.sendings.get((signal, sender))
@@ -375,7 +378,7 @@ class _Chains:
             sender = self._live_sender(root)[1]
             signal = self.live_signals.get(root.name)
             written = self.effects.of_receiver(receiver, sender=sender, signal=signal)
-        doer = _Doer(call, is_read=is_read)
+        doer = _Doer(call, is_read=is_read, is_watched=self.graph is not None)
         for each in [] if self.graph is None or call is None else self.graph.sent_by(call):
             doer.sendings.setdefault((each.sent_signal, each.sent_sender), []).append(each)
         inside = place.inside(root, 1)
@@ -456,8 +459,10 @@ class _Chains:
         *,
         is_sought: bool = True,
     ) -> Standing:
+        if seen is None and not in_source:
+            return "connected"
         if seen is None:
-            return "only_in_source" if in_source else "connected"
+            return "only_in_source" if doer is not None and doer.is_watched else "in_source"
         if in_source:
             return "seen_and_in_source"
         return "only_seen" if doer is not None and doer.is_read and is_sought else "seen"
@@ -480,8 +485,8 @@ class _Chains:
             root.kind,
             f"{root.name}.{root.kind}(){root.sender and f' {root.sender}'}",
             standing=self._standing(seen, in_source, doer),
-            owner=DJANGO if own is None else Owner("project"),
-            location=own,
+            owner=DJANGO if own is None else own[1],
+            location=None if own is None else own[0],
             seen=seen,
             in_source=in_source,
         )
@@ -516,7 +521,7 @@ class _Chains:
                     for each in cascades(model, _NOWHERE):
                         yield from self._cascade(each, doer, place)
             # Of what nobody hears, only what was asked for is shown.
-            is_asked_for = doer is None and len(place.above) == 1
+            is_asked_for = place.level == 1 and len(place.above) == 1
             if is_asked_for or self._is_heard_or_seen(signal, sender):
                 yield self._signal(signal, sender, doer, place, is_sought=False)
 
@@ -543,15 +548,17 @@ class _Chains:
             return True
         return self.graph is not None and bool(self.graph.calls_of(signal, sender))
 
-    def _own_method(self, root: Root) -> Location | None:
-        """Where a save() or delete() is defined that is not Django's."""
+    def _own_method(self, root: Root) -> tuple[Location, Owner] | None:
+        """Where a save() or delete() is defined that is not Django's, and whose it is."""
         model = self.models.get(root.name)
         own: Any = (
             find_in_class(model, root.kind) if model is not None and not root.sender else None
         )
         if type(own) is not FunctionType or own is namespace_of(Model)[root.kind]:
             return None
-        return describe_receiver(own).defined_at
+        location = describe_receiver(own).defined_at
+        owner = None if location is None else owner_of_file(location.file, project_packages())
+        return None if location is None or owner is None or owner == DJANGO else (location, owner)
 
     def _seen_rows(self, root: Root, doer: _Doer | None) -> Seen | None:
         """By the signals that were sent, or by what was written to the table."""
@@ -591,7 +598,7 @@ class _Chains:
             said = (place_in_source,)
             match step.kind:
                 case _ if step.certainty == "unknown" and not step.sends:
-                    yield ChainStep("unknown", step.text, standing="only_in_source", in_source=said)
+                    yield ChainStep("unknown", step.text, standing="in_source", in_source=said)
                 case "call":
                     yield from self._of_source(step.steps, doer, place, place_in_source)
                 case "save" | "delete" if _is_super(step) and place.above:
@@ -631,7 +638,7 @@ class _Chains:
                     for signal, sender in step.sends:
                         yield self._signal(signal, sender, doer, place, said)
                 case _:
-                    yield ChainStep("unknown", step.text, standing="only_in_source", in_source=said)
+                    yield ChainStep("unknown", step.text, standing="in_source", in_source=said)
 
     def _bulk(self, name: str, doer: _Doer, said: tuple[InSource, ...] = ()) -> ChainStep:
         model, _, operation = name.removesuffix("()").rpartition(".")

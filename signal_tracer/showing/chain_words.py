@@ -83,17 +83,16 @@ def marks_of(step: ChainStep, chain: Chain) -> Iterator[StepMark]:
         yield StepMark("UNKNOWN")
     elif step.standing == "only_seen":
         yield StepMark("NOT CONNECTED" if step.kind == "receiver" else "NOT IN THE SOURCE")
-    elif step.seen is None and chain.traces is not None and is_to_be_seen(step):
+    elif step.standing == "only_in_source" or (
+        step.kind == "receiver" and chain.traces is not None and _is_never_seen(step)
+    ):
         yield StepMark("NEVER SEEN")
     if step.seen is None and not step.is_certain and step.kind != "unknown":
         yield StepMark("MAY")
 
 
-def is_to_be_seen(step: ChainStep) -> bool:
-    """Whether a graph of all that happens would have it."""
-    if step.kind in ("package", "unknown") or step.obstacle is not None:
-        return False
-    return step.kind == "receiver" or bool(step.in_source)
+def _is_never_seen(receiver: ChainStep) -> bool:
+    return receiver.seen is None and receiver.obstacle is None
 
 
 def shown_below(step: ChainStep) -> tuple[ChainStep, ...]:
@@ -148,9 +147,9 @@ def _written(places: tuple[InSource, ...], name: str, file: str) -> Iterator[str
     more = f", and {plural(len(others), 'more place')}" if others else ""
     yield f"{place}: {first.text}{more}" if first.text != name else f"{place}{more}"
     if first.condition:
-        yield first.condition.replace("`", "")
+        yield first.condition
     if first.reason:
-        yield first.reason.replace("`", "")
+        yield first.reason
 
 
 def counts_of(chain: Chain) -> list[str]:
