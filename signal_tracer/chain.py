@@ -18,13 +18,14 @@ from signal_tracer.signal_map import Obstacle
 from signal_tracer.source_steps import Certainty
 
 FORMAT_VERSION = 1
-# What a step is. A "save" or "delete" of the rows of a model sends signals; a "bulk" operation
-# none; a "callback" waits for the commit; an "errand" is done elsewhere: a task, a mail; a
-# "package" stands for the receivers of one that are not shown; "unknown" for a place in the
-# source that could not be resolved.
+# What a step is. A "save" or "delete" of the rows of a model sends signals, as does a "cascade":
+# rows that a deletion takes along. A "bulk" operation sends none; a "callback" waits for the commit;
+# an "errand" is done elsewhere: a task, a mail; a "package" stands for receivers of one that are
+# not shown; "unknown" for a place in the source that could not be resolved.
 StepKind = Literal[
     "save",
     "delete",
+    "cascade",
     "signal",
     "receiver",
     "bulk",
@@ -95,7 +96,8 @@ class ChainStep:
 
     kind: StepKind
     name: str
-    """``shop.Order.save()``, a signal, a receiver, ``shop.Item.bulk_create()``, ``mail``"""
+    """``shop.Order.save()``, a signal, a receiver, ``shop.Item.bulk_create()``, ``mail``; of a
+    cascade the foreign key, ``shop.Review.product``"""
     sender: str = ""
     """Of a signal."""
     standing: Standing = "connected"
@@ -178,15 +180,19 @@ def _without_packages(steps: tuple[ChainStep, ...]) -> tuple[ChainStep, ...]:
     kept: list[ChainStep] = []
     folded: dict[str, int] = {}
     for step in steps:
-        if step.kind == "receiver" and not _concerns_project(step):
-            name = step.owner.name
+        if step.kind not in ("receiver", "cascade") or _concerns_project(step):
+            kept.append(replace(step, steps=_without_packages(step.steps)))
+            continue
+        # Of the rows that a deletion takes along, all that only packages hear.
+        for receiver in step.walk() if step.kind == "cascade" else (step,):
+            name = receiver.owner.name
+            if receiver.kind != "receiver":
+                continue
             if name not in folded:
                 folded[name] = len(kept)
-                kept.append(ChainStep("package", name, owner=step.owner))
+                kept.append(ChainStep("package", name, owner=receiver.owner))
             package = kept[folded[name]]
             kept[folded[name]] = replace(package, count=package.count + 1)
-        else:
-            kept.append(replace(step, steps=_without_packages(step.steps)))
     return tuple(kept)
 
 

@@ -300,7 +300,8 @@ class _Chains:
                     seen,
                     of=dispatches.count,
                     raised=dispatches.raised,
-                    rolled_back=dispatches.rolled_back,
+                    # A row that was only loaded has nothing to lose.
+                    rolled_back=0 if name in _INIT else dispatches.rolled_back,
                 ),
             )
         return self._continued(root, step, place, self._receivers)
@@ -358,8 +359,13 @@ class _Chains:
                     seen=_of_calls(call),
                 )
                 yield self._with_doings(step, root, call, None, place)
+        is_asked_for = place.level == 1 and all(each.name == sender for each in place.above)
         for each in prospects:
-            if each.obstacle is not None:
+            if each.obstacle in ("dead", "waiting") or (
+                # Who is only nearly called, of what was asked for; further down it were too much.
+                each.obstacle is not None and is_asked_for and each.connection.receiver not in names
+            ):
+                names.add(each.connection.receiver)
                 yield ChainStep(
                     "receiver",
                     each.connection.receiver,
@@ -540,8 +546,14 @@ class _Chains:
         ]
         nested = [step for each in cascade.steps for step in self._cascade(each, doer, inside)]
         if steps or nested:
-            name = f"{cascade.target}, by {cascade.text}"
-            yield ChainStep("delete", name, owner=DJANGO, steps=(*steps, *nested))
+            found = [each.seen for each in steps if each.seen is not None]
+            yield ChainStep(
+                "cascade",
+                cascade.text.removeprefix("CASCADE of "),
+                owner=DJANGO,
+                seen=max(found, key=_by_count, default=None),
+                steps=(*steps, *nested),
+            )
 
     def _is_heard_or_seen(self, signal: str, sender: str) -> bool:
         if self._prospects(signal, sender):

@@ -71,7 +71,7 @@ from signal_tracer.mapping.meanings import (
 )
 from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.sendings import cascades, of_delete, of_m2m, of_save
-from signal_tracer.mapping.surroundings import condition_of, text_of
+from signal_tracer.mapping.surroundings import condition_of, text_of, text_of_call
 from signal_tracer.mapping.written import Function, Source, first_line, read_source
 from signal_tracer.records import DJANGO, Location
 from signal_tracer.source_steps import Certainty, SourceStep, StepKind
@@ -1295,7 +1295,7 @@ class _Run:
         self.steps.append(
             SourceStep(
                 kind,
-                call.text or text_of(call.node),
+                call.text or text_of_call(call.node),
                 "unknown" if certainty == "unknown" else "certain" if is_certain else "may",
                 self._location(call.node),
                 sends=sends,

@@ -14,6 +14,7 @@ from signal_tracer.showing.chain_words import (
     beside,
     counts_of,
     facts_of,
+    is_never_seen,
     legend,
     marks_of,
     shown_below,
@@ -77,7 +78,7 @@ class _Picture:
         self, step: ChainStep, around: _Around, guides: str = "", below: str = "", depth: int = 0
     ) -> Iterator[Line]:
         signs = self.spelling.signs
-        nested = shown_below(step)
+        nested = shown_below(step, is_first=not depth)
         inner = below + (signs.bar if nested else BLANK)
         title, *details = self.of_step(step, around)
         title.guides, title.guides_below, title.depth = guides, inner + BLANK, depth
@@ -86,7 +87,7 @@ class _Picture:
             detail.guides = detail.guides_below = inner
             detail.depth = depth
             yield detail
-        inside = around.inside(step)
+        inside = around.inside(step, self.chain)
         for each in nested:
             is_last = each is nested[-1]
             lead = below + (signs.corner if is_last else signs.fork)
@@ -97,12 +98,14 @@ class _Picture:
         """Its title with its columns; below it what else is known."""
         spelling = self.spelling
         line = Line([self.name(step)], is_title=True)
-        line.parts += [Text(spelling.clean(each), "dim") for each in beside(step)]
-        marks = [*marks_of(step, self.chain)]
+        line.parts += [
+            Text(spelling.clean(each), "dim") for each in beside(step, is_first=around.is_first)
+        ]
+        marks = [*marks_of(step, self.chain, is_below_unseen=around.is_unseen)]
         if marks:
             line.parts.append(Text(" ").join(Text(f"{each}", _style(each)) for each in marks))
             line.alarm = next((_style(each) for each in marks if each.word not in _QUIET), "")
-        facts = [*facts_of(step, file=around.file, example=around.example)]
+        facts = [*facts_of(step, file=around.file, example=around.example, calls=around.calls)]
         if step.location is not None:
             place = spelling.clean(location_of(step.location))
             if spelling.is_wide and len(place) <= LONGEST_LOCATION:
@@ -142,11 +145,18 @@ class _Around:
 
     file: str = ""
     example: str = ""
+    calls: int = 0
+    is_unseen: bool = False
+    is_first: bool = True
 
-    def inside(self, step: ChainStep) -> _Around:
+    def inside(self, step: ChainStep, chain: Chain) -> _Around:
+        seen = step.seen
         return _Around(
             step.location.file if step.location is not None else self.file,
-            step.seen.example if step.seen is not None and step.seen.example else self.example,
+            seen.example if seen is not None and seen.example else self.example,
+            0 if seen is None else max(seen.count, seen.of),
+            is_never_seen(step, chain),
+            is_first=False,
         )
 
 

@@ -49,6 +49,9 @@ def title_of(step: ChainStep) -> Title:
         case "signal":
             sender = "" if step.sender in ("None", "") else f"  sender={step.sender}"
             return Title(step.name.removeprefix(_MODELS), after=sender)
+        case "cascade":
+            model, _, field = step.name.rpartition(".")
+            return Title(model, after=f"  CASCADE of its {field}")
         case "callback":
             return Title(step.name, before="on commit: ")
         case "package":
@@ -58,8 +61,11 @@ def title_of(step: ChainStep) -> Title:
     return Title(step.name)
 
 
-def marks_of(step: ChainStep, chain: Chain) -> Iterator[StepMark]:
-    """What it must be looked at for, the worst first."""
+def marks_of(step: ChainStep, chain: Chain, *, is_below_unseen: bool = False) -> Iterator[StepMark]:
+    """What it must be looked at for, the worst first.
+
+    ``is_below_unseen``: what it is in was never seen, and so what is in that need not say so.
+    """
     seen = step.seen or Seen(0)
     for word, count in (
         ("RAISED", seen.raised),
@@ -83,29 +89,46 @@ def marks_of(step: ChainStep, chain: Chain) -> Iterator[StepMark]:
         yield StepMark("UNKNOWN")
     elif step.standing == "only_seen":
         yield StepMark("NOT CONNECTED" if step.kind == "receiver" else "NOT IN THE SOURCE")
-    elif step.standing == "only_in_source" or (
-        step.kind == "receiver" and chain.traces is not None and _is_never_seen(step)
-    ):
+    elif not is_below_unseen and is_never_seen(step, chain):
         yield StepMark("NEVER SEEN")
     if step.seen is None and not step.is_certain and step.kind != "unknown":
         yield StepMark("MAY")
 
 
-def _is_never_seen(receiver: ChainStep) -> bool:
-    return receiver.seen is None and receiver.obstacle is None
+def is_never_seen(step: ChainStep, chain: Chain) -> bool:
+    """Whether the traces would have it, if it had happened in any."""
+    if step.standing == "only_in_source":
+        return True
+    is_watched = step.kind in ("receiver", "cascade") and step.obstacle is None
+    return chain.traces is not None and is_watched and step.seen is None
 
 
-def shown_below(step: ChainStep) -> tuple[ChainStep, ...]:
-    """Its steps; none of a save whose signals nobody hears, which is said beside it."""
-    is_unheard = step.kind in ("save", "delete") and all(map(_is_unheard, step.steps))
-    return () if is_unheard else step.steps
+def shown_below(step: ChainStep, *, is_first: bool = False) -> tuple[ChainStep, ...]:
+    """Its steps, but for what is said beside it.
+
+    So it is with a save whose signals nobody hears; and with ``pre_init`` and ``post_init``, which
+    each row sends that is loaded, if nothing follows from them and they are not what was asked for.
+    """
+    if step.kind in ("save", "delete") and all(map(_is_unheard, step.steps)):
+        return ()
+    if _is_of_loading(step) and not is_first and not any(map(_is_of_note, step.steps)):
+        return ()
+    return step.steps
+
+
+def _is_of_loading(step: ChainStep) -> bool:
+    return step.kind == "signal" and step.name in (f"{_MODELS}pre_init", f"{_MODELS}post_init")
+
+
+def _is_of_note(receiver: ChainStep) -> bool:
+    return receiver.went_wrong or bool(receiver.steps or receiver.omitted)
 
 
 def _is_unheard(step: ChainStep) -> bool:
     return step.kind == "signal" and not (step.steps or step.again or step.omitted)
 
 
-def beside(step: ChainStep) -> Iterator[str]:
+def beside(step: ChainStep, *, is_first: bool = False) -> Iterator[str]:
     """What follows from it, where no steps say so."""
     if step.again == "above":
         yield "as above"
@@ -114,19 +137,25 @@ def beside(step: ChainStep) -> Iterator[str]:
         yield f"sends {names}: nobody listens" if names else "nobody listens"
     elif _is_unheard(step):
         yield "nobody listens"
+    elif _is_of_loading(step) and not step.again and not shown_below(step, is_first=is_first):
+        yield plural(len(step.steps), "receiver")
     elif step.kind == "bulk" and not step.skipped:
         yield "sends no signals"
     if step.omitted:
         yield f"+ {plural(step.omitted, 'step')}, deeper than --depth"
 
 
-def facts_of(step: ChainStep, *, file: str = "", example: str = "") -> Iterator[str]:
+def facts_of(
+    step: ChainStep, *, file: str = "", example: str = "", calls: int = 0
+) -> Iterator[str]:
     """What is known of it, a few words each.
 
-    ``file`` and ``example``: of what it is in, and not to be said again.
+    ``file``, ``example``, ``calls``: of what it is in, and not to be said again. A receiver that
+    was called each time has no example of its own.
     """
     seen = step.seen
-    if seen is not None and seen.example not in ("", example):
+    is_told = step.kind == "receiver" and seen is not None and seen.count == calls
+    if seen is not None and seen.example not in ("", example) and not is_told:
         yield f"in {seen.example}"
     if seen is not None and seen.of > seen.count:
         yield f"{seen.count:,} of {seen.of:,} are sent here"
