@@ -19,9 +19,9 @@ from signal_tracer.source_steps import Certainty
 
 FORMAT_VERSION = 1
 # What a step is. A "save" or "delete" of the rows of a model sends signals, as does a "cascade":
-# rows that a deletion takes along. A "bulk" operation sends none; a "callback" waits for the commit;
-# an "errand" is done elsewhere: a task, a mail; a "package" stands for receivers of one that are
-# not shown; "unknown" for a place in the source that could not be resolved.
+# rows that a deletion takes along. A "bulk" operation sends none; a "callback" waits for the
+# commit; an "errand" is done elsewhere: a task, a mail; a "package" stands for receivers of one
+# that are not shown; "unknown" for a place in the source that could not be resolved.
 StepKind = Literal[
     "save",
     "delete",

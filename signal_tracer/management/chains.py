@@ -15,6 +15,10 @@ from signal_tracer.mapping.explaining import UnknownNameError
 from signal_tracer.showing.chain_console import ChainTree
 from signal_tracer.showing.chain_graph import dot, mermaid, too_large_for_mermaid
 
+NOTHING_SEEN = (
+    "Nothing of this was seen to happen. What was, in your tests: pytest --signal-graph=FILE, and "
+    "then --graph FILE here."
+)
 FORMATS = ("tree", "json", "mermaid", "dot")
 
 
@@ -65,7 +69,7 @@ def as_text(
 ) -> tuple[str, str]:
     """The chain in one of the formats, and what to warn of.
 
-    ``drawn`` draws what is for a terminal; ``hint`` is its last line.
+    ``drawn`` draws what is for a terminal; ``hint`` is said in a last line of that.
     """
     match form:
         case "json":
@@ -75,4 +79,5 @@ def as_text(
             return text, too_large_for_mermaid(text)
         case "dot":
             return dot(chain), ""
-    return drawn(ChainTree(chain, hint)), ""
+    hints = (NOTHING_SEEN if chain.traces is None else "", hint)
+    return drawn(ChainTree(chain, tuple(filter(None, hints)))), ""

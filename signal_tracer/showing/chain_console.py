@@ -40,14 +40,14 @@ _LOUD = {"DEAD": "trouble", "UNKNOWN": "caution", "CYCLE": "caution"}
 class ChainTree:
     """The chain as a tree, drawn to the width of the console that will print it.
 
-    ``hint``: a last line.
+    ``hints``: last lines.
     """
 
     chain: Chain
-    hint: str = ""
+    hints: tuple[str, ...] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from _Picture(self.chain, Spelling(options)).drawn(options.max_width, self.hint)
+        yield from _Picture(self.chain, Spelling(options)).drawn(options.max_width, self.hints)
 
 
 class _Picture:
@@ -55,7 +55,7 @@ class _Picture:
         self.chain = chain
         self.spelling = spelling
 
-    def drawn(self, width: int, hint: str) -> Iterator[Text]:
+    def drawn(self, width: int, hints: tuple[str, ...]) -> Iterator[Text]:
         title = self.spelling.clean(f"What {self.chain.start} sets off")
         lines = [*self.trees()]
         layout = _Columns(width, title, "", lines)
@@ -64,8 +64,7 @@ class _Picture:
         yield from layout.tree()
         below = [note(each) for each in legend(self.chain)]
         yield from layout.section([*below, *layout.hidden_levels()])
-        if hint:
-            yield from layout.section([note(hint)])
+        yield from layout.section(map(note, hints))
 
     def trees(self) -> Iterator[Line]:
         """A tree for each thing that it begins with, set off from the others."""
