@@ -22,9 +22,11 @@ from django.apps import apps
 from django.conf import settings
 from django.db.models import Model
 from django.db.models.fields.related_descriptors import ManyToManyDescriptor
+from django.db.models.manager import BaseManager
 from django.db.models.signals import ModelSignal, m2m_changed
 from django.dispatch import Signal
 from django.forms.models import BaseModelForm
+from django.utils.functional import cached_property as django_cached_property
 
 from signal_tracer.describing.names import (
     class_bases,
@@ -35,7 +37,6 @@ from signal_tracer.describing.names import (
     namespace_of,
     qualname_of,
     signal_name,
-    unwrapped,
 )
 from signal_tracer.describing.ownership import owner_of_file, project_packages
 from signal_tracer.mapping.looking import NOTHING, attribute_of, look_up
@@ -57,6 +58,7 @@ from signal_tracer.mapping.meanings import (
     Rows,
     Several,
     Super,
+    Text,
     Value,
     alternatives,
     any_of,
@@ -70,6 +72,7 @@ from signal_tracer.mapping.meanings import (
     value_of_live,
 )
 from signal_tracer.mapping.projects import Project
+from signal_tracer.mapping.senders import through_models
 from signal_tracer.mapping.sendings import cascades, of_delete, of_m2m, of_save
 from signal_tracer.mapping.surroundings import condition_of, text_of, text_of_call
 from signal_tracer.mapping.written import Function, Source, first_line, read_source
@@ -152,6 +155,8 @@ class Effects:
             keywords["sender"] = Class(sender)  # type: ignore[arg-type]  # is_a() asked
             if _sends_instances(sender, signal):
                 keywords["instance"] = Instance(sender)  # type: ignore[arg-type]
+            elif signal is None or signal is m2m_changed:
+                keywords |= _ends_of(sender)
         if signal is not None:
             keywords["signal"] = Live(signal)
         code, first = self._code_of(value)
@@ -198,19 +203,33 @@ class Effects:
         return next(iter(same or found), None)
 
     def code_of_function(self, function: Any) -> Code | None:
-        """The source of a live function, with what it closed over."""
-        function = unwrapped(function)
-        code = function.__code__
-        owner = owner_of_file(code.co_filename, self._packages)
+        """The source of a live function, with what it closed over; of none of Django's own.
+
+        A decorator of the project's is gone through itself, another's is passed over.
+        """
+        own, decorator = function, ""
+        for _ in range(10):
+            owner = owner_of_file(own.__code__.co_filename, self._packages)
+            if owner.kind == "project":
+                break
+            inner = dict.get(own.__dict__, "__wrapped__")
+            inner = inner.__func__ if type(inner) is MethodType else inner
+            if type(inner) is not FunctionType:
+                break
+            if owner is not DJANGO and owner.name != "Python":
+                decorator = owner.name or decorator
+            own = inner
         if owner is DJANGO or owner.name == "Python":
             return None
-        module = function.__module__ if type(function.__module__) is str else ""
+        code = own.__code__
+        module = own.__module__ if type(own.__module__) is str else ""
         found = self.find(code.co_filename, code.co_firstlineno, code.co_qualname, module)
-        if found is None or not code.co_freevars:
-            return found
-        closed = zip(code.co_freevars, function.__closure__ or (), strict=False)
+        if found is None:
+            return None
+        closed = zip(code.co_freevars, own.__closure__ or (), strict=False)
         names = {name: _value_of_cell(cell) for name, cell in closed if name != "__class__"}
-        return replace(found, names=names)
+        condition = f"what a decorator of {decorator} decides" if decorator else None
+        return replace(found, names=names, condition=condition)
 
     @cached_property
     def relations(self) -> set[str]:
@@ -249,9 +268,10 @@ class Effects:
                 return code, (*first, *args)
             case Bound(owner=(Instance(cls=cls) | Class(cls=cls)) as owner, name=name):
                 return self._method(owner, find_in_class(cls, name))
+            case Bound(owner=Live(thing=thing) as owner, name=name) if not is_a(thing, ModuleType):
+                return self._method(owner, find_in_class(type(thing), name))
             case Bound(owner=Super(of=of, after=after), name=name):
-                cls = getattr(of, "cls", after)
-                return self._method(of, _find_after(cls, after, name))
+                return self._method(of, _find_after(_class_of(of) or after, after, name))
             case Bound(owner=Rows(kind=kind) as owner, name=name) if kind is not None:
                 return self._method(owner, find_in_class(kind, name))
         return None, ()
@@ -262,11 +282,13 @@ class Effects:
             return (self.code_of_function(inner) if type(inner) is FunctionType else None), ()
         if type(found) is classmethod:
             inner = found.__func__
-            cls = Class(owner.cls, owner.is_exact) if isinstance(owner, Instance) else owner
-            return (
-                self.code_of_function(inner) if type(inner) is FunctionType else None,
-                (cls,),
-            )
+            cls: Value = owner
+            if isinstance(owner, Instance):
+                cls = Class(owner.cls, owner.is_exact)
+            elif isinstance(owner, Live):
+                cls = Class(type(owner.thing))
+            code = self.code_of_function(inner) if type(inner) is FunctionType else None
+            return code, (cls,)
         if type(found) is not FunctionType:
             return None, ()
         return self.code_of_function(found), (owner,) if not isinstance(owner, Class) else ()
@@ -337,7 +359,7 @@ class _Run:
         self.names: dict[str, Value] = dict(code.names)
         self.steps: list[SourceStep] = []
         self.returned: list[Value] = []
-        self.conditions: list[str] = []
+        self.conditions: list[str] = [code.condition] if code.condition else []
         self.quiet = 0
         self._bind_parameters(args, keywords)
 
@@ -557,7 +579,12 @@ class _Run:
                     self.assign(each, inner)
             case ast.Starred(value=inner_target):
                 self.assign(inner_target, UNKNOWN)
-            case ast.Attribute() | ast.Subscript():
+            case ast.Attribute():
+                owner = self.value(target.value)
+                if isinstance(owner, Instance) and not is_model(owner.cls):
+                    known = owner.attributes.get(target.attr, value)
+                    owner.attributes[target.attr] = any_of(known, value)
+            case ast.Subscript():
                 self.value(target.value)
 
     def _element(self, node: ast.expr, over: Value) -> Value:
@@ -582,6 +609,8 @@ class _Run:
         match node:
             case ast.Constant(value=None):
                 return NONE
+            case ast.Constant(value=str() as text):
+                return Text(text)
             case ast.Constant() | ast.JoinedStr() | ast.Compare() | ast.Dict() | ast.DictComp():
                 self._inner(node)
                 return PLAIN
@@ -682,9 +711,14 @@ class _Run:
         return UNKNOWN if found is None else value_of_live(found)
 
     def _attribute(self, node: ast.Attribute) -> Value:
-        return any_of(
-            *(self.attribute(each, node.attr) for each in alternatives(self.value(node.value)))
-        )
+        return self._attribute_of(self.value(node.value), node.attr)
+
+    def _attribute_of(self, owner: Value, name: str) -> Value:
+        """Of whichever it is; one that has no such attribute it cannot be."""
+        several = alternatives(owner)
+        if len(several) > 1:
+            several = tuple(each for each in several if not _lacks(each, name)) or several
+        return any_of(*(self.attribute(each, name) for each in several))
 
     def attribute(self, owner: Value, name: str) -> Value:
         match owner:
@@ -705,38 +739,52 @@ class _Run:
                 if name == "through" and through is not None:
                     return Class(through)
                 return Bound(owner, name)
+            case Live(thing=thing) if thing is settings:
+                # Django's own code, which finds what a module holds.
+                return value_of_live(getattr(settings, name, UNKNOWN))
             case Live(thing=thing):
                 live = attribute_of(thing, name)
                 if live is NOTHING and is_a(thing, ModuleType):
                     live = look_up(f"{module_namespace(thing).get('__name__')}.{name}")
+                if live is NOTHING and not is_a(thing, ModuleType):
+                    return self._by_class(owner, type(thing), name)
                 is_method = type(live) is FunctionType and not is_a(thing, ModuleType)
                 if live is NOTHING or is_method:
                     return Bound(owner, name)
                 return value_of_live(live, f"{owner.name}.{name}")
-            case _ if owner is PLAIN or owner is NONE:
+            case _ if owner is PLAIN or owner is NONE or isinstance(owner, Text):
                 return PLAIN
         return Bound(owner, name)
 
     def _of_instance(self, owner: Instance, name: str) -> Value:
-        found: Any = find_in_class(owner.cls, name)
-        if type(found) in (FunctionType, classmethod, staticmethod):
-            return Bound(owner, name)
-        if found is not None and type(found) is not property:
-            kind = type(found)
-            if kind.__name__ == "cached_property" and type(found.__dict__.get("func")) is (
-                FunctionType
-            ):
-                return self._computed(found.func, owner)
-            return Bound(owner, name) if not is_a(found, type) else Class(found)
-        if type(found) is property and type(found.fget) is FunctionType:
-            return self._computed(found.fget, owner)
-        return self._set_in_init(owner, name)
+        if name in owner.attributes:
+            return owner.attributes[name]
+        found = self._by_class(owner, owner.cls, name)
+        if isinstance(found, Bound) and find_in_class(owner.cls, name) is None:
+            return self._set_in_init(owner, name)
+        return found
 
-    def _computed(self, function: Any, owner: Value) -> Value:
-        code = self.effects.code_of_function(function)
+    def _by_class(self, owner: Value, cls: type, name: str) -> Value:
+        """An attribute of an instance that its class has; computed, where the project does so."""
+        found: Any = find_in_class(cls, name)
+        if found is None or type(found) in (FunctionType, classmethod, staticmethod):
+            return Bound(owner, name)
+        if type(found) is property:
+            return self._computed(found.fget, (owner,))
+        if type(found) in (cached_property, django_cached_property):
+            return self._computed(found.func, (owner,))
+        if is_a(found, type):
+            return Class(found)
+        getter = find_in_class(type(found), "__get__")
+        if type(getter) is FunctionType:
+            return self._computed(getter, (Live(found), owner, Class(cls)))
+        return value_of_live(found)
+
+    def _computed(self, function: Any, args: tuple[Value, ...]) -> Value:
+        code = self.effects.code_of_function(function) if type(function) is FunctionType else None
         if code is None or not self.effects.is_projects(code.source.file):
             return UNKNOWN
-        return self.effects.run(code, (owner,), {}).returned
+        return self.effects.run(code, args, {}).returned
 
     def _set_in_init(self, owner: Instance, name: str) -> Value:
         """What ``self.name`` was set to by the class's own ``__init__()``, if in one place."""
@@ -830,7 +878,7 @@ class _Run:
 
     def _call(self, node: ast.Call) -> Value:
         called = self.value(node.func)
-        args = tuple(self.value(each) for each in node.args)
+        args = tuple(self._arguments(node.args))
         keywords: dict[str, Value] = {}
         for each in node.keywords:
             found = self.value(each.value)
@@ -841,6 +889,17 @@ class _Run:
         call = _Call(node, args, keywords)
         several = alternatives(called)
         return any_of(*(self.apply(each, call, len(several) == 1) for each in several))
+
+    def _arguments(self, nodes: Sequence[ast.expr]) -> Iterator[Value]:
+        for each in nodes:
+            found = self.value(each.value if isinstance(each, ast.Starred) else each)
+            if not isinstance(each, ast.Starred):
+                yield found
+            elif isinstance(found, Several):
+                yield from found.values
+            else:
+                # However many they are: what comes after has no place that is known.
+                return
 
     def apply(self, called: Value, call: _Call, is_sure_of: bool = True) -> Value:
         """What is called does its work: the steps are noted, what it returns is the value."""
@@ -880,8 +939,15 @@ class _Run:
             return call.args[0]
         if is_model(cls):
             return Instance(cls, called.is_exact)
-        self._enter_method(Instance(cls, called.is_exact), "__init__", call)
-        return instance_of(cls, is_exact=called.is_exact)
+        made = instance_of(cls, is_exact=called.is_exact)
+        if is_subclass(cls, BaseManager):
+            made = Instance(cls)
+        if isinstance(made, Instance):
+            self._enter_method(made, "__init__", call)
+            model = made.attributes.get("model")
+            if is_subclass(cls, BaseManager):
+                return Rows(model.cls, cls) if isinstance(model, Class) else UNKNOWN
+        return made
 
     def _super(self, call: _Call) -> Value:
         owner = self.code.owner
@@ -899,20 +965,16 @@ class _Run:
     def _live_call(self, thing: Any, called: Live, call: _Call) -> Value:
         first = call.args[0] if call.args else UNKNOWN
         if type(thing) is MethodType:
-            self_value = value_of_live(thing.__self__)
-            if thing.__self__ is apps:
-                return self._model_named(call)
-            return self._method(self_value, thing.__func__.__name__, call)
+            name = getattr(thing.__func__, "__name__", "")
+            return self._method(_self_of_live(thing.__self__), name, call)
         if type(thing) is not FunctionType:
             name = thing.__name__ if type(thing) is BuiltinFunctionType else ""
             if name in ("sorted", "iter", "list"):
                 return Many(_element_of(first))
             if name in ("next", "anext", "max", "min"):
                 return _element_of(first)
-            if name == "getattr" and len(call.node.args) > 1:
-                given = call.node.args[1]
-                if isinstance(given, ast.Constant) and type(given.value) is str:
-                    return self.attribute(first, given.value)
+            if name == "getattr" and len(call.args) > 1:
+                return self._getattr(call)
             code = self.effects.code_named(called.name)
             return UNKNOWN if code is None else self._enter(code, (), call)
         name = f"{thing.__module__}.{thing.__qualname__}"
@@ -933,13 +995,18 @@ class _Run:
             )
         return self._enter(called, (), call)
 
+    def _getattr(self, call: _Call) -> Value:
+        owner, name = call.args[:2]
+        if not isinstance(name, Text):
+            return UNKNOWN
+        if isinstance(owner, Live) and owner.thing is settings and len(call.args) > 2:
+            known = getattr(settings, name.text, NOTHING)
+            return call.args[2] if known is NOTHING else value_of_live(known)
+        return self._attribute_of(owner, name.text)
+
     def _model_named(self, call: _Call) -> Value:
         """``apps.get_model("shop", "Order")``"""
-        texts = [
-            each.value
-            for each in call.node.args
-            if isinstance(each, ast.Constant) and type(each.value) is str
-        ]
+        texts = [each.text for each in call.args if isinstance(each, Text)]
         label, _, name = ".".join(texts).partition(".")
         model: Any = dict(apps.all_models.get(label, {})).get(name.lower())
         return Class(model) if is_model(model) else UNKNOWN
@@ -969,6 +1036,8 @@ class _Run:
                     return owner
                 return UNKNOWN
             case Class(cls=cls):
+                if name == "from_queryset" and is_subclass(cls, BaseManager):
+                    return owner
                 if name in ("save", "delete", *_SAVE) and is_model(cls) and call.args:
                     return self._method(call.args[0], name, replace(call, args=call.args[1:]))
                 return self._enter_method(owner, name, call)
@@ -979,7 +1048,7 @@ class _Run:
                 return UNKNOWN
             case Many() | Several():
                 return _element_of(owner) if name in ("pop", "popleft") else UNKNOWN
-            case _ if owner is PLAIN or owner is NONE:
+            case _ if owner is PLAIN or owner is NONE or isinstance(owner, Text):
                 return PLAIN
         return self._of_unknown(name, call)
 
@@ -1134,10 +1203,7 @@ class _Run:
             return UNKNOWN
         if thing is apps and name == "get_model":
             return self._model_named(call)
-        found = find_in_class(type(thing), name)
-        if type(found) is FunctionType and not is_a(thing, ModuleType):
-            return self._enter_method(Instance(type(thing)), name, call)
-        return UNKNOWN
+        return self._enter_method(of, name, call)
 
     def _send(self, signal: Any, call: _Call) -> None:
         sender = call.keywords.get("sender", call.args[0] if call.args else UNKNOWN)
@@ -1369,8 +1435,7 @@ def _merged(*several: dict[str, Value]) -> dict[str, Value]:
 def _value_of_receiver(receiver: Any) -> Value:
     kind = type(receiver)
     if kind is MethodType:
-        owner = receiver.__self__
-        bound: Value = Class(owner) if is_a(owner, type) else Instance(type(owner))
+        bound = _self_of_live(receiver.__self__)
         name = getattr(receiver.__func__, "__name__", "")
         return Bound(bound, name) if type(name) is str else UNKNOWN
     if issubclass(kind, partial):
@@ -1387,7 +1452,23 @@ def _value_of_receiver(receiver: Any) -> Value:
         return Live(receiver)
     if issubclass(kind, type):
         return Bound(Instance(receiver), "__init__")
-    return Bound(Instance(kind), "__call__")
+    return Bound(_self_of_live(receiver), "__call__")
+
+
+def _self_of_live(owner: Any) -> Value:
+    """What ``self`` is in a method of a live object, whose attributes are there to be read."""
+    return Class(owner) if is_a(owner, type) else Live(owner)
+
+
+def _class_of(value: Value) -> type | None:
+    match value:
+        case Instance(cls=cls) | Class(cls=cls):
+            return cls
+        case Live(thing=thing):
+            return type(thing)
+        case Rows(kind=kind):
+            return kind
+    return None
 
 
 def _value_of_cell(cell: Any) -> Value:
@@ -1402,6 +1483,29 @@ def _sends_instances(sender: Any, signal: Signal | None) -> bool:
     if not is_model(sender) or namespace_of(sender)["_meta"].auto_created:
         return False
     return signal is None or (is_a(signal, ModelSignal) and signal is not m2m_changed)
+
+
+def _ends_of(sender: Any) -> dict[str, Value]:
+    """What ``m2m_changed`` is sent with for a table: an instance of either end, the other's model."""
+    models = [model for each in apps.all_models.values() for model in each.values()]
+    for model, name, through in through_models(models):
+        found: Any = find_in_class(model, name)
+        if through is sender and is_a(found, ManyToManyDescriptor):
+            ends = [each for each in (found.rel.field.model, found.rel.model) if is_model(each)]
+            return {
+                "instance": any_of(*(Instance(each, is_exact=False) for each in ends)),
+                "model": any_of(*(Class(each) for each in ends)),
+            }
+    return {}
+
+
+def _lacks(owner: Value, name: str) -> bool:
+    return (
+        isinstance(owner, Instance)
+        and name not in owner.attributes
+        and find_in_class(owner.cls, name) is None
+        and is_model(owner.cls)
+    )
 
 
 def _user_model() -> Value:

@@ -31,10 +31,14 @@ from signal_tracer.mapping.written import Function, Source
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instance:
-    """An instance of the class, and ``is_exact``: of no subclass."""
+    """An instance of the class, and ``is_exact``: of no subclass.
+
+    ``attributes`` are those that were seen to be set, as far as it was seen to be made.
+    """
 
     cls: type
     is_exact: bool = True
+    attributes: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +71,13 @@ class Several:
     """A tuple."""
 
     values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """A text that is known."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +128,8 @@ class Code:
     qualname: str
     owner: type | None = None
     names: Mapping[str, Value] = field(default_factory=dict)
-    is_decorated: bool = False
+    condition: str | None = None
+    """What decides whether it is called at all: a decorator's code that is not read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +157,7 @@ UNKNOWN: Final = _Nothing("what cannot be told")
 NONE: Final = _Nothing("None")
 
 Value: TypeAlias = (
-    "Instance | Class | Rows | Many | Several | File | Named | Bound | Given | Super | Code"
+    "Instance | Class | Rows | Many | Several | Text | File | Named | Bound | Given | Super | Code"
     " | Live | AnyOf | _Nothing"
 )
 
@@ -155,8 +167,18 @@ def key_of(value: Value, depth: int = 0) -> object:
     if depth > 4:
         return id(value)
     match value:
-        case Instance() | Class():
-            return type(value).__name__, id(value.cls), value.is_exact
+        case Class():
+            return "Class", id(value.cls), value.is_exact
+        case Instance():
+            attributes = sorted(value.attributes.items())
+            return (
+                "Instance",
+                id(value.cls),
+                value.is_exact,
+                *((name, key_of(each, depth + 1)) for name, each in attributes),
+            )
+        case Text():
+            return "Text", value.text
         case Rows():
             return "Rows", id(value.model), id(value.kind), id(value.through), value.is_reverse
         case Many() | File():
@@ -250,7 +272,9 @@ def value_of_live(thing: Any, name: str = "") -> Value:
         return Rows(model, type(thing)) if is_model(model) else UNKNOWN
     if is_a(thing, Model):
         return Instance(type(thing))
-    if type(thing) in (str, int, float, bool, bytes, dict, list, set, tuple, frozenset):
+    if type(thing) is str:
+        return Text(thing)
+    if type(thing) in (int, float, bool, bytes, list, set, tuple, frozenset):
         return PLAIN
     return Live(thing, name)
 
