@@ -27,13 +27,14 @@ def load_graph(file: Path) -> SignalGraph:
 
     Raises ``CommandError``, which names the file and says how to make it.
     """
-    again = f"pytest --signal-graph={file}"
     try:
         return signal_graph.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise CommandError(f"There is no {file}. Make it with: {again}") from error
+        raise CommandError(
+            f"There is no {file}. Make it with: pytest --signal-graph={file}"
+        ) from error
     except SignalGraphFormatError as error:
-        raise CommandError(f"{file}: {error} Make it again with: {again}") from error
+        raise CommandError(f"{file}: {error}") from error
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a name that no file can have.
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise CommandError(f"{file} cannot be read ({reason}).") from error

@@ -850,7 +850,10 @@ class _Run:
                 live = look_up(self.source.dotted(node))
                 if live is NOTHING and isinstance(node, ast.Name):
                     live = vars(builtins).get(node.id, NOTHING)
-                return instance_of(live) if is_a(live, type) else UNKNOWN
+                # Any is a class since Python 3.11; neither it nor object says anything.
+                if live is Any or live is object or not is_a(live, type):
+                    return UNKNOWN
+                return instance_of(live)
         return UNKNOWN
 
     def _annotated_with(self, outer: str, index: ast.expr) -> Value:

@@ -19,7 +19,7 @@ _OBSTACLES: dict[str, str] = {
 }
 # What a mark means that does not say it by itself, for a last line.
 _LEGEND = {
-    "NEVER SEEN": "in none of the {traces}, though it is connected or in the source",
+    "NEVER SEEN": "in no trace of the graph, though it is connected or in the source",
     "NOT IN THE SOURCE": "seen, though the source does not show it",
     "NOT CONNECTED": "seen to run, and not connected in this process",
     "MAY": "under a condition, or a guess from the source",
@@ -197,9 +197,4 @@ def counts_of(chain: Chain) -> list[str]:
 def legend(chain: Chain) -> list[str]:
     """What the marks mean that are in it."""
     found = {mark.word for step in chain.walk() for mark in marks_of(step, chain)}
-    traces = plural(chain.traces or 0, "trace")
-    return [
-        f"{word}: {meaning.format(traces=traces)}."
-        for word, meaning in _LEGEND.items()
-        if word in found
-    ]
+    return [f"{word}: {meaning}." for word, meaning in _LEGEND.items() if word in found]
