@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, _ArgumentGroup
+from argparse import _ArgumentGroup
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,17 +33,10 @@ def add_chain(group: _ArgumentGroup) -> None:
     )
     group.add_argument(
         "--depth",
-        type=depth,
+        type=int,
         metavar="N",
         help=f"with --chain: no more than N dispatches deep; {MOST_DEPTH} unless given",
     )
-
-
-def depth(text: str) -> int:
-    """The ``type`` of ``--depth``."""
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_DEPTH:
-        raise ArgumentTypeError(f"give a number from 1 to {MOST_DEPTH}, not {text!r}")
-    return int(text)
 
 
 def chosen_chain(options: Mapping[str, Any]) -> Chain:
@@ -56,9 +49,12 @@ def chosen_chain(options: Mapping[str, Any]) -> Chain:
         )
     if form not in (None, *FORMATS):
         raise CommandError(f"--chain has no format {form!r}. Give one of: {', '.join(FORMATS)}.")
+    depth = MOST_DEPTH if options["depth"] is None else options["depth"]
+    if not 1 <= depth <= MOST_DEPTH:
+        raise CommandError(f"--depth {depth}: give a number from 1 to {MOST_DEPTH}.")
     seen = None if options["graph"] is None else load_graph(options["graph"])
     try:
-        found = chain_of(*names, graph=seen, depth=options["depth"] or MOST_DEPTH)
+        found = chain_of(*names, graph=seen, depth=depth)
     except UnknownNameError as error:
         raise CommandError(f"{error}") from error
     return found.project_only() if options["project_only"] else found

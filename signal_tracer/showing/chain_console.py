@@ -115,7 +115,8 @@ class _Picture:
             self.numbers(step.seen, line, facts)
         yield line
         if facts:
-            told = [Text(spelling.words(fact), "dim") for fact in facts]
+            dots = "..." if spelling.is_ascii else "…"
+            told = [Text(spelling.words(fact.replace("…", dots)), "dim") for fact in facts]
             yield Line(told, spelling.signs.joint)
 
     def name(self, step: ChainStep) -> Text:

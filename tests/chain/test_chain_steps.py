@@ -74,9 +74,7 @@ async def hear_later(**kwargs: Any) -> None:
 # Who is called
 
 
-def test_receivers_stand_in_calling_order_with_those_of_any_sender_the_async_ones_last() -> (
-    None
-):
+def test_receivers_stand_in_calling_order_with_those_of_any_sender_the_async_ones_last() -> None:
     bell.connect(hear_later)
     bell.connect(hear, sender=Order)
     bell.connect(hear_too)

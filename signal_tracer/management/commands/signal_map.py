@@ -199,7 +199,7 @@ class Command(CommandByKeyword):
         if options["write_baseline"] and not options["baseline"]:
             raise CommandError("--write-baseline needs the file: --baseline FILE.")
         for one in ("depth", "graph"):
-            if options[one] and not options["chain"]:
+            if options[one] is not None and not options["chain"]:
                 raise CommandError(f"{_as_option(one)} needs --chain NAME.")
         if options["about"] is not None:
             self.about(options["about"])
