@@ -26,6 +26,7 @@ from signal_tracer.describing.names import (
     is_of_migration,
     namespace_of,
 )
+from signal_tracer.mapping.methods import MANAGERS
 from signal_tracer.mapping.written import Function, Source
 
 
@@ -224,7 +225,7 @@ def any_of(*values: Value) -> Value:
             found.setdefault(key_of(each), each)
     if len(found) > 1:
         found.pop(NONE.name, None)
-    if UNKNOWN.name in found or len(found) > 6:
+    if UNKNOWN.name in found or len(found) > _FEW:
         return UNKNOWN
     kept = tuple(found.values())
     return kept[0] if len(kept) == 1 else AnyOf(kept) if kept else UNKNOWN
@@ -274,6 +275,8 @@ def value_of_live(thing: Any, name: str = "") -> Value:
         return Instance(type(thing))
     if type(thing) is str:
         return Text(thing)
+    if type(thing) in (list, tuple) and 0 < len(thing) <= _FEW:
+        return Many(any_of(*(value_of_live(each) for each in thing)))
     if type(thing) in (int, float, bool, bytes, list, set, tuple, frozenset):
         return PLAIN
     return Live(thing, name)
@@ -312,7 +315,8 @@ def attribute_of_instance(owner: Instance, name: str) -> Value | None:
 
 
 def _instance_of(model: Any) -> Value:
-    return Instance(model) if is_model(model) else UNKNOWN
+    # One that was assigned may be of a subclass.
+    return Instance(model, is_exact=False) if is_model(model) else UNKNOWN
 
 
 def _manager_of(model: Any) -> type | None:
@@ -322,7 +326,8 @@ def _manager_of(model: Any) -> type | None:
 
 
 def attribute_of_class(owner: Class, name: str) -> Value | None:
-    if name in ("_default_manager", "_base_manager") and is_model(owner.cls):
+    # ManagerDescriptor and what it holds are not documented, and the same in Django 5.2, 6.0, 6.1.
+    if name in MANAGERS[1:] and is_model(owner.cls):
         return Rows(owner.cls, _manager_of(owner.cls))
     found: Any = find_in_class(owner.cls, name)
     if is_a(found, ManagerDescriptor):
@@ -334,6 +339,8 @@ def attribute_of_class(owner: Class, name: str) -> Value | None:
 
 # Annotations
 
+# More than these a value is not told apart from.
+_FEW = 6
 SEQUENCES = frozenset(
     (
         *("list", "set", "frozenset", "List", "Set", "Iterable", "Iterator", "Sequence"),
@@ -357,3 +364,17 @@ def instance_of(cls: type, *, is_exact: bool = False) -> Value:
     if is_plain_class(cls):
         return PLAIN
     return Instance(cls, is_exact)
+
+
+def element_of(value: Value) -> Value:
+    """What going over it gives."""
+    match value:
+        case Rows(model=model):
+            return Instance(model)
+        case Many(of=of):
+            return of
+        case Several(values=values):
+            return any_of(*values) if values else UNKNOWN
+        case AnyOf(values=values):
+            return any_of(*(element_of(each) for each in values))
+    return UNKNOWN

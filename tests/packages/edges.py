@@ -60,10 +60,10 @@ def _projects(config: pytest.Config) -> frozenset[str]:
 def _effects(config: pytest.Config) -> Any:
     """Made when Django is set up, with the packages as the project."""
     if "effects" not in _kept:
-        from signal_tracer.mapping import effects, ownership, projects
+        from signal_tracer.mapping import effects, functions, ownership, projects
 
         chosen = _projects(config)
-        for module in (effects, ownership, projects):
+        for module in (functions, ownership, projects):
             module.project_packages = lambda: chosen  # type: ignore[attr-defined]
         _kept["effects"] = effects.Effects(projects.Project(ownership.Ownership()))
     return _kept["effects"]
@@ -112,20 +112,25 @@ def _read(route: Route, call: Any, config: pytest.Config) -> None:
         signal_name,
         signals_in_modules,
     )
-    from signal_tracer.mapping.senders import classes_by_id
+    from signal_tracer.mapping.senders import Senders, classes_by_id
 
     effects = _effects(config)
     file = call.defined_at.file if call.defined_at is not None else ""
-    route.is_project = bool(file) and effects.is_projects(file)
+    route.is_project = bool(file) and effects.functions.is_projects(file)
     if not route.is_project:
         return
     signal = next((s for s in signals_in_modules() if signal_name(s) == route.signal), None)
     sender = next((c for c in classes_by_id().values() if class_name(c) == route.sender), None)
-    live = None
-    for entry in entries_of(signal) if signal is not None else ():
-        receiver = read_entry(entry).receiver
-        if receiver is not None and describe_receiver(receiver).name == route.receiver:
-            live = receiver
+    live, senders = None, Senders()
+    for each in entries_of(signal) if signal is not None else ():
+        entry = read_entry(each)
+        is_found, wanted = senders.find(entry)
+        if (
+            entry.receiver is not None
+            and describe_receiver(entry.receiver).name == route.receiver
+            and (wanted is sender or not is_found)
+        ):
+            live = entry.receiver
     if live is not None:
         steps = effects.of_receiver(live, sender=sender, signal=signal)
     else:
@@ -161,7 +166,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for route in ours:
         named = route.named or {}
         for edge in route.seen:
-            is_own = any(effects.is_projects(p.rpartition(":")[0]) for p in route.places[edge])
+            is_own = any(effects.functions.is_projects(p.rpartition(":")[0]) for p in route.places[edge])
             kind = named.get(edge, "missed")
             counts[f"{kind}, sent from {'the project' if is_own else 'a package'}"] += 1
             if kind == "missed":
