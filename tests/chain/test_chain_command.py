@@ -228,7 +228,7 @@ def chain_named(name: str) -> Chain:
     again = ChainStep("signal", name, sender="s.S", again="cycle")
     call = ChainStep("receiver", name, position=1, seen=Seen(2, swallowed=1), steps=(again,))
     others = tuple(
-        ChainStep(kind, name, standing="in_source", in_source=(place,))  # type: ignore[arg-type]
+        ChainStep(kind, name, standing="in_source", in_source=(place,))
         for kind in ("save", "bulk", "callback", "errand", "unknown", "package", "cascade")
     )
     root = ChainStep("signal", name, sender="s.S", steps=(call, *others))
