@@ -156,7 +156,7 @@ def facts_of(
     seen = step.seen
     is_told = step.kind == "receiver" and seen is not None and seen.count == calls
     if seen is not None and seen.example not in ("", example) and not is_told:
-        yield f"in {seen.example}"
+        yield f"in {_short(seen.example)}"
     if seen is not None and seen.of > seen.count:
         yield f"{seen.count:,} of {seen.of:,} are sent here"
     if seen is not None and seen.errors:
@@ -167,6 +167,11 @@ def facts_of(
         yield _OBSTACLES[step.obstacle] % {"sender": step.connected_to}
     if step.in_source:
         yield from _written(step.in_source, step.name, file)
+
+
+def _short(example: str) -> str:
+    """Of a test its name, without the file; a request and a command as they are."""
+    return example.partition("::")[2] or example
 
 
 def _written(places: tuple[InSource, ...], name: str, file: str) -> Iterator[str]:
