@@ -55,7 +55,7 @@ from signal_tracer.mapping.methods import (
     SENDING,
 )
 from signal_tracer.mapping.sendings import cascades, of_delete, of_m2m, of_save
-from signal_tracer.mapping.surroundings import text_of
+from signal_tracer.mapping.surroundings import text_of, text_of_call
 from signal_tracer.records import Location
 from signal_tracer.source_steps import Certainty, SourceStep, StepKind
 
@@ -413,7 +413,7 @@ class Steps:
         self.steps.append(
             SourceStep(
                 kind,
-                call.text or text_of(call.node),
+                call.text or text_of_call(call.node),
                 "unknown" if certainty == "unknown" else "certain" if is_certain else "may",
                 self._location(call.node),
                 sends=sends,
