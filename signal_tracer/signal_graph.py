@@ -424,7 +424,7 @@ class _Adding:
         seen.duration = _total(seen.duration, duration)
         seen.own_time = _total(seen.own_time, _nanoseconds(call.own_time))
         _count(seen.durations, _step(duration))
-        queries = call.query_count
+        queries = min(call.query_count, MOST)
         seen.queries = _total(seen.queries, queries)
         _count(seen.query_counts, _step(queries))
         for query in call.queries:
