@@ -6,6 +6,7 @@ does not know: it joins what was seen apart as well.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -37,6 +38,8 @@ class Chain:
 
     steps: Steps
     ends: tuple[str, ...]
+    alike: int = 0
+    """How many other things that are sent lead down in the same way."""
 
     @property
     def length(self) -> int:
@@ -46,12 +49,14 @@ class Chain:
     @property
     def way(self) -> str:
         """``saving shop.Order > billing.write_invoice saves billing.Invoice > crm.note``"""
-        return " > ".join([way_of(self.steps), *([", ".join(self.ends)] if self.ends else [])])
+        way = way_of(self.steps, self.alike)
+        return f"{way} > {', '.join(self.ends)}" if self.ends else way
 
 
-def way_of(steps: Steps) -> str:
+def way_of(steps: Steps, alike: int = 0) -> str:
+    more = f" and {alike} more" if alike else ""
     links = (f"{step.receiver} {step.sent.does}" for step in steps)
-    return " > ".join([steps[0].heard.doing, *links])
+    return " > ".join([f"{steps[0].heard.doing}{more}", *links])
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +198,8 @@ class Questions:
     def chains(self) -> list[Chain]:
         """The longest way down from each thing that was sent outside of receivers.
 
-        The longest first. A cycle is not followed, and what is the end of a longer chain is left
-        out.
+        The longest first. A cycle is not followed, what is the end of a longer chain is left out,
+        and what only begins with another sender is counted.
         """
         longest: dict[Sent, Steps] = {}
         # Whatever is sent because of another has less below it.
@@ -203,13 +208,16 @@ class Questions:
             ways = ((step, *longest[step.sent]) for step in onward)
             longest[sent] = max(ways, key=len, default=())
         starts = [longest[sent] for sent in self._calls if longest[sent] and self._begins(sent)]
-        kept: dict[Steps, Chain] = {}
+        alike: dict[Hashable, list[Steps]] = {}
         tails: set[Steps] = set()
         for steps in sorted(starts, key=lambda each: (-len(each), each)):
             if steps not in tails:
                 tails.update(steps[number:] for number in range(len(steps)))
-                kept[steps] = Chain(steps, self._ends(steps[-1].sent))
-        return list(kept.values())
+                below = tuple((step.receiver, step.sent) for step in steps)
+                alike.setdefault((steps[0].heard.signal, below), []).append(steps)
+        return [
+            Chain(same[0], self._ends(same[0][-1].sent), len(same) - 1) for same in alike.values()
+        ]
 
     def _goes_round(self, step: Step) -> bool:
         return step.sent == step.heard or step.heard in self._ways[step.sent]
