@@ -14,7 +14,7 @@ from typing import TypeAlias
 from signal_tracer import plain
 from signal_tracer.graph_words import Sent, is_of_tests
 from signal_tracer.plain import JSON
-from signal_tracer.records import DJANGO, Owner
+from signal_tracer.records import DJANGO, Owner, Seconds, Share
 from signal_tracer.signal_graph import SeenCalls, SignalGraph
 
 Steps: TypeAlias = "tuple[Step, ...]"
@@ -33,7 +33,7 @@ class Step:
 class Chain:
     """The longest way down from something that was sent: each step hears what the one before sent.
 
-    ``ends``: the receivers of the last, as far as they send nothing further.
+    ``ends``: the receivers that hear what the last one sent.
     """
 
     steps: Steps
@@ -66,9 +66,9 @@ class Cost:
     receiver: str
     owner: Owner
     count: int
-    own_time: float
-    """Seconds, without what was sent in its calls."""
-    share: float
+    own_time: Seconds
+    """Without what was sent in its calls."""
+    share: Share
     """Of the own time of all receivers, those that are left out among them."""
     queries: int
 
@@ -216,7 +216,12 @@ class Questions:
                 below = tuple((step.receiver, step.sent) for step in steps)
                 alike.setdefault((steps[0].heard.signal, below), []).append(steps)
         return [
-            Chain(same[0], self._ends(same[0][-1].sent), len(same) - 1) for same in alike.values()
+            Chain(
+                same[0],
+                tuple(call.receiver for call in self._calls[same[0][-1].sent]),
+                len(same) - 1,
+            )
+            for same in alike.values()
         ]
 
     def _goes_round(self, step: Step) -> bool:
@@ -225,10 +230,6 @@ class Questions:
     def _begins(self, sent: Sent) -> bool:
         seen = self._graph.dispatches.get((sent.signal, sent.sender))
         return seen is None or seen.outside > 0
-
-    def _ends(self, sent: Sent) -> tuple[str, ...]:
-        senders = {step.receiver for step in self._onward[sent]}
-        return tuple(call.receiver for call in self._calls[sent] if call.receiver not in senders)
 
     def costs(self) -> list[Cost]:
         """What each receiver took over all, the most first; where that is the same, by queries."""

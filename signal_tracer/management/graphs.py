@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -151,7 +152,7 @@ def _check(command: Printer, graph: SignalGraph, file: Path) -> None:
     for line in _lines(drift):
         command.stdout.write(line)
     seen = f"This run has {_size(graph)}{traces}."
-    command.stdout.write(f"\n{seen}{_doubt(drift)}")
+    command.stdout.write(" ".join([f"\n{seen}", *_doubts(drift, graph)]))
     again = f"manage.py signal_map --graph {command.options['graph']} --write-graph {file}"
     raise CommandError(
         f"What happens differs from {file} in {plural(drift.count, 'place')}. If that is meant, "
@@ -167,13 +168,20 @@ def _lines(drift: Drift) -> list[str]:
     ]
 
 
-def _doubt(drift: Drift) -> str:
+def _doubts(drift: Drift, graph: SignalGraph) -> Iterator[str]:
+    """Why something that is told as lost may happen all the same."""
     if not (drift.lost or drift.unseen):
-        return ""
-    return (
-        " What is lost or not seen may be in a test that was not run: compare runs of the same "
+        return
+    yield (
+        "What is lost or not seen may be in a test that was not run: compare runs of the same "
         "tests."
     )
+    left_out = graph.omitted + graph.unrecorded
+    if left_out:
+        yield (
+            f"It may also be among {plural(left_out, 'dispatch', 'dispatches')} that the graph has "
+            "left out: raise SIGNAL_TRACER['MAX_DISPATCHES'] for the tests."
+        )
 
 
 def _size(graph: SignalGraph) -> str:
