@@ -1060,7 +1060,7 @@ LONG_CHAIN = Kind(
     "long-chain",
     "info",
     "One thing sets off many receivers, one below the other",
-    "%(doing)s leads down through %(length)d receivers: %(way)s.",
+    "%(length)d receivers run one below the other: %(way)s.",
     "Each hears only what the one before it sent. What the last of them does, or that it failed, "
     "no line of the first says.",
     "See the whole of it with signal_map --graph FILE --chain. Where a receiver of these does "

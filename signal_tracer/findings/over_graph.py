@@ -43,11 +43,12 @@ class Surroundings:
         return whose(self.owners.get(step.receiver) for step in steps)
 
     def nearest(self, steps: Steps) -> Location | None:
-        """The place of the first receiver that is the project's, else of the first."""
-        of_project = [
-            each for each in steps if whose([self.owners.get(each.receiver)]).kind == "project"
-        ]
-        return self.place_of((of_project or steps)[0].receiver)
+        """The place of the first receiver that is known to stand somewhere, best of the project."""
+        receivers = sorted(
+            (step.receiver for step in steps),
+            key=lambda receiver: self.owners[receiver].kind != "project",
+        )
+        return next(filter(None, map(self.place_of, receivers)), None)
 
 
 def cycles(around: Surroundings) -> Iterator[Finding]:
@@ -87,7 +88,6 @@ def long_chains(around: Surroundings) -> Iterator[Finding]:
         yield Finding(
             LONG_CHAIN,
             {
-                "doing": chain.steps[0].heard.doing,
                 "length": chain.length,
                 "way": chain.way,
                 "place": At(place),

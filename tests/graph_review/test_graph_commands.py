@@ -164,8 +164,8 @@ def test_what_differs_is_told_and_fails(tmp_path: Path) -> None:
             f"lost: saving shop.Order no longer runs {INVOICE} (sent 1 time)\n"
             "not seen: saving shop.Item, which ran shop.count\n"
             "\n"
-            "This run has 1 dispatch in 1 trace. What is lost or not seen may be in a test that was "
-            "not run: compare runs of the same tests.\n"
+            "This run has 1 dispatch in 1 trace. What is lost or not seen may be in a test that "
+            "was not run: compare runs of the same tests.\n"
         ),
         (
             f"What happens differs from {kept} in 3 places. If that is meant, keep it: manage.py "
