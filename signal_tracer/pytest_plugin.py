@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from signal_tracer.coverage.result import SignalCoverage
     from signal_tracer.reviewing import Asked, Gathered
     from signal_tracer.testing import SignalTrace
+    from signal_tracer.testing.run_graph import RunGraph
     from signal_tracer.trace import Trace
     from signal_tracer.tracer import trace_signals
 
@@ -51,6 +52,7 @@ NOT_SEEN_TEXT = (
 )
 WORKER_OUTPUT = "signal_tracer_coverage"
 FOUND_OUTPUT = "signal_tracer_findings"
+GRAPH_OUTPUT = "signal_tracer_graph"
 LEVELS = ("error", "warning", "info")
 # What --signal-findings goes with.
 OF_FINDINGS = ("signal_baseline", "signal_write_baseline", "signal_sarif", "signal_github")
@@ -120,6 +122,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="print each new finding as GitHub's workflow command too",
     )
+    group.addoption(
+        "--signal-graph",
+        metavar="FILE",
+        help="write what all tests set off to FILE: which signals were sent, which receivers ran "
+        "and what they sent, for manage.py signal_map --graph",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -135,7 +143,8 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--{name.replace('_', '-')} needs --signal-findings.")
     if config.getoption("signal_write_baseline") and not config.getoption("signal_baseline"):
         raise pytest.UsageError("--signal-write-baseline needs the file: --signal-baseline=FILE.")
-    if not (wants_trace or wants_coverage or wants_findings):
+    wants_graph = config.getoption("signal_graph") is not None
+    if not (wants_trace or wants_coverage or wants_findings or wants_graph):
         return
     if not _has_django():
         config.pluginmanager.register(_Note(NO_DJANGO), "signal_tracer_note")
@@ -146,8 +155,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(
             _Coverage(config, reports or _reports(["term"]), fail_under), "signal_tracer_coverage"
         )
-    if wants_findings and not config.option.collectonly:
-        config.pluginmanager.register(_Findings(config), "signal_tracer_findings")
+    if config.option.collectonly:
+        return
+    takers: list[_OfPieces] = []
+    if wants_findings:
+        takers.append(_Findings(config))
+        config.pluginmanager.register(takers[-1], "signal_tracer_findings")
+    if wants_graph:
+        takers.append(_Graph(config))
+        config.pluginmanager.register(takers[-1], "signal_tracer_graph")
+    if takers:
+        config.pluginmanager.register(_Pieces(takers), "signal_tracer_pieces")
 
 
 def _percentage(given: str) -> float:
@@ -553,15 +571,119 @@ class _Coverage(_OfTheRun):
             )
 
 
+# --signal-findings and --signal-graph
+
+
+class _OfPieces(_OfTheRun):
+    """What is made of the pieces of a run."""
+
+    def take(self, trace: Trace, where: dict[str, dict[str, int]], *, is_end: bool) -> None:
+        """The trace of a test, or of a fixture; ``is_end``: of the latter's teardown."""
+        raise NotImplementedError
+
+
+class _Pieces:
+    """Traces each test of this process, and each fixture that tests share.
+
+    Those have traces of their own: which test sets them up depends on who runs where, and what is
+    found must not.
+    """
+
+    def __init__(self, takers: list[_OfPieces]) -> None:
+        self.takers = takers
+        self.numbers: dict[str, int] = {}
+        # What is looked at, innermost last: one trace at a time, of the last.
+        self.inside: list[dict[str, dict[str, int]]] = []
+        self.tracing: trace_signals | None = None
+        self.trace: Trace | None = None
+        self.is_set_up: set[pytest.FixtureDef[Any]] = set()
+        self.is_last_of_its_kind = False
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.numbers = {item.nodeid: number for number, item in enumerate(session.items)}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        with self._looking_at_test(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        with self._looking_at_test(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, Any, Any]:
+        self.is_last_of_its_kind = nextitem is None or nextitem.parent is not item.parent
+        with self._looking_at_test(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        # One of a class is set up for each test that is in none.
+        if fixturedef.scope == "function" or (fixturedef.scope == "class" and request.cls is None):
+            return (yield)
+        self.is_set_up.add(fixturedef)
+        with self._looking_at(_as_shared(fixturedef)):
+            return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        if not self.inside:
+            return
+        if fixturedef in self.is_set_up:  # Others are asked again and again, and have nothing left.
+            self.is_set_up.discard(fixturedef)
+            self._end(_as_shared(fixturedef), is_end=True)
+            self._begin()
+        elif fixturedef.scope == "function" and self.is_last_of_its_kind:
+            self._end(self.inside[-1])
+            self._begin()
+
+    def _looking_at_test(self, item: pytest.Item) -> AbstractContextManager[None]:
+        return self._looking_at({"tests": {item.nodeid: self.numbers.get(item.nodeid, 0)}})
+
+    @contextmanager
+    def _looking_at(self, where: dict[str, dict[str, int]]) -> Iterator[None]:
+        if self.inside:
+            self._end(self.inside[-1])
+        self.inside.append(where)
+        self._begin()
+        try:
+            yield
+        finally:
+            self._end(self.inside.pop())
+            if self.inside:
+                self._begin()
+
+    def _begin(self) -> None:
+        with self.takers[0]._going_on("to start a trace"):
+            from signal_tracer.tracer import trace_signals
+
+            [name] = next(iter(self.inside[-1].values()))
+            self.tracing = trace_signals(name, all_threads=True)
+            self.trace = self.tracing.__enter__()
+
+    def _end(self, where: dict[str, dict[str, int]], *, is_end: bool = False) -> None:
+        with self.takers[0]._going_on("to end a trace"):
+            if self.tracing is not None:
+                self.tracing.__exit__(None, None, None)
+        trace, self.tracing, self.trace = self.trace, None, None
+        if trace is not None:
+            for each in self.takers:
+                with each._going_on("to look at a trace"):
+                    each.take(trace, where, is_end=is_end)
+
+
 # --signal-findings
 
 
-class _Findings(_OfTheRun):
-    """Gathers the findings over every test of this process, or what the workers of xdist gathered.
-
-    Fixtures that tests share have traces of their own: which test sets them up depends on who
-    runs where, and what is found must not.
-    """
+class _Findings(_OfPieces):
+    """Gathers what is found over all tests of this process, or what the workers of xdist found."""
 
     title = "signal findings"
     option = "--signal-findings"
@@ -589,89 +711,16 @@ class _Findings(_OfTheRun):
         except BaselineError as error:
             raise pytest.UsageError(str(error)) from error
         self.gathered: Gathered = Gathered()
-        self.numbers: dict[str, int] = {}
-        # What is looked at, innermost last: one trace at a time, of the last.
-        self.inside: list[dict[str, dict[str, int]]] = []
-        self.tracing: trace_signals | None = None
-        self.trace: Trace | None = None
-        self.is_set_up: set[pytest.FixtureDef[Any]] = set()
-        self.is_last_of_its_kind = False
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.gathered.is_whole &= not items
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    def pytest_collection_finish(self) -> None:
         self._add_conftests()
-        self.numbers = {item.nodeid: number for number, item in enumerate(session.items)}
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        with self._looking_at_test(item):
-            return (yield)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        with self._looking_at_test(item):
-            return (yield)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, Any, Any]:
-        self.is_last_of_its_kind = nextitem is None or nextitem.parent is not item.parent
-        with self._looking_at_test(item):
-            return (yield)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
-        if fixturedef.scope == "function":
-            return (yield)
-        self.is_set_up.add(fixturedef)
-        with self._looking_at(_as_shared(fixturedef)):
-            return (yield)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
-        if not self.inside:
-            return
-        if fixturedef in self.is_set_up:  # Others are asked again and again, and have nothing left.
-            self.is_set_up.discard(fixturedef)
-            self._end(_as_shared(fixturedef))
-            self._begin()
-        elif fixturedef.scope == "function" and self.is_last_of_its_kind:
-            self._end(self.inside[-1])
-            self._begin()
-
-    def _looking_at_test(self, item: pytest.Item) -> AbstractContextManager[None]:
-        return self._looking_at({"tests": {item.nodeid: self.numbers.get(item.nodeid, 0)}})
-
-    @contextmanager
-    def _looking_at(self, where: dict[str, dict[str, int]]) -> Iterator[None]:
-        if self.inside:
-            self._end(self.inside[-1])
-        self.inside.append(where)
-        self._begin()
-        try:
-            yield
-        finally:
-            self._end(self.inside.pop())
-            if self.inside:
-                self._begin()
-
-    def _begin(self) -> None:
-        with self._going_on("to start a trace"):
-            from signal_tracer.tracer import trace_signals
-
-            self.tracing = trace_signals("findings", all_threads=True)
-            self.trace = self.tracing.__enter__()
-
-    def _end(self, where: dict[str, dict[str, int]]) -> None:
-        with self._going_on("to look at a trace"):
-            if self.tracing is not None and self.trace is not None:
-                self.tracing.__exit__(None, None, None)
-                self.gathered.note(self.trace, self.asked.at_least, **where)
-            self.tracing = self.trace = None
+    def take(self, trace: Trace, where: dict[str, dict[str, int]], *, is_end: bool) -> None:
+        self.gathered.note(trace, self.asked.at_least, **where)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -715,6 +764,57 @@ class _Findings(_OfTheRun):
             gathered, failures, test_files = json.loads(given)
             self.gathered.join(Gathered.from_text(gathered))
             self.test_files |= {*test_files}
+            for each in failures:
+                self._fail(each)
+
+
+class _Graph(_OfPieces):
+    """Adds up what every test of this process set off, or what the workers of xdist added up."""
+
+    title = "signal graph"
+    option = "--signal-graph"
+
+    def __init__(self, config: pytest.Config) -> None:
+        from signal_tracer.testing.run_graph import NotWrittenError, RunGraph, check
+
+        super().__init__(config)
+        self.path = config.invocation_params.dir / config.getoption("signal_graph")
+        self.graph: RunGraph = RunGraph()
+        try:
+            check(self.path)
+        except NotWrittenError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def take(self, trace: Trace, where: dict[str, dict[str, int]], *, is_end: bool) -> None:
+        if "tests" in where:
+            self.graph.note_test(trace)
+        else:
+            [name] = where["fixtures"]
+            trace.name = f"{name}{', torn down' * is_end}"
+            self.graph.note_shared(trace)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        worker: dict[str, Any] | None = getattr(self.config, "workeroutput", None)
+        if worker is not None:
+            with self._going_on("to add up what the tests set off"):
+                worker[GRAPH_OUTPUT] = json.dumps([self.graph.to_text(), self.failures])
+            self.is_told = True
+            return
+        with self._going_on("to be written"):
+            self.said += self.graph.write(self.path)
+        if self.failures and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        with self._going_on("to read what a worker saw"):
+            given = getattr(node, "workeroutput", {}).get(GRAPH_OUTPUT)
+            if given is None:
+                self.said.append(f"What worker {node.gateway.id} saw is not in it: it crashed.")
+                return
+            graph, failures = json.loads(given)
+            self.graph.join(graph)
             for each in failures:
                 self._fail(each)
 

@@ -101,7 +101,7 @@ class SeenCalls:
     swallowed: Count = 0
     cancelled: Count = 0
     errors: dict[str, Count] = field(default_factory=dict)
-    """By the dotted name of the exception's class."""
+    """By the name of the exception's class, dotted but for Python's own."""
     duration: Count = 0
     """Of all calls together, with what was sent in them, in nanoseconds."""
     own_time: Count = 0

@@ -1,0 +1,266 @@
+"""``pytest --signal-graph``: what the tests of a run set off, in one process and in workers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from signal_tracer.records import Contents, Dispatch, ReceiverCall
+from signal_tracer.signal_graph import SignalGraph, load
+from signal_tracer.testing.run_graph import RunGraph
+from signal_tracer.trace import Trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Project
+
+SAVED = "django.db.models.signals.post_save"
+PAYS = """
+import pytest
+from shop.signals import paid
+
+@pytest.fixture(scope="session")
+def till():
+    paid.send("session")
+    yield "till"
+    paid.send("session")
+    paid.send("session")
+
+@pytest.fixture
+def customer():
+    paid.send("fixture")
+    yield
+    paid.send("fixture")
+
+@pytest.mark.parametrize("number", range(4))
+def test_pays(number, till, customer):
+    paid.send(till, amount=number)
+
+def test_is_only_sent():
+    paid.send_robust("other", fails=True)
+"""
+ORDERS = """
+from django.test import TestCase
+from shop.models import Order
+
+class OrderTests(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        Order.objects.create()
+
+    def test_saves(self):
+        Order.objects.create()
+
+    def test_saves_twice(self):
+        Order.objects.create().save()
+"""
+
+
+def graph_in(file: Path) -> SignalGraph:
+    return load(file.read_text())
+
+
+def timeless(graph: SignalGraph) -> dict[str, object]:
+    """The graph without what no two runs have in common."""
+    for key, each in graph.calls.items():
+        graph.calls[key] = replace(each, duration=0, own_time=0, durations={})
+    return graph.to_dict()
+
+
+def test_the_graph_of_a_run_is_written_and_said(project: Project) -> None:
+    project.tests(test_pays=PAYS)
+
+    result = project.run("--signal-graph=out/graph.json")
+
+    result.assert_outcomes(passed=5)
+    file = project.path / "out/graph.json"
+    result.stdout.fnmatch_lines(["=* signal graph =*", f"16 dispatches of 1 signal in {file}"])
+    graph = graph_in(file)
+    assert {
+        key[1]: (each.count, each.traces, each.example) for key, each in graph.dispatches.items()
+    } == {
+        "'fixture'": (8, 4, "test_pays.py::test_pays[0]"),
+        "'other'": (1, 1, "test_pays.py::test_is_only_sent"),
+        "'session'": (3, 2, "the session fixture till of test_pays.py"),
+        "'till'": (4, 4, "test_pays.py::test_pays[0]"),
+    }
+    texted = graph.calls["shop.signals.paid", "'other'", "shop.receivers.text_customer"]
+    assert texted.errors == {"ConnectionError": 1}
+    assert graph.traces == 7
+
+
+@pytest.mark.parametrize("dist", ["load", "loadscope"])
+def test_workers_see_what_one_process_sees(project: Project, dist: str) -> None:
+    project.tests(test_pays=PAYS, test_orders=ORDERS)
+
+    project.run("--signal-graph=one.json").assert_outcomes(passed=7)
+    two = project.run("--signal-graph=two.json", "-n2", f"--dist={dist}")
+
+    two.assert_outcomes(passed=7)
+    two.stdout.fnmatch_lines(["* dispatches of * signals in *two.json"])
+    one, both = graph_in(project.path / "one.json"), graph_in(project.path / "two.json")
+    assert timeless(one) == timeless(both)
+    assert one.dispatches[SAVED, "shop.Order"].count == 4
+    assert one.dispatches[SAVED, "shop.Order"].example == ("test_orders.py::OrderTests::test_saves")
+
+
+def test_it_goes_with_all_other_options_and_none_traces_twice(project: Project) -> None:
+    project.tests(test_pays=PAYS)
+
+    result = project.run(
+        *("--signal-graph=graph.json", "--signal-findings=info", "--signal-trace=all"),
+        *("--signal-coverage", "--fail-on-swallowed"),
+    )
+
+    result.assert_outcomes(passed=4, failed=1)
+    assert (
+        graph_in(project.path / "graph.json").dispatches["shop.signals.paid", "'till'"].count == 4
+    )
+
+
+def test_tests_without_django_settings_have_a_graph(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    pytester.makepyfile(
+        """
+        from django.dispatch import Signal
+
+        paid = Signal()
+
+        def receive(**kwargs):
+            pass
+
+        def test_sends():
+            paid.connect(receive)
+            paid.send("till")
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-p", "no:django", "--signal-graph=graph.json")
+
+    result.assert_outcomes(passed=1)
+    [call] = graph_in(pytester.path / "graph.json").calls.values()
+    assert call.receiver == "test_tests_without_django_settings_have_a_graph.receive"
+    assert call.example == "test_tests_without_django_settings_have_a_graph.py::test_sends"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("shop", "*--signal-graph=*shop is a folder: name a file in it."),
+        ("", "*--signal-graph=* is a folder: name a file in it."),
+        (
+            "site_settings.py/graph.json",
+            "*graph.json is in no folder: *site_settings.py is a file.",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused_before_the_first_test(
+    project: Project, file: str, said: str
+) -> None:
+    project.tests(test_pays=PAYS)
+
+    result = project.pytester.runpytest_subprocess(f"--signal-graph={file}")
+
+    result.stderr.fnmatch_lines([said])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_file_that_cannot_be_written_in_the_end_fails_the_run(project: Project) -> None:
+    project.tests(
+        test_it="""
+        def test_makes_a_folder(request):
+            (request.config.invocation_params.dir / "graph.json").mkdir()
+        """
+    )
+
+    result = project.run("--signal-graph=graph.json")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["FAILED: signal graph failed to be written: *graph.json cannot be written (Is a *"]
+    )
+
+
+def test_a_run_without_tests_leaves_the_file_alone(project: Project) -> None:
+    file = project.path / "graph.json"
+    file.write_text("of yesterday")
+    project.tests(test_it="import nowhere")
+
+    result = project.run("--signal-graph=graph.json")
+
+    result.stdout.fnmatch_lines([f"No test has run, and so {file} was not written."])
+    assert file.read_text() == "of yesterday"
+
+
+def test_a_worker_that_crashed_is_said(project: Project) -> None:
+    project.tests(
+        test_pays=PAYS,
+        test_it="""
+        import os
+
+        def test_crashes():
+            os._exit(1)
+        """,
+    )
+
+    result = project.run("--signal-graph=graph.json", "-n1", "--max-worker-restart=0")
+
+    result.stdout.fnmatch_lines(["What worker gw0 saw is not in it: it crashed."])
+
+
+def test_what_is_not_in_a_graph_is_said(project: Project) -> None:
+    with (project.path / "site_settings.py").open("a") as settings:
+        settings.write('\nSIGNAL_TRACER = {"MAX_DISPATCHES": 2}\n')
+    project.tests(
+        test_it="""
+        from shop.signals import paid
+
+        def test_pays():
+            for _ in range(5):
+                paid.send("till")
+        """
+    )
+
+    result = project.run("--signal-graph=graph.json")
+
+    result.stdout.fnmatch_lines(
+        [
+            "2 dispatches of 1 signal in *graph.json",
+            "3 more only counted, and not in it. Raise *",
+        ]
+    )
+
+
+# Without a pytest around it
+
+
+def set_up(times: int) -> SignalGraph:
+    saved = Dispatch(SAVED, receiver_calls=[ReceiverCall("shop.a")])
+    began = datetime(2026, 3, 1, tzinfo=UTC)
+    contents = Contents(dispatches=[saved] * times)
+    return SignalGraph.from_traces([Trace("till", started_at=began, contents=contents)])
+
+
+def test_what_tests_share_counts_once_whichever_worker_comes_first() -> None:
+    def worker(times: int) -> str:
+        run = RunGraph()
+        run._keep("the session fixture till", set_up(times))
+        return run.to_text()
+
+    texts = [worker(2), worker(3), worker(1)]
+    wholes = []
+    for order in (texts, texts[::-1], [texts[1], texts[0], texts[2]]):
+        merged = RunGraph()
+        for text in order:
+            merged.join(text)
+        wholes.append(merged.whole())
+
+    assert wholes[0] == wholes[1] == wholes[2] == set_up(3)
+    assert json.loads(texts[0]).keys() == {"graph", "shared"}
