@@ -21,8 +21,12 @@ from signal_tracer.wording import plural
 
 FORMAT_VERSION = 1
 # What findings were looked for over. Either finds little of what the other does.
-Over = Literal["signal_map", "tests"]
-_IN_WORDS: dict[Over, str] = {"signal_map": "the signal map", "tests": "tests"}
+Over = Literal["signal_map", "tests", "signal_graph"]
+_IN_WORDS: dict[Over, str] = {
+    "signal_map": "the signal map",
+    "tests": "tests",
+    "signal_graph": "a signal graph",
+}
 
 
 class BaselineError(ValueError):

@@ -17,6 +17,7 @@ from signal_tracer.findings import (
     failures,
     map_doors,
     missing,
+    over_graph,
     over_map,
     raised,
     repeats,
@@ -26,6 +27,7 @@ from signal_tracer.findings.kinds import LEVELS, Finding, Kind, Level
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import Walk, is_ignored, slow_from
 from signal_tracer.records import Recorded
+from signal_tracer.signal_graph import SignalGraph
 from signal_tracer.signal_map import SignalMap
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Found",
     "Kind",
     "Level",
+    "over_signal_graph",
     "over_signal_map",
     "over_trace",
     "sift",
@@ -136,6 +139,23 @@ def over_signal_map(
         if finding.level in wanted  # A package's is of level "info", whatever it says.
     )
     return sift(found, ignored)
+
+
+def over_signal_graph(
+    graph: SignalGraph,
+    signal_map: SignalMap,
+    ignored: Iterable[str] = (),
+    *,
+    at_least: Level = "info",
+) -> Found:
+    """What is worth attention in ``graph``, from the level ``at_least`` up.
+
+    ``signal_map``: of the process, which knows where things are defined.
+    """
+    around = over_graph.Surroundings(graph, signal_map)
+    wanted = LEVELS[: LEVELS.index(at_least) + 1]
+    found = (finding for rule in over_graph.RULES for finding in rule(around))
+    return sift((each for each in found if each.level in wanted), ignored)
 
 
 def sift(findings: Iterable[Finding], ignored: Iterable[str]) -> Found:

@@ -1048,6 +1048,41 @@ UNHEARD_SIGNAL = Kind(
     "Connect a receiver, or remove the signal (%(place)s) if it is not for other packages.",
 )
 
+# Over a graph
+
+SIGNAL_CYCLE = Kind(
+    "signal-cycle",
+    "warning",
+    "Receivers lead in a circle",
+    "%(way)s.",
+    "Each of these was seen, and whoever begins anywhere comes round to it. Only what the "
+    "receivers look at on the way keeps them from going on for ever, and nobody who changes one of "
+    "them sees the others.",
+    "Let one of %(receivers)s change its row without a signal, by filter(pk=...).update(); or do "
+    "both in a function that is called once, at %(place)s.",
+)
+LONG_CHAIN = Kind(
+    "long-chain",
+    "info",
+    "One thing sets off many receivers, one below the other",
+    "%(length)d receivers run one below the other: %(way)s.",
+    "Each hears only what the one before it sent. What the last of them does, or that it failed, "
+    "no line of the first says.",
+    "See the whole of it with signal_map --graph FILE --chain. Where a receiver of these does "
+    "little more than send on, call the next step from the one before (%(place)s).",
+)
+SINGLE_LISTENER = Kind(
+    "single-listener",
+    "info",
+    "A function call would do in place of a signal",
+    "%(signal)s is sent at one place (%(sent_from)s) and heard by %(receiver)s alone, in the same "
+    "app.",
+    "A signal is for those whom the sender does not know. Between one sender and one receiver of "
+    "one app it hides a call from whoever reads it, and from the editor.",
+    "At %(sent_from)s call %(receiver)s, and remove the signal (%(place)s); keep it if it is "
+    "there for others to listen to.",
+)
+
 
 def kinds() -> list[Kind]:
     """Every kind of the catalogue, in its order; those that share a slug differ in their words."""

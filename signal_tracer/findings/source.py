@@ -132,6 +132,39 @@ class Sources:
             self._sent_robustly[source] = set(_names_sent_robustly(source))
         return name in self._sent_robustly[source]
 
+    def places_that_send(self, signal: str) -> list[Location] | None:
+        """Where the project's source sends the signal that goes by this name, tests left out.
+
+        ``None`` where that cannot be known: it is given to something else, or renamed.
+        """
+        name = signal.rpartition(".")[2]
+        found: list[Location] = []
+        for file in self._project_files:
+            text = _read(file)
+            tree = None if text is None or name not in text else _parse(text, file)
+            for node, function in [] if tree is None else _uses(tree, name):
+                if node is None:
+                    return None
+                found.append(Location(file, node.lineno, function))
+        return found
+
+    @cached_property
+    def _project_files(self) -> list[str]:
+        """The modules of the project, as far as they are no tests."""
+        wholes = (
+            os.path.join(root, package)
+            for root, packages in self._packages.items()
+            for package in sorted(packages)
+        )
+        files = (
+            os.path.join(where, name)
+            for whole in wholes
+            for where, _, names in os.walk(whole)
+            for name in sorted(names)
+            if name.endswith(".py") and not _is_of_tests(os.path.relpath(where, whole), name)
+        )
+        return list(islice(files, _MOST_FILES))
+
     def _follow(self) -> Iterator[str]:
         """Every module that is imported from ``ready()``, the nearest first."""
         found = self._imported_by_ready
@@ -268,6 +301,47 @@ def _names_sent_robustly(source: str) -> Iterator[str]:
     for file in [source] if source.endswith(".py") else islice(files, _MOST_FILES):
         with contextlib.suppress(OSError), open(file, encoding="utf-8", errors="replace") as opened:
             yield from _SENT_ROBUSTLY.findall(opened.read())
+
+
+_SENDS = frozenset(("send", "send_robust", "asend", "asend_robust"))
+
+
+def _uses(tree: ast.Module, name: str) -> Iterator[tuple[ast.expr | None, str]]:
+    """Each place that sends what goes by ``name``, and the function it stands in.
+
+    ``None`` in its place for a use of which it cannot be told what becomes of it.
+    """
+    known: set[int] = set()
+    waiting: list[tuple[ast.AST, str]] = [(tree, "<module>")]
+    for node, function in waiting:  # which grows as it is read
+        if isinstance(node, ast.ImportFrom):
+            if any(each.name == name and each.asname not in (None, name) for each in node.names):
+                yield None, function
+        elif isinstance(node, ast.Call):
+            if _name(node) == "receiver":
+                known |= {id(part) for each in node.args for part in ast.walk(each)}
+        elif isinstance(node, ast.Attribute) and _named(node.value) == name:
+            known.add(id(node.value))
+            if node.attr in _SENDS:
+                yield node, function
+        if _named(node) == name and id(node) not in known and _is_loaded(node):
+            yield None, function
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node.name
+        waiting += ((each, function) for each in ast.iter_child_nodes(node))
+
+
+def _named(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _is_loaded(node: ast.AST) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Load)
+
+
+def _is_of_tests(folder: str, name: str) -> bool:
+    parts = {*folder.split(os.sep)}
+    return "tests" in parts or name.startswith("test") or name == "conftest.py"
 
 
 def _read(file: str) -> str | None:

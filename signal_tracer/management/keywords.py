@@ -63,7 +63,7 @@ def _words(action: Action, options: dict[str, Any]) -> Iterator[str]:
     elif isinstance(action, argparse._AppendAction):
         for each in given if isinstance(given, list | tuple) else [given]:
             yield f"{name}={_word(action, each)}"
-    elif action.nargs is not None:
+    elif action.nargs not in (None, "?"):
         members = given.split() if isinstance(given, str) else given
         if not isinstance(members, list | tuple):
             raise _refusal(action, given)

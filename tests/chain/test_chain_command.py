@@ -96,7 +96,13 @@ def test_a_name_that_nothing_goes_by_is_refused_with_what_may_be_meant(
     ("options", "message"),
     [
         ({"depth": 3}, "--depth needs --chain NAME."),
-        ({"graph": "graph.json"}, "--graph needs --chain NAME."),
+        (
+            {"graph": "graph.json"},
+            (
+                "--graph needs what is asked of it: --top, --chain NAME, --check-graph FILE, "
+                "--write-graph FILE or --fail-on LEVEL."
+            ),
+        ),
         (
             {"chain": ["shop.Order"], "missing": True},
             "Give either --chain or --missing, not both.",

@@ -26,8 +26,8 @@ MODELS = "from shop.models import Archived, Order, Product, Tag, Ticket\n"
 # Findings about receivers that run, or of which nothing is missing.
 ELSEWHERE = [
     *("async-bridge", "connected-again", "deep-nesting", "hot-signal", "ignores-raw"),
-    *("query-in-loop", "receiver-in-models", "robust-crash", "slow-receiver"),
-    *("undocumented-receiver", "writes-in-receiver"),
+    *("long-chain", "query-in-loop", "receiver-in-models", "robust-crash", "signal-cycle"),
+    *("single-listener", "slow-receiver", "undocumented-receiver", "writes-in-receiver"),
 ]
 
 # What the programs of the page are put into.

@@ -21,12 +21,13 @@ from rich.markdown import Markdown
 from signal_tracer import __version__, baseline, conf, drift
 from signal_tracer.baseline import Baseline, BaselineError, Comparison
 from signal_tracer.drift import FILTERS, SWITCHES
-from signal_tracer.findings import Level, over_signal_map
+from signal_tracer.findings import Found, Level, over_signal_graph, over_signal_map
 from signal_tracer.findings.about import UnknownSlugError, about, kinds
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.findings.remarks import Remark, remark_of
+from signal_tracer.management import graphs
 from signal_tracer.management.chains import add_chain, as_text, chosen_chain
-from signal_tracer.management.graphs_files import add_graph
+from signal_tracer.management.graphs_files import add_graph, load_graph
 from signal_tracer.management.keywords import CommandByKeyword, file_name
 from signal_tracer.management.paper import drawn
 from signal_tracer.mapping import settings_file
@@ -147,6 +148,7 @@ class Command(CommandByKeyword):
             help="list the findings of this level (error, warning or info) and worse, and exit "
             "with 1 if there are any",
         )
+        graphs.add_arguments(parser)
         reviewed = parser.add_argument_group(
             "what --fail-on finds, in review and CI", "Each needs --fail-on LEVEL."
         )
@@ -189,7 +191,7 @@ class Command(CommandByKeyword):
 
     def answer(self) -> None:
         options = self.options
-        for one, others in NOT_WITH:
+        for one, others in (*NOT_WITH, *graphs.NOT_WITH):
             both = [_as_option(one), *(_as_option(each) for each in others if options[each])]
             if options[one] not in (None, False) and len(both) > 1:
                 raise CommandError(f"Give either {both[0]} or {both[1]}, not both.")
@@ -198,9 +200,9 @@ class Command(CommandByKeyword):
                 raise CommandError(f"{_as_option(one)} needs --fail-on LEVEL.")
         if options["write_baseline"] and not options["baseline"]:
             raise CommandError("--write-baseline needs the file: --baseline FILE.")
-        for one in ("depth", "graph"):
-            if options[one] is not None and not options["chain"]:
-                raise CommandError(f"{_as_option(one)} needs --chain NAME.")
+        if options["depth"] is not None and not options["chain"]:
+            raise CommandError("--depth needs --chain NAME.")
+        graphs.refuse_misuse(options)
         if options["about"] is not None:
             self.about(options["about"])
         elif options["explain"]:
@@ -213,6 +215,8 @@ class Command(CommandByKeyword):
             self.write_map(options["write"])
         elif options["check"]:
             self.check_map(options["check"])
+        elif graphs.is_asked(options):
+            graphs.answer(self)
         elif not options["fail_on"] or options["format"] or options["output"]:
             self.show(self.chosen_map())
         if options["fail_on"]:
@@ -326,7 +330,7 @@ class Command(CommandByKeyword):
 
     def fail_on(self, level: Level) -> None:
         known = self.known_findings()
-        found = over_signal_map(self.chosen_map(), _ignored(), at_least=level)
+        found = self.found(level)
         remarks = [remark_of(finding) for finding in found.of_project]
         compared = baseline.compare(known, remarks, level)
         self.report(compared)
@@ -348,10 +352,17 @@ class Command(CommandByKeyword):
                 self.stderr.write(line)
         if compared.new and not is_first:
             new = "finding" if known is None else "new finding"
+            what = "graph" if self.options["graph"] else "map"
             raise CommandError(
-                f"The signal map has {plural(len(compared.new), new)} of level {level}"
+                f"The signal {what} has {plural(len(compared.new), new)} of level {level}"
                 f"{'' if level == 'error' else ' or worse'}."
             )
+
+    def found(self, level: Level) -> Found:
+        if not self.options["graph"]:
+            return over_signal_map(self.chosen_map(), _ignored(), at_least=level)
+        graph = load_graph(self.options["graph"])
+        return over_signal_graph(graph, read_map(), _ignored(), at_least=level)
 
     def report(self, found: Comparison) -> None:
         # Beside a map that a program reads, findings are for a person.
@@ -367,9 +378,10 @@ class Command(CommandByKeyword):
         if file is None or (self.options["write_baseline"] and not file.exists()):
             return None
         level = self.options["fail_on"]
-        write = f"manage.py signal_map --fail-on {level} --baseline {file} --write-baseline"
+        graph = f"--graph {self.options['graph']} " if self.options["graph"] else ""
+        write = f"manage.py signal_map {graph}--fail-on {level} --baseline {file} --write-baseline"
         try:
-            known = baseline.load(file, "signal_map", write=write)
+            known = baseline.load(file, self.over(), write=write)
         except BaselineError as error:
             raise CommandError(f"{error}") from error
         if known.filters != self.filters_of_findings():
@@ -380,9 +392,12 @@ class Command(CommandByKeyword):
             )
         return known
 
+    def over(self) -> baseline.Over:
+        return "signal_graph" if self.options["graph"] else "signal_map"
+
     def write_baseline(self, known: Baseline | None, found: Comparison) -> None:
         file = self.options["baseline"]
-        new = baseline.renewed(known, found, "signal_map", self.filters_of_findings())
+        new = baseline.renewed(known, found, self.over(), self.filters_of_findings())
         try:
             baseline.save(new, file)
         except BaselineError as error:
