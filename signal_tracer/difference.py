@@ -111,7 +111,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two traces; true if anything does.
+    """What differs between two traces; true if anything does that it shows.
 
     ``changes``: in the order of the second trace, what was lost after what it stood in.
     ``new`` and ``gone``: findings of one of the two only. ``hidden``: how many more changes and
@@ -126,7 +126,7 @@ class Difference:
     hidden: Count = 0
 
     def __bool__(self) -> bool:
-        return bool(self.changes or self.new or self.gone or self.hidden)
+        return bool(self.changes or self.new or self.gone)
 
     def of_kind(self, kind: Kind) -> list[Changed]:
         return [each for each in self.changes if kind in each.kinds]
@@ -271,9 +271,9 @@ def _told(kinds: Iterable[Kind], before: Fold, after: Fold) -> Iterator[Words]:
         if kind == "moved":
             yield _moved(before, after)
         elif kind == "repeated":
-            yield _instead(_times(before.occurrences), _times(after.occurrences))
+            yield _instead(before.occurrences, _times(after.occurrences))
         elif kind == "queries":
-            yield _instead(_queries(before.queries), _queries(after.queries))
+            yield _instead(before.queries, _queries(after.queries))
         elif kind == "outcome":
             nothing = Phrase("ending well")
             was, now = _all_failed(before) or nothing, _all_failed(after) or nothing

@@ -72,14 +72,20 @@ def render_trace(
 
 
 def render_difference(
-    difference: Difference, *, brief: bool | None = None, project_only: bool = False
+    difference: Difference,
+    *,
+    brief: bool | None = None,
+    project_only: bool = False,
+    whole: str = "brief=False",
 ) -> RenderableType:
     """What ``compare()`` returned, drawn to the width of the console that will print it.
 
     ``brief``: without what stands below something added or lost; with ``None`` where that is much.
-    ``project_only``: what concerns only installed packages is counted.
+    ``project_only``: what concerns only installed packages is counted. ``whole``: what a person
+    does to see all of what a brief form leaves out.
     """
-    return DifferencePicture(difference.of_project() if project_only else difference, brief)
+    shown = difference.of_project() if project_only else difference
+    return DifferencePicture(shown, brief, whole)
 
 
 def report(

@@ -21,10 +21,14 @@ STEP = "  "
 
 @dataclass(frozen=True, slots=True)
 class DifferencePicture(Picture):
-    """``brief``: without what stands below something added or lost; ``None``: if that is much."""
+    """``brief``: without what stands below something added or lost; ``None``: if that is much.
+
+    ``whole``: what a person does to see that.
+    """
 
     difference: Difference
-    brief: bool | None = None
+    brief: bool | None
+    whole: str
 
     def lines(self, options: ConsoleOptions) -> Iterator[Text]:
         difference, spelling = self.difference, Spelling(options)
@@ -49,7 +53,9 @@ class DifferencePicture(Picture):
         yield from layout.section(_findings(difference, spelling))
         notes = [note(spelling.words(each)) for each in difference.notes]
         if below:
-            notes.append(note(f"Not shown: {plural(below, 'line')} below these: brief=False."))
+            notes.append(
+                note(f"Not shown: {plural(below, 'line')} below these. All of it: {self.whole}.")
+            )
         yield from layout.section(notes)
 
 
