@@ -1,7 +1,8 @@
 """Brings the catalogues up to date: ``python docs/make_messages.py``, then translate, then again.
 
-Collects the texts of the panel, of facts, of differences and of the findings over a trace, merges them into each
-``signal_tracer/locale/*/LC_MESSAGES/django.po`` and compiles that. Needs the GNU gettext tools.
+Collects the texts of the panel, of facts, of differences and of the findings over a trace, merges
+them into each ``signal_tracer/locale/*/LC_MESSAGES/django.po`` and compiles that. Needs the GNU
+gettext tools.
 """
 
 import inspect

@@ -184,12 +184,14 @@ def _key(row: _Row) -> Key:
 
 
 _KEY_OF_ROW = re.compile(r"\(pk=.*\)$", re.DOTALL)
+# Signals without a name are numbered as they are met.
+_NUMBER = re.compile(r"(<unnamed .*) \d+>$", re.DOTALL)
 
 
 @lru_cache(4096)
 def _stable(name: str) -> str:
     """``name`` as it is of every row, and in every run: a sender may be an instance."""
-    return _KEY_OF_ROW.sub("(pk=…)", without_addresses(name))
+    return _NUMBER.sub(r"\1>", _KEY_OF_ROW.sub("(pk=…)", without_addresses(name)))
 
 
 def _failures(row: _Row, parent: _Node) -> Iterator[str]:
