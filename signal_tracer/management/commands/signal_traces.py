@@ -373,8 +373,16 @@ class Command(CommandByKeyword):
         paths = given or [DEFAULT_NAME]
         where = ", ".join(paths)
 
+        told: list[Sequence[str]] = []
+
         def fitting(paths: Sequence[str] = paths) -> Iterator[Kept]:
-            yield from self.fitting(self.read(paths))
+            # What cannot be read is told once, also where all of it is read twice.
+            is_told = paths in told
+            told.append(paths)
+            found = self.read(paths)
+            yield from self.fitting(
+                each for each in found if not (is_told and isinstance(each, Broken))
+            )
 
         if any(map(is_number, names)) and len(files_in(paths)) > 1:
             raise CommandError("The number of a line needs one FILE.")

@@ -74,7 +74,7 @@ def _line(changed: Changed, spelling: Spelling, *, is_brief: bool) -> Line:
         guides=STEP * changed.depth,
         guides_below=STEP * (changed.depth + 2),
         alarm=STYLES["caution"] if _went_wrong(changed) else "",
-        is_title=True,
+        is_title=spelling.is_wide,  # else there is nothing for it in a column
         location=spelling.clean(location_of(fold.location))
         if spelling.is_wide and fold.location
         else "",
