@@ -60,7 +60,7 @@ def learn(request_id: str | None, stats: Mapping[str, Any]) -> Asked | None:
     asked = _asked(stats)
     if asked is not None and request_id:
         _known[request_id] = asked
-        for oldest in list(_known)[: len(_known) - MOST_KNOWN]:
+        for oldest in list(_known)[: max(0, len(_known) - MOST_KNOWN)]:
             _known.pop(oldest, None)
     return asked
 
