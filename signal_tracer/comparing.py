@@ -57,7 +57,7 @@ def compare(before: Recorded, after: Recorded) -> Difference:
     _pair_moved(was, now)
     # The greater of both limits: either trace may have had to wait for a processor.
     limit = max(before.slow_from, after.slow_from)
-    changes = tuple(_changes(now.root, limit))
+    changes = tuple(_changes(was, now, limit))
     new, gone = _findings(before, after, changes)
     return Difference(
         _side(before, was), _side(after, now), changes, new=tuple(new), gone=tuple(gone)
@@ -119,6 +119,9 @@ class _Tree:
         self.root.count, self.root.queries = 1, contents.other_queries
         self.nodes = [self.root]
         self.dispatches = self.receiver_calls = 0
+        self.unheard: dict[Key, int] = {}
+        for unheard in contents.unheard:
+            self.unheard[_stable(unheard.signal), _stable(unheard.sender)] = unheard.count
         self.queries = contents.other_queries
         # Explicitly, not by recursion: a trace is as deep as what it recorded.
         roots: list[_Row] = [*contents.dispatches, *contents.bypasses]
@@ -334,8 +337,9 @@ def _goes_along(node: _Node, moved: set[_Node]) -> bool:
 # What differs
 
 
-def _changes(root: _Node, limit: float) -> Iterator[Changed]:
+def _changes(was: _Tree, now: _Tree, limit: float) -> Iterator[Changed]:
     """In the order of the second trace; what was lost below what it stood in."""
+    root = now.root
     assert root.partner is not None
     if root.partner.queries != root.queries:
         yield Changed(("queries",), _fold(root.partner), _fold(root))
@@ -346,11 +350,28 @@ def _changes(root: _Node, limit: float) -> Iterator[Changed]:
             kinds = tuple(_kinds(node.partner, node, limit, is_reordered=is_reordered))
             if kinds:
                 yield Changed(kinds, _fold(node.partner), _fold(node), depth)
+        elif _is_sent_by_both(node, was, now):
+            waiting += _below(node, depth)
+            continue
         elif node.is_new:
             yield Changed(("added",), None, _fold(node), depth)
         else:
             yield Changed(("lost",), _fold(node), None, depth)
         waiting += _below(node, 0 if node.partner is not None else depth + 1)
+
+
+def _is_sent_by_both(node: _Node, was: _Tree, now: _Tree) -> bool:
+    """Whether a dispatch is in one trace only because nobody heard it in the other: what differs
+    is who hears it.
+
+    Unheard ones are counted, and nobody knows from where they were sent: those that are gone from
+    there are taken for those that have come here.
+    """
+    if node.key[0] != "dispatch" or node.parent is None or node.parent.partner is None:
+        return False
+    here, there = (now, was) if node.is_new else (was, now)
+    key = node.key[1:3]
+    return there.unheard.get(key, 0) > here.unheard.get(key, 0)
 
 
 def _below(node: _Node, depth: int) -> list[tuple[_Node, bool, int]]:

@@ -29,6 +29,7 @@ from signal_tracer.records import (
     Owner,
     Query,
     ReceiverCall,
+    Unheard,
 )
 
 POST_SAVE = "django.db.models.signals.post_save"
@@ -107,6 +108,22 @@ def test_what_a_receiver_sends_is_told_with_that_receiver() -> None:
 
     assert told(traced(saved(call("a.r"))), traced(saved(call("a.r", dispatches=[paid]))))[1:] == [
         "+ a.paid of shop.Order, in a.r"
+    ]
+
+
+def test_of_a_signal_that_was_sent_unheard_only_who_hears_it_is_told() -> None:
+    unheard = traced(unheard=[Unheard(POST_SAVE, "shop.Order", 1)])
+    heard = traced(saved(INDEX))
+
+    assert told(unheard, heard) == [
+        "+1 dispatch, +1 receiver call",
+        "+ shop.receivers.index on post_save of shop.Order",
+    ]
+    assert told(heard, unheard)[1:] == ["- shop.receivers.index on post_save of shop.Order"]
+    sent_more = traced(saved(INDEX), unheard=[Unheard(POST_SAVE, "shop.Order", 1)])
+    assert told(unheard, sent_more)[1:] == [
+        "+ post_save of shop.Order",
+        "  + shop.receivers.index",
     ]
 
 
@@ -476,9 +493,10 @@ dispatches = st.recursive(
     max_leaves=12,
 )
 traces = st.builds(
-    lambda found, outside: traced(*found, other_queries=outside),
+    lambda found, outside, unheard: traced(*found, other_queries=outside, unheard=unheard),
     st.lists(dispatches, max_size=4),
     st.integers(0, 2),
+    st.lists(st.builds(Unheard, few, few, st.integers(1, 3)), max_size=2),
 )
 MIRRORED: dict[Kind, Kind] = {
     "added": "lost",
