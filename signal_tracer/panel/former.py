@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +23,9 @@ from signal_tracer.panel.words import added, gettext
 
 logger = logging.getLogger("signal_tracer")
 
-# So many are known at most; and so many of the store are read at most when somebody looks.
-MOST_KNOWN, MOST_READ = 1_000, 50
+MOST_KNOWN = 1_000
+# Seconds in which traces of other processes are read when somebody looks; what is left, next time.
+READING_TIME = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def former_of(request_id: str, stats: Mapping[str, Any], panel_id: str) -> Forme
     if asked is None:
         return None
     try:
-        former = _last_before(asked, panel_id)
+        former = _last_before(request_id, asked, panel_id)
     except Exception:
         logger.exception("The panel could not look for the last request of the same path.")
         return None
@@ -103,19 +105,20 @@ def former_of(request_id: str, stats: Mapping[str, Any], panel_id: str) -> Forme
     return Former(request_id, sentence)
 
 
-def _last_before(asked: Asked, panel_id: str) -> tuple[str, Asked] | None:
-    """Not by the order of the store: one has the oldest first, another one the newest."""
+def _last_before(request_id: str, asked: Asked, panel_id: str) -> tuple[str, Asked] | None:
     store = get_store()
-    reads = 0
+    # One store has the oldest first, another one the newest: what is nearest comes first.
+    stored = [each.hex if isinstance(each, UUID) else str(each) for each in store.request_ids()]
+    here = stored.index(request_id) if request_id in stored else len(stored)
+    near = sorted(range(len(stored)), key=lambda place: abs(place - here))
+    until = perf_counter() + READING_TIME
     last: tuple[str, Asked] | None = None
-    for each in list(store.request_ids()):
-        request_id = each.hex if isinstance(each, UUID) else str(each)
-        known = _known.get(request_id)
-        if known is None and reads < MOST_READ:
-            reads += 1
-            known = learn(request_id, store.panel(request_id, panel_id) or {})
+    for each in (stored[place] for place in near):
+        known = _known.get(each)
+        if known is None and perf_counter() < until:
+            known = learn(each, store.panel(each, panel_id) or {})
         if known is None or known.what != asked.what or known.started_at >= asked.started_at:
             continue
         if last is None or known.started_at > last[1].started_at:
-            last = request_id, known
+            last = each, known
     return last

@@ -98,6 +98,14 @@ def test_another_process_finds_the_request_in_the_store(store):
     )
 
 
+def test_no_longer_than_a_moment_is_spent_on_reading_what_others_stored(monkeypatch):
+    opened("/pay/")
+    former._known.clear()
+    monkeypatch.setattr(former, "READING_TIME", 0)
+
+    assert sentence(opened("/pay/")) is None
+
+
 def test_orders_of_two_numbers_are_one_path():
     paid.connect(send_receipt)
     opened("/orders/3/")
