@@ -28,6 +28,7 @@ SIGNS = {
 }
 # What stands below another line is set off by text: a policy may forbid styles.
 STEP = "\N{EM SPACE}\N{EM SPACE}"
+DEEPEST = 12  # of more levels there is the number
 
 
 def differences_context(
@@ -69,7 +70,8 @@ def _line(changed: Changed, locations: Locations) -> dict[str, Any]:
     location = changed.fold.location
     return {
         "badge": sign(changed.sign, _tone(changed)),
-        "indent": STEP * changed.depth,
+        "indent": STEP * min(changed.depth, DEEPEST),
+        "hidden": max(0, changed.depth - DEEPEST),
         "title": in_words(changed.title),
         "details": [in_words(each) for each in changed.details],
         "where": locations.show(location) if location else "",

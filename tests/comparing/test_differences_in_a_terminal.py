@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -74,8 +75,8 @@ POST /checkout/, compared                                                90.0 ms
       slower, own time 50.0 ms instead of 1.00 ms
       swallowed ValueError instead of ending well
   + shop.receivers.text_customer on post_save of shop.Order · 3 queries
-    + notifications.sent
-      + log.write
+     + notifications.sent
+        + log.write
   - shop.receivers.old on post_save of shop.Order
   ~ post_save of shop.Line · 3 times instead of 1
 
@@ -114,6 +115,17 @@ def test_a_long_difference_is_brief_unless_all_of_it_is_asked_for() -> None:
     assert "+ a.s · 60 receiver calls below it" in drawn(long, 80)
     assert "a.r59" not in drawn(long, 80)
     assert "+ a.r59" in drawn(long, 80, brief=False)
+
+
+def test_a_level_that_a_narrow_terminal_has_no_room_for_is_counted() -> None:
+    deep = Dispatch("a.s")
+    for _ in range(40):
+        deep = Dispatch("a.s", receiver_calls=[ReceiverCall("a.r", dispatches=[deep])])
+    out = drawn(compare(a_trace(duration=0), a_trace(deep, duration=0)), 80, brief=False)
+
+    assert max(map(len, out.splitlines())) <= 80
+    assert re.search(r"\+66 +\+ a\.s$", out, re.MULTILINE)
+    assert "A number such as +66 in front of a line counts levels of nesting" in out
 
 
 def test_what_is_alike_says_so() -> None:

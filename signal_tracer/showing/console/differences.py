@@ -10,13 +10,21 @@ from rich.text import Text
 
 from signal_tracer.difference import Changed, Difference, signed
 from signal_tracer.findings.remarks import Remark
-from signal_tracer.showing.console.layout import STYLES, Layout, Line, Picture, Spelling, note
+from signal_tracer.showing.console.layout import (
+    BLANK,
+    STYLES,
+    Layout,
+    Line,
+    Picture,
+    Spelling,
+    note,
+)
 from signal_tracer.showing.facts import TONES_OF_LEVELS
 from signal_tracer.wording import location_of, plural
 
 MOST_LINES = 40  # of more, what stands below something added or lost is only counted
+HANGING = "    "
 SIGNS = {"+": "green", "-": "red", "~": "yellow"}
-STEP = "  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class DifferencePicture(Picture):
             notes.append(
                 note(f"Not shown: {plural(below, 'line')} below these. All of it: {self.whole}.")
             )
-        yield from layout.section(notes)
+        yield from layout.section([*notes, *layout.hidden_levels()])
 
 
 def _line(changed: Changed, spelling: Spelling, *, is_brief: bool) -> Line:
@@ -71,10 +79,12 @@ def _line(changed: Changed, spelling: Spelling, *, is_brief: bool) -> Line:
     return Line(
         [title, *told],
         spelling.signs.joint,
-        guides=STEP * changed.depth,
-        guides_below=STEP * (changed.depth + 2),
+        guides=BLANK * changed.depth,
+        guides_below=BLANK * changed.depth + HANGING,
+        depth=changed.depth,
         alarm=STYLES["caution"] if _went_wrong(changed) else "",
-        is_title=spelling.is_wide,  # else there is nothing for it in a column
+        is_title=True,
+        columns=None if spelling.is_wide else Text(),  # which take no room
         location=spelling.clean(location_of(fold.location))
         if spelling.is_wide and fold.location
         else "",
@@ -105,9 +115,9 @@ def _told(sign: str, remarks: Iterable[Remark], spelling: Spelling) -> Iterator[
                     f": {spelling.words(each.message)}",
                 )
             ],
-            guides_below=STEP * 2,
+            guides_below=HANGING,
             alarm=style if is_new and each.level != "info" else "",
         )
         if is_new:
             advice = f"{spelling.signs.arrow}{spelling.words(each.advice)}"
-            yield Line([Text(advice)], guides=STEP * 2, guides_below=STEP * 2)
+            yield Line([Text(advice)], guides=HANGING, guides_below=HANGING)
