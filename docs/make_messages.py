@@ -1,7 +1,8 @@
 """Brings the catalogues up to date: ``python docs/make_messages.py``, then translate, then again.
 
-Collects the texts of the panel, of facts and of the findings over a trace, merges them into each
-``signal_tracer/locale/*/LC_MESSAGES/django.po`` and compiles that. Needs the GNU gettext tools.
+Collects the texts of the panel, of facts, of differences and of the findings over a trace, merges
+them into each ``signal_tracer/locale/*/LC_MESSAGES/django.po`` and compiles that. Needs the GNU
+gettext tools.
 """
 
 import inspect
@@ -43,6 +44,8 @@ def extract(folder: Path) -> Path:
     for wing in ("panel", "findings", "showing"):
         for file in sorted((PACKAGE / wing).glob("*.py")):
             sources.append(write(folder, f"{wing}_{file.name}", file.read_text()))
+    difference = (PACKAGE / "difference.py").read_text()
+    sources.append(write(folder, "difference.py", difference))
     for file in sorted((PACKAGE / "templates").rglob("*.html")):
         sources.append(write(folder, f"{file.stem}.html.py", templatize(file.read_text())))
     texts = "\n".join(f"gettext_noop({text!r})" for text in texts_of_findings())

@@ -5,18 +5,31 @@ from typing import TYPE_CHECKING
 from signal_tracer.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from signal_tracer.comparing import compare
     from signal_tracer.records import Dispatch, ReceiverCall
     from signal_tracer.showing.console import report
     from signal_tracer.signal_graph import SignalGraph
     from signal_tracer.trace import Trace
     from signal_tracer.tracer import trace_signals
 
-__all__ = ["Dispatch", "ReceiverCall", "SignalGraph", "Trace", "report", "trace_signals"]
+__all__ = [
+    "Dispatch",
+    "ReceiverCall",
+    "SignalGraph",
+    "Trace",
+    "compare",
+    "report",
+    "trace_signals",
+]
 
 
 def __getattr__(name: str) -> object:
     # Late, so that whoever imports a part of this package (pytest does, in every run) does not
     # load Django with it, or rich.
+    if name == "compare":
+        from signal_tracer.comparing import compare
+
+        return compare
     if name == "report":
         from signal_tracer.showing.console import report
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 import pytest
 
 import signal_tracer
-from signal_tracer import signal_graph, trace, tracer
+from signal_tracer import comparing, signal_graph, trace, tracer
 from signal_tracer.showing import console
 
 
@@ -33,6 +33,7 @@ def test_the_public_names_are_these() -> None:
         "ReceiverCall",
         "SignalGraph",
         "Trace",
+        "compare",
         "report",
         "trace_signals",
     ]
@@ -42,6 +43,7 @@ def test_the_public_names_are_these() -> None:
     assert signal_tracer.ReceiverCall is trace.ReceiverCall
     assert signal_tracer.trace_signals is tracer.trace_signals
     assert signal_tracer.report is console.report
+    assert signal_tracer.compare is comparing.compare
     assert set(signal_tracer.__all__) <= set(dir(signal_tracer))
     assert isinstance(signal_tracer.__version__, str)
 
@@ -72,6 +74,7 @@ def test_the_package_says_that_it_is_typed() -> None:
     [
         "import signal_tracer",
         "from signal_tracer import Trace, Dispatch, ReceiverCall, SignalGraph",
+        "from signal_tracer import compare",
         "import signal_tracer.trace",
         "import signal_tracer.showing.outline",
     ],

@@ -6,7 +6,8 @@ A wrong call carries the error that it must be; an ignore of none would be an er
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
-from signal_tracer import Trace, trace_signals
+from signal_tracer import Trace, compare, report, trace_signals
+from signal_tracer.difference import Difference
 
 
 @trace_signals("nightly import")
@@ -47,6 +48,11 @@ async def everything() -> None:
     import_orders("orders.csv", limits=3)  # type: ignore[call-arg]
     with trace_signals() as trace:
         assert_type(trace, Trace)
+        difference = compare(trace, trace)
+        assert_type(difference, Difference)
+        report(difference, project_only=True)
+        compare(trace)  # type: ignore[call-arg]
+        compare("before", trace)  # type: ignore[arg-type]
     async with trace_signals("checkout", reporters=[print]) as trace:
         assert_type(trace, Trace)
 

@@ -22,6 +22,7 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 
 from signal_tracer.findings import over_trace
+from signal_tracer.panel.former import former_of, learn, route_of
 from signal_tracer.panel.page import page_of
 from signal_tracer.panel.words import aside, gettext, gettext_lazy, in_words, visible
 from signal_tracer.records import Request
@@ -114,7 +115,15 @@ class SignalTracerPanel(Panel):
                 # The counts are for the subtitle, also shown where the trace is not read.
                 counts = asdict(count(self._trace))
                 counts["findings"] = len(over_trace(self._trace).serious)
-                self.record_stats({"trace": self._trace.to_dict(), **counts})
+                asked = self._trace.request
+                route = route_of(request, asked.path)
+                stats = {
+                    "trace": self._trace.to_dict(),
+                    "asked": [asked.method, route],
+                    **counts,
+                }
+                learn(self.toolbar.request_id, stats)
+                self.record_stats(stats)
                 return
         except Exception:
             logger.exception("The panel could not record its trace.")
@@ -157,8 +166,10 @@ class SignalTracerPanel(Panel):
                 )
             )
         try:
-            page = page_of(self.toolbar.request_id, Trace.from_dict(data))
-            return render_to_string(self.template, page.context())
+            request_id = self.toolbar.request_id
+            page = page_of(request_id, Trace.from_dict(data))
+            former = former_of(request_id, self.get_stats(), self.panel_id)
+            return render_to_string(self.template, {**page.context(), "former": former})
         except TraceFormatError as error:  # a store that outlives an upgrade
             return _sentence(visible(str(error)))
         except Exception:

@@ -11,10 +11,13 @@ from typing import Any, Literal, cast
 from django.urls import reverse
 from django.utils.translation import get_language_bidi
 
+from signal_tracer.comparing import compare
 from signal_tracer.conf import read_config
 from signal_tracer.findings import Finding, Found, over_trace
+from signal_tracer.findings.remarks import Remark, key_of
 from signal_tracer.panel.advice import Advice, advise
 from signal_tracer.panel.details import Details
+from signal_tracer.panel.differences import differences_context, sign
 from signal_tracer.panel.locations import Locations
 from signal_tracer.panel.receivers import SORTED_BY, rank, table
 from signal_tracer.panel.timeline import Timeline, beside_of
@@ -177,6 +180,25 @@ class Page:
             for record in row.records:
                 numbers.setdefault(id(record), row.number)
         return numbers
+
+    def since(self, former: Trace, asked: str, start: int = 0) -> dict[str, Any] | None:
+        """What the template of differences needs to show what has come since a former trace.
+
+        ``asked``: what was asked for to get them. ``None`` where there is none from ``start`` on.
+        """
+        difference = compare(former, self.trace)
+        context = differences_context(difference, self.locations, self.parts, asked, start)
+        if context is None or start:
+            return context
+        gone = _those(difference.gone, over_trace(former).shown)
+        findings = [
+            *(
+                (sign("+"), self._finding(each))
+                for each in _those(difference.new, self.found.shown)
+            ),
+            *((sign("-"), advise(each, self.locations)) for each in gone),
+        ]
+        return {**context, "findings": findings}
 
     @cached_property
     def _findings(self) -> list[Finding]:
@@ -393,6 +415,12 @@ class Page:
             "was_connected": change.was_connected,
             "held_by": visible(change.held_by or ""),
         }
+
+
+def _those(remarks: Iterable[Remark], findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that are remarked on: they can be put into words of another language."""
+    by_key = {key_of(each.slug, each.names): each for each in reversed([*findings])}
+    return [by_key[each.key] for each in remarks]
 
 
 def _own_time(rows: list[Row]) -> float:

@@ -149,6 +149,8 @@ def _part(page: Page, request: HttpRequest) -> tuple[str, str, dict[str, Any]]:
     if "heard" in asked:
         context = listeners_context(asked["heard"], page.trace, page.locations)
         return visible(asked["heard"]), _render("map", context), {}
+    if "since" in asked:
+        return _since(page, asked["since"], start)
     if "about" in asked:
         return _about(asked["about"])
     view: View = "all" if asked.get("view") == "all" else "own"
@@ -195,6 +197,13 @@ def _found(page: Page, view: View, words: str, kind: str) -> dict[str, Any]:
         "all": len(page.rows_in_view(view)),
         "hidden": len(select(page.rows, kind)) - len(shown) if kind else 0,
     }
+
+
+def _since(page: Page, former: str, start: int) -> tuple[str, str, dict[str, Any]]:
+    context = page.since(stored_trace(former), f"since={quote(former)}", start)
+    if context is None:
+        raise MissingError(_no_such_part())
+    return gettext("Since the last request of this path"), _render("differences", context), {}
 
 
 def _about(slug: str) -> tuple[str, str, dict[str, Any]]:

@@ -51,6 +51,12 @@ def counted(singular: str, plural: str, number: int) -> str:
     return npgettext(CONTEXT, singular, plural, number) % {"number": number}
 
 
+def added(more: Count) -> str:
+    """``+3 queries``, ``-1 query``."""
+    template = npgettext(CONTEXT, more.one, more.many, abs(more.number))
+    return template % {"number": isolated(f"{more.number:+}")}
+
+
 def visible(text: str) -> str:
     """``text`` with what a browser would not show, or would obey, as escapes, and not too long.
 

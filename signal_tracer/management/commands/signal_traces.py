@@ -19,12 +19,24 @@ from typing import Any
 from django.core.management.base import CommandError
 from rich.console import RenderableType
 
+from signal_tracer.comparing import compare
 from signal_tracer.findings.catalogue import slugs
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.management.keywords import CommandByKeyword
 from signal_tracer.management.paper import drawn
+from signal_tracer.management.trace_pairs import (
+    DIFF,
+    DIFFERENT,
+    TROUBLE,
+    goes_by,
+    is_number,
+    last,
+    last_two,
+    named,
+    names_and_paths,
+)
 from signal_tracer.mapping.explaining import likely_names
-from signal_tracer.showing.console import render_trace
+from signal_tracer.showing.console import render_difference, render_trace
 from signal_tracer.showing.console.listing import SHORT_ID, TraceRows
 from signal_tracer.showing.export.json_lines import DEFAULT_NAME
 from signal_tracer.showing.summaries import TraceSummary
@@ -64,8 +76,8 @@ FILTERS = {
 
 class Command(CommandByKeyword):
     help = (
-        "Lists the last traces that a TraceFile wrote, draws one of them, or follows them as they "
-        "come. Reads nothing but the files, and changes nothing."
+        "Lists the last traces that a TraceFile wrote, draws one of them, compares two, or follows "
+        "them as they come. Reads nothing but the files, and changes nothing."
     )
     requires_system_checks = []  # noqa: RUF012  # as Django declares it
 
@@ -75,7 +87,9 @@ class Command(CommandByKeyword):
             nargs="*",
             metavar="FILE|DIR",
             help="files of traces, compressed by gzip or not, or folders of such; - for standard "
-            f"input; {DEFAULT_NAME} unless given",
+            f"input; {DEFAULT_NAME} unless given. 'diff [A B]' before them says what differs "
+            "between two traces: by their IDs or the numbers of their lines, the last of each of "
+            "two files, or else the last two of the same path",
         )
         shown = parser.add_argument_group("what is shown")
         shown.add_argument(
@@ -88,19 +102,24 @@ class Command(CommandByKeyword):
         )
         length = shown.add_mutually_exclusive_group()
         length.add_argument(
-            "--brief", action="store_true", help="with --show: the findings, and what went wrong"
+            "--brief",
+            action="store_true",
+            help="with --show: the findings, and what went wrong; with diff: the outermost",
         )
-        length.add_argument("--full", action="store_true", help="with --show: every dispatch")
+        length.add_argument("--full", action="store_true", help="with --show or diff: all")
         shown.add_argument(
             "--project-only",
             action="store_true",
-            help="with --show: what only installed packages heard in one line a package",
+            help="with --show: what only installed packages heard in one line a package; with "
+            "diff: what concerns only those is counted",
         )
         shown.add_argument(
             "--follow", action="store_true", help="then the traces to come, until Ctrl-C"
         )
         shown.add_argument(
-            "--json", action="store_true", help="the lines as they are in the file, all that fit"
+            "--json",
+            action="store_true",
+            help="the lines as they are in the file, all that fit; with diff: what differs",
         )
         shown.add_argument(
             "--limit",
@@ -143,10 +162,14 @@ class Command(CommandByKeyword):
         self.wanted = self.picked()
         self.unknown = Unknown(self.wanted)
         try:
-            self.answer(args or (DEFAULT_NAME,))
+            if args[:1] == (DIFF,):
+                self.compare(args[1:])
+            else:
+                self.answer(args or (DEFAULT_NAME,))
             self.stdout.flush()
         except NoTracesError as error:
-            raise CommandError(f"{error}") from error
+            trouble = TROUBLE if args[:1] == (DIFF,) else 1
+            raise CommandError(f"{error}", returncode=trouble) from error
         except KeyboardInterrupt:  # Whoever follows ends so.
             self.tell_more_broken()
         except BrokenPipeError:
@@ -277,12 +300,12 @@ class Command(CommandByKeyword):
 
     def show(self, paths: Sequence[str], wanted: str) -> None:
         """Draw the last of those that go by ``wanted``."""
-        if re.fullmatch(r"\d{1,7}", wanted) and (STDIN in paths or len(files_in(paths)) > 1):
+        if is_number(wanted) and (STDIN in paths or len(files_in(paths)) > 1):
             raise CommandError("--show with the number of a line needs one FILE.")
         found: Kept | None = None
         ids: dict[str, None] = {}
         for kept in self.fitting(self.read(paths)):
-            if _goes_by(kept, wanted):
+            if goes_by(kept, wanted):
                 found = kept
                 if len(ids) <= MOST_BROKEN:
                     ids[kept.summary.id] = None
@@ -300,11 +323,13 @@ class Command(CommandByKeyword):
             trace = found.trace()
         except TraceFormatError as error:
             raise CommandError(f"{found.file}, line {found.number}: {error}") from error
-        options = self.options
-        brief = True if options["brief"] else False if options["full"] else None
+        project_only = self.options["project_only"]
         self.draw(
-            render_trace(trace, brief=brief, project_only=options["project_only"], whole="--full")
+            render_trace(trace, brief=self.brief(), project_only=project_only, whole="--full")
         )
+
+    def brief(self) -> bool | None:
+        return True if self.options["brief"] else False if self.options["full"] else None
 
     def not_there(self, wanted: str, paths: Sequence[str]) -> str:
         if not self.traces or (not self.fitted and self.as_options()):
@@ -313,6 +338,62 @@ class Command(CommandByKeyword):
             f"No trace in {', '.join(paths)} goes by {wanted!r}, neither by the beginning of its "
             "ID nor by the number of its line. Without --show they are listed."
         )
+
+    def compare(self, words: Sequence[str]) -> None:
+        """Say what differs between two traces; the process ends with 1 if anything does."""
+        options = self.options
+        try:
+            before, after = self.pair(words)
+            difference = compare(before.trace(), after.trace())
+        except CommandError as error:
+            error.returncode = TROUBLE
+            raise
+        except TraceFormatError as error:
+            raise CommandError(str(error), returncode=TROUBLE) from error
+        shown = difference.of_project() if options["project_only"] else difference
+        if options["json"]:
+            self.stdout.write(shown.to_json(indent=2))
+        else:
+            self.draw(TraceRows().of([_row(before), _row(after)]))
+            self.stdout.write("")
+            self.draw(render_difference(shown, brief=self.brief(), whole="--full"))
+        if shown:
+            self.stdout.flush()
+            sys.exit(DIFFERENT)
+
+    def pair(self, words: Sequence[str]) -> list[Kept]:
+        """The two that are to be compared. Raises ``CommandError``."""
+        options = self.options
+        for name in ("show", "limit"):
+            if options[name] is not None:
+                raise CommandError(f"Give either diff or --{name}, not both.")
+        if options["follow"]:
+            raise CommandError("Give either diff or --follow, not both.")
+        names, given = names_and_paths(words)
+        paths = given or [DEFAULT_NAME]
+        where = ", ".join(paths)
+
+        told: list[Sequence[str]] = []
+
+        def fitting(paths: Sequence[str] = paths) -> Iterator[Kept]:
+            # What cannot be read is told once, also where all of it is read twice.
+            is_told = paths in told
+            told.append(paths)
+            found = self.read(paths)
+            yield from self.fitting(
+                each for each in found if not (is_told and isinstance(each, Broken))
+            )
+
+        if any(map(is_number, names)) and len(files_in(paths)) > 1:
+            raise CommandError("The number of a line needs one FILE.")
+        if names:
+            found = named(fitting(), names, where)
+        elif len(given) == 2 and not any(map(os.path.isdir, given)):
+            found = [last(fitting([each]), each) for each in given]
+        else:
+            found = last_two(fitting, where, any_path=bool(options["path"]))
+        self.tell_others()
+        return found
 
     def follow(self, paths: Sequence[str]) -> None:
         rows = TraceRows()
@@ -399,12 +480,6 @@ class _Followed:
 
 def _row(kept: Kept) -> tuple[str, TraceSummary]:
     return kept.summary.id[:SHORT_ID] or str(kept.number), kept.summary
-
-
-def _goes_by(kept: Kept, wanted: str) -> bool:
-    if re.fullmatch(r"\d{1,7}", wanted):
-        return kept.number == int(wanted)
-    return kept.summary.id.startswith(wanted.lower())
 
 
 def _moment(text: str) -> datetime:

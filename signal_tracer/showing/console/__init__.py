@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import IO
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
+from signal_tracer.difference import Difference
 from signal_tracer.findings import Found, over_trace
 from signal_tracer.records import Error, Recorded
-from signal_tracer.showing.console.layout import STYLES, Layout, Line, Spelling, note
+from signal_tracer.showing.console.differences import DifferencePicture
+from signal_tracer.showing.console.layout import STYLES, Layout, Line, Picture, Spelling, note
 from signal_tracer.showing.console.notes import Notes, worst_of
 from signal_tracer.showing.console.receivers import MOST_RECEIVERS, receivers_of, table
 from signal_tracer.showing.console.tree import Tree
@@ -69,23 +71,44 @@ def render_trace(
     return _Picture(trace.frozen(), brief, project_only, whole, nothing)
 
 
+def render_difference(
+    difference: Difference,
+    *,
+    brief: bool | None = None,
+    project_only: bool = False,
+    whole: str = "brief=False",
+) -> RenderableType:
+    """What ``compare()`` returned, drawn to the width of the console that will print it.
+
+    ``brief``: without what stands below something added or lost; with ``None`` where that is much.
+    ``project_only``: what concerns only installed packages is counted. ``whole``: what a person
+    does to see all of what a brief form leaves out.
+    """
+    shown = difference.of_project() if project_only else difference
+    return DifferencePicture(shown, brief, whole)
+
+
 def report(
-    trace: Recorded,
+    trace: Recorded | Difference,
     *,
     brief: bool | None = None,
     project_only: bool = False,
     width: int | None = None,
     file: IO[str] | None = None,
 ) -> None:
-    """Print ``trace`` as a person reads it in a terminal.
+    """Print ``trace``, or what ``compare()`` returned, as a person reads it in a terminal.
 
     ``brief``: only who took how long, what went wrong and what to do; with ``None`` where the
     whole would be longer than a screen or two. ``project_only``: what only installed packages
-    heard is in one row a package. ``width``: columns, by default the terminal's. ``file``: by
-    default standard error, as that is redirected and set up at this moment.
+    heard is in one row a package; of a difference it is counted. ``width``: columns, by default
+    the terminal's. ``file``: by default standard error, as that is redirected and set up at this
+    moment.
     """
     console = Console(file=file, stderr=file is None, width=width)
-    console.print(render_trace(trace, brief=brief, project_only=project_only))
+    if isinstance(trace, Difference):
+        console.print(render_difference(trace, brief=brief, project_only=project_only))
+    else:
+        console.print(render_trace(trace, brief=brief, project_only=project_only))
 
 
 def report_whole(trace: Recorded) -> None:
@@ -99,20 +122,12 @@ def report_project_only(trace: Recorded) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class _Picture(Picture):
     trace: Recorded
     brief: bool | None
     project_only: bool
     whole: str
     nothing: str
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in self.lines(options):
-            if line.cell_len <= options.max_width:
-                # Already as it is to be: not looked through for where it could break.
-                yield from line.render(console, end="\n")
-            else:
-                yield line
 
     def lines(self, options: ConsoleOptions) -> Iterator[Text]:
         trace, spelling = self.trace, Spelling(options)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from signal_tracer.showing.facts import Tone, mark_of
@@ -47,6 +47,23 @@ def alarm_of(marks: Iterable[str]) -> str:
     """The style of the "!" in front of a line with these marks; empty if it needs none."""
     tones = [mark_of(word).tone for word in marks]
     return next((STYLES[tone] for tone in tones if tone != "plain"), "")
+
+
+class Picture:
+    """Something drawn to the width of the console that will print it."""
+
+    __slots__ = ()
+
+    def lines(self, options: ConsoleOptions) -> Iterator[Text]:
+        raise NotImplementedError
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines(options):
+            if line.cell_len <= options.max_width:
+                # Already as it is to be: not looked through for where it could break.
+                yield from line.render(console, end="\n")
+            else:
+                yield line
 
 
 class Spelling:
