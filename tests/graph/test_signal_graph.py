@@ -438,6 +438,17 @@ def test_what_is_left_out_is_counted_and_what_is_kept_is_whole(some: list[object
     assert part.omitted == min(left_out, MOST)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_names_that_one_receiver_counts_are_bounded_too(order: int) -> None:
+    sql = ["UPDATE b SET c = 1", "INSERT INTO a VALUES (1)", "UPDATE b SET c = 2"][::order]
+    call = notified(queries=[Query(each, is_write=True) for each in sql])
+
+    with patch.object(signal_graph, "MOST_NAMES", 1):
+        seen = only_call(graph_of(Dispatch(SAVED, receiver_calls=[call, call])))
+
+    assert (seen.writes, seen.omitted) == ({"INSERT a": 2}, 4)
+
+
 def test_sums_stop_at_the_largest_number_that_json_keeps() -> None:
     call = notified(duration=1e10, omitted_queries=MOST)
 

@@ -27,7 +27,7 @@ DEFAULT_NAME = "signal_graph.json"
 _BETWEEN_WRITES = 10.0
 _SHARE = 100
 # Seconds to wait for whoever adds to the same file.
-_PATIENCE = 5.0
+_PATIENCE = 1.0
 
 
 class GraphFile:
