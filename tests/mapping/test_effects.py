@@ -949,7 +949,9 @@ def test_what_a_generator_yields_is_gone_over_or_entered(effects: Effects, trial
     """)
 
     assert list(told(effects.of_receiver(module.f))) == [
-        "save shop.Review: may `for review in reviews():` > "
-        "pre_save shop.Review, post_save shop.Review",
+        (
+            "save shop.Review: may `for review in reviews():` > "
+            "pre_save shop.Review, post_save shop.Review"
+        ),
         ORDER_SAVED,
     ]
