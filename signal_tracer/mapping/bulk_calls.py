@@ -13,6 +13,7 @@ from django.db.models import Model
 
 from signal_tracer.describing.names import class_name, find_in_class, is_a
 from signal_tracer.mapping.looking import look_up
+from signal_tracer.mapping.methods import SAME_ROWS
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.written import Around, Source
@@ -43,13 +44,7 @@ _HAS_QUERYSETS = re.compile(r"\bobjects\b|_set\b|manager\b|bulk_|_raw_|\.\s*(fil
 # A variable that may hold a queryset; most that have an update() are dictionaries.
 _SET_TO_ATTRIBUTE = re.compile(r"\b(\w+)\s*(?::[^=\n]+)?=\s*[\w.]+\.\w+")
 # What returns a queryset of the same model.
-_SAME_MODEL = frozenset(
-    (
-        *("all", "filter", "exclude", "order_by", "using", "select_related", "prefetch_related"),
-        *("only", "defer", "distinct", "annotate", "alias", "select_for_update", "reverse"),
-        *("union", "none", "extra", "get_queryset", "db_manager", "complex_filter"),
-    )
-)
+_SAME_MODEL = SAME_ROWS - {"iterator", "aiterator", "intersection", "difference"}
 # What only a queryset or a manager has.
 _TELLING = _SAME_MODEL - {"all", "extra", "using", "none", "reverse", "union", "only"}
 

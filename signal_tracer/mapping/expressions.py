@@ -75,6 +75,8 @@ _METHODS = (FunctionType, classmethod, staticmethod)
 class Expressions(Steps):
     """What the expressions of one function stand for, given what its names do."""
 
+    yielded: list[Value]
+
     def assign(self, target: ast.expr, value: Value) -> None:
         """A name, or several, stand for this from now on."""
         raise NotImplementedError
@@ -98,8 +100,7 @@ class Expressions(Steps):
             case ast.Await(value=inner) | ast.YieldFrom(value=inner):
                 return self.value(inner)
             case ast.Yield(value=inner):
-                if inner is not None:
-                    self.value(inner)
+                self.yielded.append(NONE if inner is None else self.value(inner))
                 return UNKNOWN
             case ast.NamedExpr(target=target, value=inner):
                 found = self.value(inner)
@@ -361,7 +362,7 @@ class Expressions(Steps):
             return inner
         if outer.endswith(("QuerySet", "Manager")) and isinstance(inner, Instance):
             return Rows(inner.cls) if is_model(inner.cls) else UNKNOWN
-        if outer in ("tuple", "Tuple") and isinstance(index, ast.Tuple):
+        if outer in ("tuple", "Tuple") and isinstance(index, ast.Tuple) and index.elts:
             if isinstance(index.elts[-1], ast.Constant) and index.elts[-1].value is Ellipsis:
                 return Many(inner)
             return Several(tuple(self.annotated(each) for each in index.elts))
@@ -468,8 +469,9 @@ class Expressions(Steps):
                 return element_of(first)
             if name == "getattr" and len(call.args) > 1:
                 return self._getattr(call)
+            # Its decorator decides: it may remember what it returned.
             code = self.functions.code_named(called.name)
-            return UNKNOWN if code is None else self._enter(code, (), call)
+            return UNKNOWN if code is None else self._enter(code, (), replace(call, is_sure=False))
         name = f"{thing.__module__}.{thing.__qualname__}"
         if name == "django.db.transaction.on_commit":
             self._on_commit(first if call.args else call.keywords.get("func", UNKNOWN), call)

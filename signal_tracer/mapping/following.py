@@ -41,6 +41,8 @@ class Following(Expressions):
             self.returned.append(self.value(node.body))
         else:
             self.block(node.body)
+        if self.yielded:
+            return Outcome(tuple(self.steps[:MOST_STEPS]), Many(any_of(*self.yielded)))
         declared = UNKNOWN if isinstance(node, ast.Lambda) else self.annotated(node.returns)
         returned = any_of(*self.returned) if self.returned else NONE
         if returned is UNKNOWN or returned is PLAIN:
@@ -48,7 +50,7 @@ class Following(Expressions):
         return Outcome(tuple(self.steps[:MOST_STEPS]), returned)
 
     def bind(self, args: Sequence[Value], keywords: Mapping[str, Value]) -> None:
-        self.returned = []
+        self.returned, self.yielded = [], []
         given = self.code.node.args
         positional = [*given.posonlyargs, *given.args]
         left = dict(keywords)
@@ -119,7 +121,9 @@ class Following(Expressions):
                 for item in node.items:
                     found = self.value(item.context_expr)
                     if item.optional_vars is not None:
-                        self.assign(item.optional_vars, found)
+                        # What is gone over once is a context manager made of a generator.
+                        entered = element_of(found) if isinstance(found, Many) else found
+                        self.assign(item.optional_vars, entered)
                 condition = condition_of(node, "body") if isinstance(node, ast.With) else None
                 return self._under(condition, node.body) and condition is None
             case ast.Match(subject=subject, cases=cases):
@@ -195,7 +199,7 @@ class Following(Expressions):
             case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kinds]) if (
                 self.names.get(name, UNKNOWN) in (UNKNOWN, PLAIN)
             ):
-                nodes = kinds.elts if isinstance(kinds, ast.Tuple) else [kinds]
+                nodes = _classes_in(kinds)
                 found = [self.value(each) for each in nodes]
                 if all(isinstance(each, Class) for each in found):
                     self.names[name] = any_of(
@@ -257,6 +261,16 @@ class Following(Expressions):
                     owner.attributes[target.attr] = any_of(known, value)
             case ast.Subscript():
                 self.value(target.value)
+
+
+def _classes_in(kinds: ast.expr) -> list[ast.expr]:
+    """``Order, Review`` of ``(Order, Review)`` and of ``Order | Review``."""
+    match kinds:
+        case ast.Tuple(elts=elts):
+            return elts
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return [*_classes_in(left), *_classes_in(right)]
+    return [kinds]
 
 
 def _merged(*several: dict[str, Value]) -> dict[str, Value]:

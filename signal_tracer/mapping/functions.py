@@ -86,7 +86,10 @@ class Functions:
 
     def _in(self, source: Source) -> list[Code]:
         if source.file not in self._functions:
-            self._functions[source.file] = _functions_in(source)
+            try:
+                self._functions[source.file] = _functions_in(source)
+            except RecursionError:
+                self._functions[source.file] = {}
         found = self._functions[source.file].values()
         # A decorated one is found by two lines.
         return list({id(each.node): each for several in found for each in several}.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any, Protocol
 
 from django.apps import apps
@@ -20,6 +21,7 @@ from signal_tracer.describing.names import (
     namespace_of,
     signal_name,
 )
+from signal_tracer.describing.values import name_of_sender
 from signal_tracer.mapping.functions import Functions, name_of
 from signal_tracer.mapping.meanings import (
     NONE,
@@ -60,6 +62,7 @@ from signal_tracer.records import Location
 from signal_tracer.source_steps import Certainty, SourceStep, StepKind
 
 MOST_STEPS = 300
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,12 +293,9 @@ class Steps:
         sender = call.keywords.get("sender", call.args[0] if call.args else UNKNOWN)
         name = signal_name(signal)
         self.reader.note_sent(signal, sender, call.keywords)
-        found = [
-            class_name(each.cls) if isinstance(each, Class) else "None"
-            for each in alternatives(sender)
-            if each is NONE or isinstance(each, Class)
-        ]
-        if len(found) != len(alternatives(sender)):
+        names = [_name_of_sender(each) for each in alternatives(sender)]
+        found = [each for each in names if each is not None]
+        if len(found) < len(names):
             self._note_unknown("send", call, "its sender cannot be told", target=name)
             return
         sure = len(found) == 1 and is_sure(sender)
@@ -341,7 +341,8 @@ class Steps:
         code, first = self.functions.code_of(Bound(owner, name))
         if code is None:
             return UNKNOWN
-        return self._enter(code, first, call)
+        # A subclass may have a method of its own in its place.
+        return self._enter(code, first, replace(call, is_sure=call.is_sure and is_sure(owner)))
 
     def _is_followed(self, code: Code) -> bool:
         return self.functions.is_projects(code.source.file)
@@ -354,7 +355,10 @@ class Steps:
             return type(self)(self.reader, code).declared()
         outcome = self.reader.run(code, (*first, *more, *call.args), call.keywords)
         if outcome.steps:
-            self._note("call", call, None, target=name_of(code), steps=outcome.steps)
+            # A generator does nothing until somebody goes over it.
+            certainty: Certainty = "may" if _is_generator(code.node) else "certain"
+            name = name_of(code)
+            self._note("call", call, None, target=name, steps=outcome.steps, certainty=certainty)
         return outcome.returned
 
     def _of_unknown(self, name: str, call: Call) -> Value:
@@ -371,7 +375,8 @@ class Steps:
             if "robust" in name or name == "asend" or "sender" in call.keywords:
                 kind = "send"
         elif name in SAVE:
-            if not call.node.args:
+            # A form that is told not to has nothing to save.
+            if not call.node.args and not _given_constant(call.node, "commit", False):
                 kind = "save"
         elif name in DELETE:
             if has_manager or not (call.node.args or call.node.keywords):
@@ -429,6 +434,23 @@ class Steps:
 
     def _location(self, node: ast.expr) -> Location:
         return Location(self.source.file, node.lineno, self.code.qualname)
+
+
+def _name_of_sender(sender: Value) -> str | None:
+    """As a trace names it; an instance is named with its key, which no source tells."""
+    match sender:
+        case Class(cls=cls):
+            return class_name(cls)
+        case Text(text=text):
+            return name_of_sender(text)
+        case Live(thing=thing) if not is_a(thing, ModuleType):
+            return name_of_sender(thing)
+    return "None" if sender is NONE else None
+
+
+def _is_generator(node: ast.AST) -> bool:
+    inner = [each for each in ast.iter_child_nodes(node) if not isinstance(each, _FUNCTIONS)]
+    return any(isinstance(each, ast.Yield | ast.YieldFrom) or _is_generator(each) for each in inner)
 
 
 def _returned_by_rows(owner: Rows, name: str) -> Value:

@@ -37,6 +37,7 @@ from commissions.models import BaseCommission, Commission, WithSave
 from shop.models import Order, OrderLine, Product, Review
 from shop.signals import order_placed
 from warehouse.models import StockItem
+kinds = {"order": Order, "review": Review}
 """
 Trial = Callable[[str], ModuleType]
 
@@ -223,6 +224,41 @@ BODIES: dict[str, tuple[str, list[str]]] = {
             "send shop.signals.order_placed: certain > order_placed shop.Order",
             "send shop.signals.order_placed: certain > order_placed shop.Order",
             "send shop.signals.order_placed: certain > order_placed None",
+        ],
+    ),
+    "a text as the sender": (
+        "order_placed.send('shop')",
+        ["send shop.signals.order_placed: certain > order_placed 'shop'"],
+    ),
+    "a form that is told not to save": ("kwargs['form'].save(commit=False)", []),
+    "an empty tuple": (
+        "def g(x: tuple[()]):\n    instance.save()\ng(())",
+        [
+            "call trial_module.f.<locals>.g: certain",
+            f"  {ORDER_SAVED}",
+        ],
+    ),
+    "a live dictionary": (
+        "kinds['order'].objects.create()\nkinds[sender].objects.create()",
+        [
+            ORDER_SAVED,
+            "save shop.Order: may > pre_save shop.Order, post_save shop.Order",
+            "save shop.Review: may > pre_save shop.Review, post_save shop.Review",
+        ],
+    ),
+    "a setting": (
+        (
+            "from django.apps import apps\nfrom django.conf import settings\n"
+            "apps.get_model(getattr(settings, 'NO_SUCH_SETTING', 'shop.Order')).objects.create()\n"
+            "apps.get_model('shop', 'Order').objects.create()"
+        ),
+        [ORDER_SAVED, ORDER_SAVED],
+    ),
+    "isinstance": (
+        "x = kwargs['x']\nif isinstance(x, Order | Review):\n    x.save()",
+        [
+            f"save shop.Order: may `if isinstance(x, Order | Review):` > {SAVED('shop.Order')}",
+            f"save shop.Review: may `if isinstance(x, Order | Review):` > {SAVED('shop.Review')}",
         ],
     ),
     "a sender that is not known": (
@@ -852,3 +888,70 @@ def test_nothing_of_a_project_is_run_while_its_source_is_read(
         review,
     ]
     assert module.ran == []
+
+
+def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from functools import lru_cache
+
+        class Service:
+            def run(self):
+                Order.objects.create()
+
+        class Other(Service):
+            def run(self):
+                pass
+
+        def orders():
+            yield Order.objects.create()
+
+        @lru_cache
+        def once():
+            Order.objects.create()
+
+        def f(service: Service, **kwargs):
+            service.run()
+            orders()
+            once()
+            Service().run()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "call trial_module.Service.run: may",
+        f"  {ORDER_SAVED}",
+        "call trial_module.orders: may",
+        f"  {ORDER_SAVED}",
+        "call trial_module.once: may",
+        f"  {ORDER_SAVED}",
+        "call trial_module.Service.run: certain",
+        f"  {ORDER_SAVED}",
+    ]
+
+
+def test_what_a_generator_yields_is_gone_over_or_entered(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        from contextlib import contextmanager
+
+        def reviews():
+            yield Review()
+
+        @contextmanager
+        def an_order():
+            yield Order()
+
+        def f(**kwargs):
+            for review in reviews():
+                review.save()
+            with an_order() as order:
+                order.save()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        (
+            "save shop.Review: may `for review in reviews():` > "
+            "pre_save shop.Review, post_save shop.Review"
+        ),
+        ORDER_SAVED,
+    ]
