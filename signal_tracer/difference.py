@@ -11,11 +11,11 @@ from typing import Literal
 from signal_tracer import plain
 from signal_tracer.findings.remarks import Remark
 from signal_tracer.phrases import Count as Number
-from signal_tracer.phrases import Phrase, Seconds, Sentence, Words
+from signal_tracer.phrases import Phrase, Sentence, Words
+from signal_tracer.phrases import Seconds as Taken
 from signal_tracer.plain import JSON
 from signal_tracer.printable import printable
-from signal_tracer.records import Count, Location, Ordinal
-from signal_tracer.records import Seconds as InSeconds
+from signal_tracer.records import Count, Location, Ordinal, Seconds
 
 FORMAT_VERSION = 1
 
@@ -44,7 +44,7 @@ class Fold:
     occurrences: Ordinal = 1
     queries: Count = 0
     """Of all its occurrences, without those of nested receiver calls."""
-    own_time: InSeconds = 0.0
+    own_time: Seconds = 0.0
     failures: dict[str, Count] = field(default_factory=dict)
     """How often it ended otherwise than well: ``swallowed ValueError``."""
     calls_below: Count = 0
@@ -101,7 +101,7 @@ class Side:
 
     name: str
     started_at: datetime
-    duration: InSeconds
+    duration: Seconds
     dispatches: Count
     receiver_calls: Count
     queries: Count
@@ -279,7 +279,7 @@ def _told(kinds: Iterable[Kind], before: Fold, after: Fold) -> Iterator[Words]:
             was, now = _all_failed(before) or nothing, _all_failed(after) or nothing
             yield _instead(was, now)
         elif kind in ("slower", "faster"):
-            times = {"before": Seconds(before.own_time), "now": Seconds(after.own_time)}
+            times = {"before": Taken(before.own_time), "now": Taken(after.own_time)}
             if kind == "slower":
                 yield Sentence("slower, own time %(now)s instead of %(before)s", times)
             else:
