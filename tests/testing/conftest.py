@@ -6,6 +6,7 @@ import pytest
 
 # Plugins that these tests have no use for, and that are slow to load.
 QUICKLY = ("-p no:hypothesispytest", "-p no:anyio")
+SNAPSHOT_PLUGINS = ("syrupy", "inline_snapshot", "regressions", "pytest-datadir")
 
 SETTINGS = """
 SECRET_KEY = "only for tests"
@@ -118,7 +119,8 @@ class Project:
         """Run pytest in a process of its own, in the order in which the tests are written."""
         if "-p randomly" not in options:
             options = ("-p no:randomly", *options)
-        result = self.pytester.runpytest_subprocess(*QUICKLY, *options)
+        without = (f"-p no:{name}" for name in SNAPSHOT_PLUGINS)
+        result = self.pytester.runpytest_subprocess(*QUICKLY, *without, *options)
         assert "warnings summary" not in result.stdout.str()
         assert result.stderr.str() == ""
         return result
