@@ -2,10 +2,10 @@
 
     python docs/make_graphs.py [FOLDER]
 
-Below ``FOLDER``, which is ``docs/examples`` unless given, it writes ``signals.json`` for each of
+Below ``FOLDER``, which is ``docs/examples`` unless given, it writes ``graph.json`` for each of
 both examples, the graph of its tests. Into the folder of the second also the trace of an order in
-the first, ``before.jsonl``, and in the second, ``after.jsonl``; and ``kept.json``, which is what
-``--check-graph`` compares with, of the graph of the first.
+the first, ``before.jsonl``, and in the second, ``after.jsonl``; and ``kept_graph.json``, which is
+kept of the graph of the first.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def make(folder: Path) -> None:
             example,
             *("-m", "pytest", "--config-file=/dev/null", "--rootdir=.", "--ds=settings"),
             *("-p", "no:cacheprovider", "-p", "no:randomly", "--nomigrations"),
-            f"--signal-graph={made / 'signals.json'}",
+            f"--signal-graph={made / 'graph.json'}",
         )
     for example, name in ((BEFORE, "before"), (AFTER, "after")):
         trace = run(example, "-c", TRACE, example)
@@ -72,8 +72,8 @@ def make(folder: Path) -> None:
     run(
         AFTER,
         *(str(EXAMPLES / "run.py"), AFTER, "--manage", "signal_map", "--project-only"),
-        *("--graph", str(folder / BEFORE / "signals.json")),
-        *("--write-graph", str(folder / AFTER / "kept.json")),
+        *("--graph", str(folder / BEFORE / "graph.json")),
+        *("--write-graph", str(folder / AFTER / "kept_graph.json")),
     )
 
 

@@ -36,7 +36,7 @@ def outline(file: Path) -> str:
 @pytest.mark.parametrize("example", ["what_saving_triggers", "review_a_change"])
 def test_the_graph_of_a_page_is_that_of_its_tests(example: str, made: Path) -> None:
     kept, anew = (
-        graph_drift.keep(signal_graph.load((each / example / "signals.json").read_text()))
+        graph_drift.keep(signal_graph.load((each / example / "graph.json").read_text()))
         for each in (EXAMPLES, made)
     )
 
@@ -52,7 +52,7 @@ def test_the_trace_of_a_page_is_that_of_its_order(name: str, made: Path) -> None
 
 
 def test_what_is_kept_is_the_graph_before_the_change(made: Path) -> None:
-    file = Path("review_a_change", "kept.json")
+    file = Path("review_a_change", "kept_graph.json")
 
     assert (EXAMPLES / file).read_text() == (made / file).read_text()
 
