@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import QUICKLY, SNAPSHOT_PLUGINS
+from loaded import QUICKLY, SNAPSHOT_PLUGINS
 
 if TYPE_CHECKING:
     from conftest import Project
