@@ -305,13 +305,23 @@ class Trace:
         """All a person asks for: times, counts, rows with their lines and arguments, findings."""
         return text(self)
 
-    def outline(self, *, project_only: bool = False) -> str:
+    def outline(
+        self, *, project_only: bool = False, stable: bool = False, kwargs: bool = False
+    ) -> str:
         """One line a dispatch, receiver call or bypass, two spaces a level; to be compared.
 
-        It holds nothing that differs from run to run. ``project_only``: what only packages heard
-        is in one line a package.
+        It holds no times and no lines of code. ``project_only``: what only packages heard is in
+        one line a package. ``kwargs``: below each dispatch stands what it was sent with.
+
+        ``stable``: the same text for the same behaviour in every process and on every machine, to
+        be kept in a snapshot. Keys become the order of appearance (``shop.Order #1``), and so do
+        UUIDs; moments, addresses, temporary files, messages of exceptions and cache calls are left
+        out; what the trace did not keep is said at the end. Its last line ends as all others do:
+        one more is one line of difference.
         """
-        return "\n".join(outline(self, project_only=project_only)) or "no dispatches"
+        lines = outline(self, project_only=project_only, stable=stable, kwargs=kwargs)
+        text = "\n".join(lines) or "no dispatches"
+        return f"{text}\n" if stable else text
 
     def frozen(self) -> Trace:
         """A trace of what this one holds at this moment, however long it goes on.

@@ -16,7 +16,6 @@ from signal_tracer.records import Error, NearMiss, Recorded
 from signal_tracer.showing.facts import (
     ABOUT,
     Arguments,
-    Fact,
     Queries,
     count,
     facts_of_trace,
@@ -26,6 +25,7 @@ from signal_tracer.showing.facts import (
 from signal_tracer.showing.found import in_packages, spelled_out
 from signal_tracer.showing.project_only import project_only as of_project
 from signal_tracer.showing.rows import Row, rows_of
+from signal_tracer.showing.stable import AsRecorded, Stable
 from signal_tracer.wording import (
     format_duration,
     innermost_of_project,
@@ -40,17 +40,32 @@ INDENT = "  "
 # The outline.
 
 
-def outline(trace: Recorded, *, project_only: bool = False) -> list[str]:
-    """One line a row, two spaces a level."""
+def outline(
+    trace: Recorded, *, project_only: bool = False, stable: bool = False, kwargs: bool = False
+) -> list[str]:
+    """One line a row, two spaces a level.
+
+    ``stable``: with nothing that differs between runs of the same behaviour. ``kwargs``: below
+    each dispatch what it was sent with.
+    """
     trace = trace.frozen()
     trace.slow_after = math.inf  # Nothing in it is slow.
+    spelling = Stable() if stable else AsRecorded()
     rows = _rows(trace, project_only, is_folded=False)
-    return [printable(f"{INDENT * row.depth}{_outlined(row)}") for row in rows]
+    lines = [line for row in rows for line in _outlined(row, spelling, kwargs)]
+    if stable:  # Two traces that lack something are not the same, whatever is left of them.
+        lines += [str(each.words) for each in notices(trace.contents) if each.is_alarm]
+    return [printable(line) for line in lines]
 
 
-def _outlined(row: Row) -> str:
-    facts = [fact for fact in row.facts if fact.value is not None]
-    return _title(row, [str(fact) for fact in facts if fact.where == "beside"])
+def _outlined(row: Row, spelling: AsRecorded, kwargs: bool) -> Iterator[str]:
+    facts = [fact for fact in row.facts if fact.value is not None and spelling.tells(fact)]
+    beside = [str(fact) for fact in facts if fact.where == "beside"]
+    indent = INDENT * row.depth
+    yield indent + spelling.line(_title(row, beside, spelling))
+    for fact in facts:
+        if kwargs and row.kind == "dispatch" and isinstance(fact.value, Arguments):
+            yield f"{indent}{INDENT * 2}{spelling.arguments(fact.value)}"
 
 
 # The text.
@@ -140,16 +155,19 @@ def _told(row: Row) -> Iterator[str]:
         yield f"{indent}{INDENT * 2}{' · '.join(below)}"
 
 
-def _title(row: Row, beside: list[str]) -> str:
+def _title(row: Row, beside: list[str], spelling: AsRecorded | None = None) -> str:
     times = f" × {row.count}" if row.count > 1 else ""
-    words = [*row.marks, *(str(fact.value) for fact in row.facts if _is_error(fact))]
+    spelling = spelling or AsRecorded()
+    words = [*row.marks, *map(spelling.error, _errors(row))]
     if "NEAR MISS" in words:  # the other marks say why
         words.append(str(row.why))
     return "  ".join([f"{row.title}{times}", *beside, *([" ".join(words)] if words else [])])
 
 
-def _is_error(fact: Fact) -> bool:
-    return isinstance(fact.value, Error) and fact.where != "nowhere"
+def _errors(row: Row) -> Iterator[Error]:
+    for fact in row.facts:
+        if isinstance(fact.value, Error) and fact.where != "nowhere":
+            yield fact.value
 
 
 def _raised_at(error: Error) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from signal_tracer.collecting import nodes, witnessing
 from signal_tracer.collecting.nodes import Root
 from signal_tracer.collecting.witnessing import Sent, Witness
-from signal_tracer.describing.arguments import want_count
+from signal_tracer.describing.arguments import want_count, want_switch
 from signal_tracer.describing.names import describe_receiver, is_a, name_of_signal
 from signal_tracer.records import goes_by
 from signal_tracer.testing import messages
@@ -86,6 +86,18 @@ class SignalTrace:
 
     def __str__(self) -> str:
         return str(self.trace)
+
+    def outline(self, *, kwargs: bool = False, project_only: bool = False) -> str:
+        """What happened, as text for a snapshot: ``trace.outline(stable=True)``.
+
+        One line a dispatch, receiver call or bypass, the same on every run and machine.
+        ``kwargs``: below each dispatch stands what it was sent with. ``project_only``: what only
+        packages heard is in one line a package.
+        """
+        __tracebackhide__ = True
+        want_switch("kwargs", kwargs)
+        want_switch("project_only", project_only)
+        return self.trace.outline(project_only=project_only, stable=True, kwargs=kwargs)
 
     if not TYPE_CHECKING:  # To a type checker every name would be one that there is.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from loaded import WITHOUT_SNAPSHOTS
 
 import signal_tracer
 
@@ -612,7 +613,7 @@ def test_what_was_not_looked_at_for_want_of_room_is_said(project: Project) -> No
 
 # Where there is little to look at
 
-WITHOUT_OTHERS = ("-p no:django", "-p no:asyncio", "-p no:randomly")
+WITHOUT_OTHERS = ("-p no:django", "-p no:asyncio", "-p no:randomly", *WITHOUT_SNAPSHOTS)
 ALL_OPTIONS = (
     "--signal-trace=all",
     "--fail-on-swallowed",

@@ -17,6 +17,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "testing-signals.md").read_text()
 
 def test_its_blocks_run(project: Project) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    # Those need a library each, and run in test_snapshot_libraries.py.
+    blocks = [source for source in blocks if "signal_trace.outline()" not in source]
     for number, source in enumerate(blocks):
         named = re.match(r"# (\S+\.py)\n", source)
         name = named[1] if named else f"test_block_{number}.py"

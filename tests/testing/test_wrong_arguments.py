@@ -331,7 +331,7 @@ def test_an_assertion_that_there_is_not_is_named_with_the_likeliest() -> None:
     assert str(raised.value) == (
         "SignalTrace has no 'dispatches'. It has assert_connected, assert_max, "
         "assert_not_received, assert_not_sent, assert_nothing_swallowed, assert_received, "
-        "assert_sent and trace."
+        "assert_sent, outline and trace."
     )
 
 
