@@ -6,8 +6,9 @@ A wrong call carries the error that it must be; an ignore of none would be an er
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
-from signal_tracer import Trace, compare, report, trace_signals
+from signal_tracer import SignalGraph, Trace, compare, report, trace_signals
 from signal_tracer.difference import Difference
+from signal_tracer.signal_graph import median_duration
 
 
 @trace_signals("nightly import")
@@ -55,6 +56,16 @@ async def everything() -> None:
         compare("before", trace)  # type: ignore[arg-type]
     async with trace_signals("checkout", reporters=[print]) as trace:
         assert_type(trace, Trace)
+
+
+def graphs(trace: Trace) -> None:
+    graph = SignalGraph.from_traces([trace])
+    graph.add(trace)
+    graph.merge(SignalGraph())
+    graph.add("checkout")  # type: ignore[arg-type]
+    for call in graph.calls.values():
+        assert_type(median_duration(call), float | None)
+        assert_type([sent.sent_signal for sent in graph.sent_by(call)], list[str])
 
 
 @trace_signals  # type: ignore[arg-type]  # it wants its parentheses
