@@ -217,6 +217,7 @@ class SignalGraph:
         self.traces = 0
         self.unrecorded = 0
         self._omitted = 0
+        self._called: dict[DispatchKey, list[SeenCalls]] | None = None
         self._sent: dict[CallKey, list[SeenSendings]] | None = None
 
     @property
@@ -234,7 +235,7 @@ class SignalGraph:
     def add(self, trace: Recorded, *more: Recorded) -> None:
         """Add a trace; ``more`` are pieces of the same one, as a test and its set-up are."""
         contents = [each.contents for each in (trace, *more)]
-        self._sent = None
+        self._called = self._sent = None
         self.traces = _total(self.traces, 1)
         adding = _Adding(self, _cut(trace.name))  # Read last: it is masked by what is in it.
         for each in contents:
@@ -243,7 +244,7 @@ class SignalGraph:
 
     def merge(self, other: SignalGraph) -> None:
         """Add all that ``other`` has seen, as if its traces had been added here."""
-        self._sent = None
+        self._called = self._sent = None
         self.traces = _total(self.traces, other.traces)
         self.unrecorded = _total(self.unrecorded, other.unrecorded)
         self._omitted = _total(self._omitted, other.omitted)
@@ -259,8 +260,11 @@ class SignalGraph:
 
     def calls_of(self, signal: str, sender: str) -> list[SeenCalls]:
         """The receivers that were called for it, in calling order."""
-        found = [each for key, each in self.calls.items() if key[:2] == (signal, sender)]
-        return sorted(found, key=_in_order)
+        if self._called is None:
+            self._called = {}
+            for key, each in self.calls.items():
+                self._called.setdefault(key[:2], []).append(each)
+        return sorted(self._called.get((signal, sender), ()), key=_in_order)
 
     def sent_by(self, call: SeenCalls) -> list[SeenSendings]:
         """What the calls of a receiver sent, in the order in which they did."""

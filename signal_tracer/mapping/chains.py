@@ -30,11 +30,11 @@ from signal_tracer.describing.names import (
 from signal_tracer.describing.ownership import owner_of_file, project_packages
 from signal_tracer.mapping.bulk_calls import signals_skipped_by
 from signal_tracer.mapping.effects import Effects
-from signal_tracer.mapping.explaining import LookUp, UnknownNameError, matching, path_of, pick
+from signal_tracer.mapping.explaining import LookUp, matching, path_of, pick
 from signal_tracer.mapping.looking import look_up
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
-from signal_tracer.mapping.senders import through_models
+from signal_tracer.mapping.senders import classes_by_id, through_models
 from signal_tracer.mapping.sendings import cascades, of_delete, of_save
 from signal_tracer.records import DJANGO, Location, Owner
 from signal_tracer.signal_graph import (
@@ -156,7 +156,6 @@ class _Chains:
         }
         # How deep each was shown whose steps are not to be shown again.
         self.shown: dict[Root, int] = {}
-        self._live: dict[str, tuple[bool, Any]] = {}
         self._heard: dict[tuple[str, str], list[Prospect]] = {}
 
     # What it begins with
@@ -217,7 +216,9 @@ class _Chains:
                 yield class_name(through)
 
     def _custom(self, sender: str) -> list[Root]:
-        of_django = {*SENT_BY_MODELS, _M2M, f"{_MODELS}class_prepared"}
+        # Of a model that is no longer there, as one of a test's, only the signals are known.
+        of_model = {*SENT_BY_MODELS, _M2M, f"{_MODELS}class_prepared"}
+        of_django = of_model if sender in self.models else set()
         names = {signal for signal, by in self._known if by == sender} - of_django
         return [Root("signal", name, sender) for name in sorted(names)]
 
@@ -438,13 +439,11 @@ class _Chains:
             return True, None
         if name in self.models:
             return True, self.models[name]
-        if name not in self._live:
-            signal = self.live_signals.get(root.name)
-            try:
-                self._live[name] = True, self.look.sender(name, signal or Signal())
-            except UnknownNameError:
-                self._live[name] = False, None
-        return self._live[name]
+        return name in self._classes, self._classes.get(name)
+
+    @cached_property
+    def _classes(self) -> dict[str, type]:
+        return {class_name(each): each for each in classes_by_id().values()}
 
     def _call(self, signal: str, sender: str, receiver: str) -> SeenCalls | None:
         return None if self.graph is None else self.graph.calls.get((signal, sender, receiver))

@@ -64,7 +64,8 @@ class _Picture:
         yield from layout.tree()
         below = [note(each) for each in legend(self.chain)]
         yield from layout.section([*below, *layout.hidden_levels()])
-        yield from layout.section(map(note, hints))
+        for each in hints:
+            yield from layout.section([note(each)])
 
     def trees(self) -> Iterator[Line]:
         """A tree for each thing that it begins with, set off from the others."""

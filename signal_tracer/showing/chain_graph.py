@@ -23,7 +23,7 @@ _UNCERTAIN = ("MAY", "NEVER SEEN", "UNKNOWN", "DEAD", "WAITING", "NEAR MISS")
 class _Node:
     key: str
     step: ChainStep | None
-    label: str
+    lines: tuple[str, ...]
     above: str
     is_certain: bool = True
     is_trouble: bool = False
@@ -37,7 +37,7 @@ class _Drawing:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self.nodes = [_Node("n0", None, printable(chain.start), "")]
+        self.nodes = [_Node("n0", None, (printable(chain.start),), "")]
         self.again: list[tuple[str, str, str]] = []
         self._keys: dict[tuple[str, str, str], str] = {}
         waiting = [("n0", step) for step in chain.steps[::-1]]
@@ -60,13 +60,17 @@ class _Drawing:
                 self.again.append((above, key, "again" if step.again == "above" else "cycle"))
 
     def _node(self, step: ChainStep, above: str) -> _Node:
-        marks = [*marks_of(step, self.chain)]
-        told = [f"{title_of(step)}", *beside(step), *map(str, marks)]
+        title, marks = title_of(step), [*marks_of(step, self.chain)]
+        # What it stands in has a line of its own: a chain is wide enough.
+        is_method = title.name.endswith("()")
+        inside, dot, name = ("", "", title.name) if is_method else title.name.rpartition(".")
+        lines = [f"{title.before}{inside}{dot}", f"{'' if inside else title.before}{name}"]
+        lines += [title.after.strip(), *beside(step), " ".join(map(str, marks))]
         words = {each.word for each in marks}
         return _Node(
             f"n{len(self.nodes)}",
             step,
-            printable("  ".join(told)),
+            tuple(printable(line) for line in (lines if inside else lines[1:]) if line),
             above,
             not words & {*_UNCERTAIN},
             bool(step.went_wrong),
@@ -98,7 +102,7 @@ def _mermaid_lines(drawing: _Drawing) -> Iterator[str]:
     for node in drawing.nodes:
         kind = "start" if node.step is None else node.step.kind
         begin, end = _SHAPES.get(kind, ('["', '"]'))
-        yield f"  {node.key}{begin}{mermaid_text(node.label)}{end}"
+        yield f"  {node.key}{begin}{'<br/>'.join(map(mermaid_text, node.lines))}{end}"
     for node in drawing.nodes[1:]:
         yield f"  {node.above} {'-->' if node.is_certain else '-.->'} {node.key}"
     for start, end, word in drawing.again:
@@ -122,7 +126,8 @@ def _dot_lines(drawing: _Drawing) -> Iterator[str]:
     for node in drawing.nodes:
         rounded = ", style=rounded" if node.step and node.step.kind == "signal" else ""
         colour = ', color="#c00000", penwidth=2' if node.is_trouble else ""
-        yield f"  {node.key} [label={dot_text(node.label)}{rounded}{colour}];"
+        label = "\\n".join(dot_text(line)[1:-1] for line in node.lines)
+        yield f'  {node.key} [label="{label}"{rounded}{colour}];'
     for node in drawing.nodes[1:]:
         style = "" if node.is_certain else " [style=dashed]"
         yield f"  {node.above} -> {node.key}{style};"

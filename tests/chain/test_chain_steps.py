@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from operator import methodcaller
 from typing import Any
@@ -17,7 +18,10 @@ from shop.models import Order, Product
 from signal_tracer import plain, trace_signals
 from signal_tracer.chain import Chain, ChainStep
 from signal_tracer.mapping.chains import chain_of
-from signal_tracer.signal_graph import SignalGraph
+from signal_tracer.mapping.effects import Effects
+from signal_tracer.records import Location
+from signal_tracer.signal_graph import SeenCalls, SeenDispatches, SeenSendings, SignalGraph
+from signal_tracer.source_steps import SourceStep
 from warehouse.models import StockItem
 
 HERE = f"{__name__}."
@@ -517,3 +521,81 @@ def test_a_receiver_of_a_package_that_raised_stays() -> None:
         "signal bell sender=shop.Order (seen)",
         "  receiver raising.receivers.hear (seen)",
     ]
+
+
+# What the source says, step by step
+
+
+HERE_IN_SOURCE = Location(__file__, 7, "f")
+
+
+def source_step(kind: Any, text: str, **more: Any) -> SourceStep:
+    return SourceStep(kind, text, more.pop("certainty", "certain"), HERE_IN_SOURCE, **more)
+
+
+def test_what_a_function_does_stands_in_place_of_its_call_with_the_conditions_of_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sending = source_step(
+        "send",
+        "gong.send(sender=Order)",
+        sends=((f"{HERE}gong", "shop.Order"),),
+        condition="`if total:`",
+        certainty="may",
+    )
+    call = source_step(
+        "call", "tell()", certainty="may", condition="`if created:`", steps=(sending,)
+    )
+    monkeypatch.setattr(Effects, "of_receiver", lambda *args, **kwargs: (call,))
+    bell.connect(hear, sender=Order)
+    [root] = chain_of("bell", "shop.Order").steps
+    [step] = root.steps[0].steps
+
+    assert (step.kind, step.name) == ("signal", f"{HERE}gong")
+    assert [(each.certainty, each.condition) for each in step.in_source] == [
+        ("may", "`if created:` `if total:`")
+    ]
+
+
+def test_a_task_is_a_step_with_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    sending = source_step("send", "gong.send()", sends=((f"{HERE}gong", "None"),))
+    task = source_step("task", "pack.delay()", target="shop.tasks.pack", steps=(sending,))
+    monkeypatch.setattr(Effects, "of_receiver", lambda *args, **kwargs: (task,))
+    bell.connect(hear, sender=Order)
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver hear",
+        "    errand task shop.tasks.pack (in_source)",
+        "      signal gong sender=None (in_source)",
+    ]
+
+
+def test_two_places_that_say_the_same_are_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    saves = [
+        source_step("save", f"order.save({each})", target="shop.Order", certainty="may")
+        for each in ("1", "2")
+    ]
+    monkeypatch.setattr(Effects, "of_receiver", lambda *args, **kwargs: tuple(saves))
+    bell.connect(hear, sender=Order)
+    [root] = chain_of("bell", "shop.Order").steps
+    [step] = root.steps[0].steps
+
+    assert step.name == "shop.Order.save()"
+    assert [each.text for each in step.in_source] == ["order.save(1)", "order.save(2)"]
+
+
+def test_a_deep_chain_is_followed_as_far_as_it_may_be() -> None:
+    graph = SignalGraph()
+    for number in range(60):
+        saved = "django.db.models.signals.post_save"
+        key = saved, f"deep.Model{number}", f"deep.receivers.hear_{number}"
+        graph.dispatches[key[:2]] = SeenDispatches(*key[:2])
+        graph.calls[key] = SeenCalls(*key)
+        sent = (*key, saved, f"deep.Model{number + 1}", "")
+        graph.sendings[sent] = SeenSendings(*sent)
+    chain = chain_of("deep.Model0", graph=graph)
+    calls = [step for step in chain.walk() if step.kind == "receiver"]
+
+    assert [step.omitted for step in calls] == [*([0] * 49), 1]
+    assert json.loads(chain.to_json())["depth"] == 50

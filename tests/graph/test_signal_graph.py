@@ -529,3 +529,17 @@ def test_a_graph_does_not_grow_with_the_number_of_traces() -> None:
 
     assert graph.traces == 1_510
     assert grown < 20_000
+
+
+def test_the_receivers_of_a_signal_are_those_that_were_added_last_as_well() -> None:
+    def paid(receiver: str) -> Dispatch:
+        return Dispatch("shop.paid", "shop.Order", "send", receiver_calls=[ReceiverCall(receiver)])
+
+    graph = graph_of(paid("shop.pack"))
+    assert [each.receiver for each in graph.calls_of("shop.paid", "shop.Order")] == ["shop.pack"]
+    graph.merge(graph_of(paid("shop.tell")))
+
+    assert [each.receiver for each in graph.calls_of("shop.paid", "shop.Order")] == [
+        "shop.pack",
+        "shop.tell",
+    ]
