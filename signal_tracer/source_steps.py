@@ -18,7 +18,8 @@ Certainty = Literal["certain", "may", "unknown"]
 class SourceStep:
     """One thing that the source says a function does.
 
-    ``certain``: it happens whenever the function runs to its end, to what is named here. ``may``:
+    ``certain``: it happens whenever the function that it stands in runs to its end, to what is
+    named here; what stands around that function's own step holds for it besides. ``may``:
     under a condition, or to what is named here by the most honest guess. ``unknown``: it could not
     be resolved whom it concerns; ``reason`` says why.
     """
@@ -29,11 +30,14 @@ class SourceStep:
     certainty: Certainty
     location: Location
     sends: tuple[tuple[str, str], ...] = ()
-    """Signals, dotted, and their senders, as a trace names them, in the order Django sends them."""
+    """Signals, dotted, and their senders, as a trace names them, in the order Django sends them;
+    ``m2m_changed`` once. ``pre_init`` and ``post_init`` are left out. Empty for what a model's own
+    ``save()`` sends: that is among its ``steps``."""
     target: str = ""
     """The model, function or task: ``shop.Order``, ``shop.orders.ship``."""
     condition: str | None = None
-    """What must hold, in its own words: ``if created:``."""
+    """What must hold, in its own words, for this step alone: "`if created:`", "what `if raw:` may
+    return before"."""
     reason: str = ""
     steps: tuple[SourceStep, ...] = ()
     """What it does in turn: the function that is called, the callback, an overridden save()."""
