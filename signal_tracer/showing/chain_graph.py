@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from signal_tracer.chain import Chain, ChainStep
-from signal_tracer.showing.chain_words import beside, marks_of, title_of
+from signal_tracer.showing.chain_words import beside, marks_of, shown_below, title_of
 from signal_tracer.showing.map_graph import (
     MERMAID_CHARACTERS,
     MERMAID_EDGES,
@@ -51,7 +51,8 @@ class _Drawing:
             self.nodes.append(node)
             if step.steps:
                 self._keys.setdefault((step.kind, step.name, step.sender), node.key)
-            waiting += [(node.key, nested) for nested in step.steps[::-1]]
+            nested = shown_below(step, is_first=above == "n0")
+            waiting += [(node.key, each) for each in nested[::-1]]
         for above, step in repeated:
             key = self._keys.get((step.kind, step.name, step.sender))
             if key is None:  # What it is shown in was left out.
@@ -65,7 +66,8 @@ class _Drawing:
         is_method = title.name.endswith("()")
         inside, dot, name = ("", "", title.name) if is_method else title.name.rpartition(".")
         lines = [f"{title.before}{inside}{dot}", f"{'' if inside else title.before}{name}"]
-        lines += [title.after.strip(), *beside(step), " ".join(map(str, marks))]
+        lines += [title.after.strip(), *beside(step, is_first=above == "n0")]
+        lines.append(" ".join(map(str, marks)))
         words = {each.word for each in marks}
         return _Node(
             f"n{len(self.nodes)}",
