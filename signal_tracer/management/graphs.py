@@ -154,19 +154,22 @@ def _write(command: Printer, graph: SignalGraph, file: Path) -> None:
 
 
 def _check(command: Printer, graph: SignalGraph, file: Path) -> None:
-    old, traces = _load(file, command.options)
+    old, whole = _load(file, command.options)
     drift = graph_drift.compare(old, graph)
     if not drift.count:
         command.stdout.write(f"What happens is as it was kept in {file}: {_size(graph)}.")
         return
     for line in _lines(drift):
         command.stdout.write(line)
-    seen = f"This run has {_size(graph)}{traces}."
+    before = f", {file} has {_size(whole)}" if whole else ""
+    seen = f"This run has {_size(graph)}{before}."
     command.stdout.write(" ".join([f"\n{seen}", *_doubts(drift, graph)]))
-    again = f"manage.py signal_map --graph {command.options['graph']} --write-graph {file}"
+    differs = f"What happens differs from {file} in {plural(drift.count, 'place')}."
+    if whole:
+        raise CommandError(differs)
     raise CommandError(
-        f"What happens differs from {file} in {plural(drift.count, 'place')}. If that is meant, "
-        f"keep it: {again}{' --project-only' if old.project_only else ''}"
+        f"{differs} If that is meant, keep it: manage.py signal_map --graph "
+        f"{command.options['graph']} --write-graph {file}{' --project-only' * old.project_only}"
     )
 
 
@@ -199,8 +202,8 @@ def _size(graph: SignalGraph) -> str:
     return f"{plural(dispatches, 'dispatch', 'dispatches')} in {plural(graph.traces, 'trace')}"
 
 
-def _load(file: Path, options: dict[str, Any]) -> tuple[KeptGraph, str]:
-    """What ``file`` keeps; and in words how many traces it is of, if that is known."""
+def _load(file: Path, options: dict[str, Any]) -> tuple[KeptGraph, SignalGraph | None]:
+    """What ``file`` keeps, and the whole graph if it holds one."""
     again = f"manage.py signal_map --graph {options['graph']} --write-graph {file}"
     try:
         found = graph_drift.load(file.read_text(encoding="utf-8"))
@@ -212,11 +215,10 @@ def _load(file: Path, options: dict[str, Any]) -> tuple[KeptGraph, str]:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise CommandError(f"{file} cannot be read ({reason}).") from error
     if isinstance(found, SignalGraph):
-        kept = graph_drift.keep(found, project_only=options["project_only"])
-        return kept, f", {file} has {_size(found)}"
+        return graph_drift.keep(found, project_only=options["project_only"]), found
     if options["project_only"] and not found.project_only:
         raise CommandError(
             f"{file} was written without --project-only. Leave it out, or write the file again: "
             f"{again} --project-only"
         )
-    return found, ""
+    return found, None
