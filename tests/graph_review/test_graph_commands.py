@@ -108,6 +108,16 @@ def test_the_top_shows_no_more_than_asked_for_and_says_so(tmp_path: Path) -> Non
     ]
 
 
+def test_where_only_ascii_can_be_written_the_top_is_ascii(tmp_path: Path) -> None:
+    graph = graph_of(order(call("shop.zählen", own_time=0.00001)))
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+
+    call_command("signal_map", graph=written(tmp_path, graph), top=1, stdout=out)
+
+    out.seek(0)
+    assert out.read().splitlines()[-1] == "  10 us   100%        0      1  shop.z\\xe4hlen"
+
+
 def test_the_top_as_json_is_for_programs(graph: Path) -> None:
     data = json.loads(signal_map("--graph", graph, "--top", "--format", "json")[0])
 
