@@ -26,22 +26,12 @@ from signal_tracer.wording import plural
 
 MOST = 10
 ASKED = ("top", "write_graph", "check_graph")
-_OTHERS = (
-    "about",
-    "explain",
-    "chain",
-    "missing",
-    "write",
-    "check",
-    *FILTERS,
-    "unheard",
-    "load_urls",
-)
 # As in signal_map: what has a form and a choice of its own.
 NOT_WITH = (
-    ("top", ("write_graph", "check_graph", *_OTHERS)),
-    ("write_graph", ("check_graph", "format", "output", "fail_on", *_OTHERS)),
-    ("check_graph", ("format", "output", "fail_on", *_OTHERS)),
+    ("graph", ("about", "explain", "missing", "write", "check", *FILTERS, "unheard")),
+    ("top", ("chain", "write_graph", "check_graph", "load_urls")),
+    ("write_graph", ("chain", "check_graph", "format", "output", "fail_on", "load_urls")),
+    ("check_graph", ("chain", "format", "output", "fail_on", "load_urls")),
 )
 
 
@@ -92,7 +82,7 @@ def refuse_misuse(options: dict[str, Any]) -> None:
                 f"--{name.replace('_', '-')} needs --graph FILE. Make it with: "
                 "pytest --signal-graph=FILE"
             )
-    if options["graph"] and not (is_asked(options) or options["fail_on"] or options.get("chain")):
+    if options["graph"] and not (is_asked(options) or options["fail_on"] or options["chain"]):
         raise CommandError(
             "--graph needs what is asked of it: --top, --chain NAME, --check-graph FILE, "
             "--write-graph FILE or --fail-on LEVEL."

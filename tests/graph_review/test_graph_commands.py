@@ -246,7 +246,19 @@ def test_only_the_project_is_kept_and_compared_on_demand(tmp_path: Path, graph: 
         ),
         (
             ("--graph", "G", "--top", "--signal", "post_save"),
-            "Give either --top or --signal, not both.",
+            "Give either --graph or --signal, not both.",
+        ),
+        (
+            ("--graph", "G", "--top", "--chain", "shop.Order"),
+            "Give either --top or --chain, not both.",
+        ),
+        (
+            ("--graph", "G", "--fail-on", "error", "--app", "shop"),
+            "Give either --graph or --app, not both.",
+        ),
+        (
+            ("--graph", "G", "--explain", "post_save", "shop.Order"),
+            "Give either --graph or --explain, not both.",
         ),
         (
             ("--graph", "G", "--check-graph", "a", "--fail-on", "error"),
