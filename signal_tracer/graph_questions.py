@@ -228,8 +228,9 @@ class Questions:
         return step.sent == step.heard or step.heard in self._ways[step.sent]
 
     def _begins(self, sent: Sent) -> bool:
+        """Whether no chain leads to it: it was sent by code, or what leads to it goes round."""
         seen = self._graph.dispatches.get((sent.signal, sent.sender))
-        return seen is None or seen.outside > 0
+        return seen is None or seen.outside > 0 or sent in self._ways[sent]
 
     def costs(self) -> list[Cost]:
         """What each receiver took over all, the most first; where that is the same, by queries."""

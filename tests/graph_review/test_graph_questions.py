@@ -77,9 +77,15 @@ def test_chains_that_differ_in_their_first_sender_alone_are_one() -> None:
 
 
 def test_what_only_receivers_send_begins_no_chain() -> None:
-    assert ways(graph_of(down("a", "b", "c"))) == [
-        "saving a > a.hear saves b > b.hear saves c > c.hear"
-    ]
+    graph = graph_of(saved("a", call("a.hear", down("b", "c", "d"), down("x", "y"))))
+
+    assert ways(graph) == ["saving a > a.hear saves b > b.hear saves c > c.hear saves d > d.hear"]
+
+
+def test_what_leads_out_of_a_circle_begins_there() -> None:
+    graph = graph_of(saved("a", call("a.hear", saved("b", call("b.hear", down("a"), down("c"))))))
+
+    assert ways(graph) == ["saving b > b.hear saves c > c.hear"]
 
 
 def test_a_chain_of_more_links_than_python_can_recurse_is_followed() -> None:
