@@ -131,8 +131,9 @@ def keep(graph: SignalGraph, *, project_only: bool = False) -> KeptGraph:
     heard = {each.heard for each in edges}
     for each in graph.sendings.values():
         edge = _sending(each)
-        # What only those hear that are left out here may have been sent all the time.
-        if edge.call in calls and edge.sent in heard:
+        # What only those hear that are left out here may have been sent all the time; and who
+        # loads rows does nothing that a review is about.
+        if edge.call in calls and edge.sent in heard and not edge.sent.is_of_instances:
             edges.add(edge)
     unheard: dict[str, set[str]] = {}
     for dispatches in graph.dispatches.values():

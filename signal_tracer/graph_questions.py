@@ -198,13 +198,14 @@ class Questions:
     def chains(self) -> list[Chain]:
         """The longest way down from each thing that was sent outside of receivers.
 
-        The longest first. A cycle is not followed, what is the end of a longer chain is left out,
-        and what only begins with another sender is counted.
+        The longest first. A cycle is not followed, nor what is sent for each row that is loaded.
+        What is the end of a longer chain is left out, and what only begins with another sender is
+        counted.
         """
         longest: dict[Sent, Steps] = {}
         # Whatever is sent because of another has less below it.
         for sent in sorted(self._calls, key=lambda each: len({each, *self._ways[each]})):
-            onward = (step for step in self._onward[sent] if not self._goes_round(step))
+            onward = (step for step in self._onward[sent] if self._leads_down(step))
             ways = ((step, *longest[step.sent]) for step in onward)
             longest[sent] = max(ways, key=len, default=())
         starts = [longest[sent] for sent in self._calls if longest[sent] and self._begins(sent)]
@@ -224,8 +225,10 @@ class Questions:
             for same in alike.values()
         ]
 
-    def _goes_round(self, step: Step) -> bool:
-        return step.sent == step.heard or step.heard in self._ways[step.sent]
+    def _leads_down(self, step: Step) -> bool:
+        goes_round = step.sent == step.heard or step.heard in self._ways[step.sent]
+        # Whoever loads a row sends it on to those who hear all that are loaded.
+        return not goes_round and not step.sent.is_of_instances
 
     def _begins(self, sent: Sent) -> bool:
         """Whether no chain leads to it: it was sent by code, or what leads to it goes round."""

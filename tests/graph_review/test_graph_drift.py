@@ -173,6 +173,18 @@ def test_a_receiver_of_what_was_always_sent_is_not_taken_for_something_newly_sen
     ]
 
 
+def test_that_a_receiver_loads_rows_is_nothing_to_review_and_who_hears_that_is() -> None:
+    init = "django.db.models.signals.post_init"
+    loaded = saved("crm.Note", call("crm.prepare"), signal=init)
+    before = graph_of(order(call(INVOICE)), unheard=[unheard("crm.Note", init)])
+    after = graph_of(order(call(INVOICE, loaded)))
+
+    assert drift(before, after).new == [
+        "making crm.Note now runs crm.prepare (seen in test_checkout)"
+    ]
+    assert drift(after, before).lost == ["making crm.Note no longer runs crm.prepare (sent 1 time)"]
+
+
 def test_a_receiver_that_is_new_to_many_senders_is_one_line() -> None:
     senders = [f"shop.M{number}" for number in range(7)]
     before = graph_of(unheard=[unheard(each) for each in senders])

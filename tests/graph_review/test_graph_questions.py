@@ -82,6 +82,13 @@ def test_what_only_receivers_send_begins_no_chain() -> None:
     assert ways(graph) == ["saving a > a.hear saves b > b.hear saves c > c.hear saves d > d.hear"]
 
 
+def test_a_chain_ends_before_those_who_hear_each_row_that_is_loaded() -> None:
+    loaded = saved("c", call("all.hear"), signal="django.db.models.signals.post_init")
+    graph = graph_of(saved("a", call("a.hear", saved("b", call("b.hear", loaded)))))
+
+    assert ways(graph) == ["saving a > a.hear saves b > b.hear"]
+
+
 def test_what_leads_out_of_a_circle_begins_there() -> None:
     graph = graph_of(saved("a", call("a.hear", saved("b", call("b.hear", down("a"), down("c"))))))
 
