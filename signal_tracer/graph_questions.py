@@ -6,7 +6,7 @@ does not know: it joins what was seen apart as well.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -102,11 +102,14 @@ class Questions:
     """Of one graph: the answers stand in an order that depends on nothing but the graph.
 
     Django's own receivers and those of test modules are left out, and with ``project_only`` those
-    of packages.
+    of packages. ``foreign``: signals that are not the project's, as far as that is known.
     """
 
-    def __init__(self, graph: SignalGraph, *, project_only: bool = False) -> None:
+    def __init__(
+        self, graph: SignalGraph, *, project_only: bool = False, foreign: Collection[str] = ()
+    ) -> None:
         self._graph = graph
+        self._foreign = foreign
         self._calls: dict[Sent, list[SeenCalls]] = {}
         for call in (each for _, each in sorted(graph.calls.items())):
             is_of_others = call.owner.kind != "project" if project_only else call.owner == DJANGO
@@ -277,7 +280,7 @@ class Questions:
         """Signals of one's own that a function call could stand for."""
         heard: dict[str, list[SeenCalls]] = {}
         for sent, calls in self._calls.items():
-            if not sent.signal.startswith("django."):
+            if not sent.signal.startswith("django.") and sent.signal not in self._foreign:
                 heard.setdefault(sent.signal, []).extend(calls)
         found = []
         for signal, calls in heard.items():

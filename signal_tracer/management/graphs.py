@@ -22,6 +22,7 @@ from signal_tracer.mapping.reading import read_map
 from signal_tracer.showing.graph_console import TopOfGraph
 from signal_tracer.showing.map_console import render_findings
 from signal_tracer.signal_graph import SignalGraph, SignalGraphFormatError
+from signal_tracer.signal_map import SignalMap
 from signal_tracer.wording import plural
 
 MOST = 10
@@ -110,19 +111,22 @@ def answer(command: Printer) -> None:
 
 
 def _show_top(command: Printer, graph: SignalGraph) -> None:
-    questions = Questions(graph, project_only=command.options["project_only"])
+    signal_map = read_map()
+    foreign = {each.name for each in signal_map.signals if not each.is_project}
+    only = command.options["project_only"]
+    questions = Questions(graph, project_only=only, foreign=foreign)
     most = command.options["top"]
     if command.options["format"] == "json":
         command.emit(json.dumps(questions.to_dict(most), indent=2))
     else:
         command.emit(command.drawn(TopOfGraph(questions, most)))
         if not command.options["fail_on"] and not command.options["output"]:
-            _remark(command, graph)
+            _remark(command, graph, signal_map)
 
 
-def _remark(command: Printer, graph: SignalGraph) -> None:
+def _remark(command: Printer, graph: SignalGraph, signal_map: SignalMap) -> None:
     """Below the table: what of it is worth attention."""
-    found = over_signal_graph(graph, read_map(), conf.read_config().ignore_findings).of_project
+    found = over_signal_graph(graph, signal_map, conf.read_config().ignore_findings).of_project
     if found:
         command.stdout.write("")
         command.emit(command.drawn(render_findings(found)))

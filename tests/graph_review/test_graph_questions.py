@@ -140,6 +140,8 @@ def test_alone_is_a_signal_of_ones_own_with_one_way_in_and_one_way_out() -> None
         Alone("shop.packed", "p.print", PROJECT, "only.hear", 1),
         Alone("shop.paid", "billing.book", PROJECT, "", 1),
     ]
+    of_others = Questions(graph, foreign=["shop.paid"]).alone()
+    assert [each.signal for each in of_others] == ["shop.packed"]
 
 
 def test_receivers_of_django_and_of_tests_are_left_out_and_of_packages_on_demand() -> None:
