@@ -131,8 +131,9 @@ def keep(graph: SignalGraph, *, project_only: bool = False) -> KeptGraph:
     heard = {each.heard for each in edges}
     for each in graph.sendings.values():
         edge = _sending(each)
-        # What only those hear that are left out here may have been sent all the time.
-        if edge.call in calls and edge.sent in heard:
+        # What only those hear that are left out here may have been sent all the time; and who
+        # loads rows does nothing that a review is about.
+        if edge.call in calls and edge.sent in heard and not edge.sent.is_of_instances:
             edges.add(edge)
     unheard: dict[str, set[str]] = {}
     for dispatches in graph.dispatches.values():
@@ -331,35 +332,34 @@ class _Difference:
                 yield sent, left
 
 
-# In words. A sentence is what was sent, how it begins, where it was seen, and how it goes on.
+# In words. A sentence is what was sent, who runs, how often or in which test, and how it goes on.
 _Sentence: TypeAlias = "tuple[Sent, str, str, str]"
 
 
 def _told_new(call: Edge, added: _Difference, seen: _Seen) -> _Sentence:
     added.take(call)
     if added.is_new(call):
-        begins, goes_on = f"now runs {call.receiver}", _which(call, added)
-        example = seen.examples.get(call, "")
+        runs, does = f"now runs {call.receiver}", _which(call, added)
+        shown_by = [call]
     else:
-        begins, goes_on = f"runs {call.receiver}, which now also {_does(call, added)}", ""
-        example = min(seen.examples.get(each, "") for each in added.effects[call])
-    return call.heard, begins, f" (seen in {example})" * bool(example), goes_on + _then(call, added)
+        runs, does = f"runs {call.receiver}", f", which now also {_does(call, added)}"
+        # Of a call that was there before, a test is known only for what it sends.
+        effects = added.effects[call]
+        shown_by = effects if all(each.does == "sends" for each in effects) else [call]
+    example = min(seen.examples[each] for each in shown_by)
+    return call.heard, runs, f" (seen in {example})" * bool(example), does + _then(call, added)
 
 
 def _told_lost(call: Edge, gone: _Difference, seen: _Seen) -> _Sentence:
     gone.take(call)
+    below = _then(call, gone, before=True)
     if gone.is_new(call):
         times = plural(seen.dispatches.get(call.heard, 0), "time")
-        begins = f"no longer runs {call.receiver}"
-        return (
-            call.heard,
-            begins,
-            f" (sent {times})",
-            _which(call, gone, before=True) + _then(call, gone, before=True),
-        )
+        which = _which(call, gone, before=True)
+        return call.heard, f"no longer runs {call.receiver}", f" (sent {times})", which + below
     times = plural(seen.calls[call], "time")
-    begins = f"runs {call.receiver}, which no longer {_does(call, gone)}"
-    return call.heard, begins, f" (it ran {times})", _then(call, gone, before=True)
+    which = f", which no longer {_does(call, gone)}"
+    return call.heard, f"runs {call.receiver}", f" ({times})", which + below
 
 
 def _told_unseen(sent: Sent, receivers: list[str]) -> str:
@@ -406,8 +406,8 @@ def _joined(sentences: Iterable[_Sentence]) -> list[str]:
     """Sentences that say the same of several senders as one."""
     senders: dict[tuple[str, str, str], list[str]] = {}
     first: dict[tuple[str, str, str], str] = {}
-    for sent, begins, seen, goes_on in sentences:
-        key = sent.signal, begins, goes_on
+    for sent, runs, seen, does in sentences:
+        key = sent.signal, runs, does
         senders.setdefault(key, []).append(sent.sender)
         first.setdefault(key, seen)
     return [

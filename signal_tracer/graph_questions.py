@@ -6,7 +6,7 @@ does not know: it joins what was seen apart as well.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -102,11 +102,14 @@ class Questions:
     """Of one graph: the answers stand in an order that depends on nothing but the graph.
 
     Django's own receivers and those of test modules are left out, and with ``project_only`` those
-    of packages.
+    of packages. ``foreign``: signals that are not the project's, as far as that is known.
     """
 
-    def __init__(self, graph: SignalGraph, *, project_only: bool = False) -> None:
+    def __init__(
+        self, graph: SignalGraph, *, project_only: bool = False, foreign: Collection[str] = ()
+    ) -> None:
         self._graph = graph
+        self._foreign = foreign
         self._calls: dict[Sent, list[SeenCalls]] = {}
         for call in (each for _, each in sorted(graph.calls.items())):
             is_of_others = call.owner.kind != "project" if project_only else call.owner == DJANGO
@@ -198,13 +201,14 @@ class Questions:
     def chains(self) -> list[Chain]:
         """The longest way down from each thing that was sent outside of receivers.
 
-        The longest first. A cycle is not followed, what is the end of a longer chain is left out,
-        and what only begins with another sender is counted.
+        The longest first. A cycle is not followed, nor what is sent for each row that is loaded.
+        What is the end of a longer chain is left out, and what only begins with another sender is
+        counted.
         """
         longest: dict[Sent, Steps] = {}
         # Whatever is sent because of another has less below it.
         for sent in sorted(self._calls, key=lambda each: len({each, *self._ways[each]})):
-            onward = (step for step in self._onward[sent] if not self._goes_round(step))
+            onward = (step for step in self._onward[sent] if self._leads_down(step))
             ways = ((step, *longest[step.sent]) for step in onward)
             longest[sent] = max(ways, key=len, default=())
         starts = [longest[sent] for sent in self._calls if longest[sent] and self._begins(sent)]
@@ -224,12 +228,15 @@ class Questions:
             for same in alike.values()
         ]
 
-    def _goes_round(self, step: Step) -> bool:
-        return step.sent == step.heard or step.heard in self._ways[step.sent]
+    def _leads_down(self, step: Step) -> bool:
+        goes_round = step.sent == step.heard or step.heard in self._ways[step.sent]
+        # Whoever loads a row sends it on to those who hear all that are loaded.
+        return not goes_round and not step.sent.is_of_instances
 
     def _begins(self, sent: Sent) -> bool:
+        """Whether no chain leads to it: it was sent by code, or what leads to it goes round."""
         seen = self._graph.dispatches.get((sent.signal, sent.sender))
-        return seen is None or seen.outside > 0
+        return seen is None or seen.outside > 0 or sent in self._ways[sent]
 
     def costs(self) -> list[Cost]:
         """What each receiver took over all, the most first; where that is the same, by queries."""
@@ -273,7 +280,7 @@ class Questions:
         """Signals of one's own that a function call could stand for."""
         heard: dict[str, list[SeenCalls]] = {}
         for sent, calls in self._calls.items():
-            if not sent.signal.startswith("django."):
+            if not sent.signal.startswith("django.") and sent.signal not in self._foreign:
                 heard.setdefault(sent.signal, []).extend(calls)
         found = []
         for signal, calls in heard.items():

@@ -48,6 +48,11 @@ class Sent:
         """Whether Django sends it for what is done to a model."""
         return self.signal in _DOING
 
+    @property
+    def is_of_instances(self) -> bool:
+        """Whether it is sent for each instance that is made, by whoever loads a row."""
+        return self.signal.endswith(("signals.pre_init", "signals.post_init")) and self.is_of_rows
+
     def _in(self, form: int, verb: str) -> str:
         known = _DOING.get(self.signal)
         return f"{verb} {self._named()}" if known is None else f"{known[form]} {self.sender}"

@@ -22,26 +22,17 @@ from signal_tracer.mapping.reading import read_map
 from signal_tracer.showing.graph_console import TopOfGraph
 from signal_tracer.showing.map_console import render_findings
 from signal_tracer.signal_graph import SignalGraph, SignalGraphFormatError
+from signal_tracer.signal_map import SignalMap
 from signal_tracer.wording import plural
 
 MOST = 10
 ASKED = ("top", "write_graph", "check_graph")
-_OTHERS = (
-    "about",
-    "explain",
-    "chain",
-    "missing",
-    "write",
-    "check",
-    *FILTERS,
-    "unheard",
-    "load_urls",
-)
 # As in signal_map: what has a form and a choice of its own.
 NOT_WITH = (
-    ("top", ("write_graph", "check_graph", *_OTHERS)),
-    ("write_graph", ("check_graph", "format", "output", "fail_on", *_OTHERS)),
-    ("check_graph", ("format", "output", "fail_on", *_OTHERS)),
+    ("graph", ("about", "explain", "missing", "write", "check", *FILTERS, "unheard")),
+    ("top", ("chain", "write_graph", "check_graph", "load_urls")),
+    ("write_graph", ("chain", "check_graph", "format", "output", "fail_on", "load_urls")),
+    ("check_graph", ("chain", "format", "output", "fail_on", "load_urls")),
 )
 
 
@@ -92,7 +83,7 @@ def refuse_misuse(options: dict[str, Any]) -> None:
                 f"--{name.replace('_', '-')} needs --graph FILE. Make it with: "
                 "pytest --signal-graph=FILE"
             )
-    if options["graph"] and not (is_asked(options) or options["fail_on"] or options.get("chain")):
+    if options["graph"] and not (is_asked(options) or options["fail_on"] or options["chain"]):
         raise CommandError(
             "--graph needs what is asked of it: --top, --chain NAME, --check-graph FILE, "
             "--write-graph FILE or --fail-on LEVEL."
@@ -120,19 +111,22 @@ def answer(command: Printer) -> None:
 
 
 def _show_top(command: Printer, graph: SignalGraph) -> None:
-    questions = Questions(graph, project_only=command.options["project_only"])
+    signal_map = read_map()
+    foreign = {each.name for each in signal_map.signals if not each.is_project}
+    only = command.options["project_only"]
+    questions = Questions(graph, project_only=only, foreign=foreign)
     most = command.options["top"]
     if command.options["format"] == "json":
         command.emit(json.dumps(questions.to_dict(most), indent=2))
     else:
         command.emit(command.drawn(TopOfGraph(questions, most)))
         if not command.options["fail_on"] and not command.options["output"]:
-            _remark(command, graph)
+            _remark(command, graph, signal_map)
 
 
-def _remark(command: Printer, graph: SignalGraph) -> None:
+def _remark(command: Printer, graph: SignalGraph, signal_map: SignalMap) -> None:
     """Below the table: what of it is worth attention."""
-    found = over_signal_graph(graph, read_map(), conf.read_config().ignore_findings).of_project
+    found = over_signal_graph(graph, signal_map, conf.read_config().ignore_findings).of_project
     if found:
         command.stdout.write("")
         command.emit(command.drawn(render_findings(found)))
@@ -154,19 +148,22 @@ def _write(command: Printer, graph: SignalGraph, file: Path) -> None:
 
 
 def _check(command: Printer, graph: SignalGraph, file: Path) -> None:
-    old, traces = _load(file, command.options)
+    old, whole = _load(file, command.options)
     drift = graph_drift.compare(old, graph)
     if not drift.count:
         command.stdout.write(f"What happens is as it was kept in {file}: {_size(graph)}.")
         return
     for line in _lines(drift):
         command.stdout.write(line)
-    seen = f"This run has {_size(graph)}{traces}."
+    before = f", {file} has {_size(whole)}" if whole else ""
+    seen = f"This run has {_size(graph)}{before}."
     command.stdout.write(" ".join([f"\n{seen}", *_doubts(drift, graph)]))
-    again = f"manage.py signal_map --graph {command.options['graph']} --write-graph {file}"
+    differs = f"What happens differs from {file} in {plural(drift.count, 'place')}."
+    if whole:
+        raise CommandError(differs)
     raise CommandError(
-        f"What happens differs from {file} in {plural(drift.count, 'place')}. If that is meant, "
-        f"keep it: {again}{' --project-only' if old.project_only else ''}"
+        f"{differs} If that is meant, keep it: manage.py signal_map --graph "
+        f"{command.options['graph']} --write-graph {file}{' --project-only' * old.project_only}"
     )
 
 
@@ -199,8 +196,8 @@ def _size(graph: SignalGraph) -> str:
     return f"{plural(dispatches, 'dispatch', 'dispatches')} in {plural(graph.traces, 'trace')}"
 
 
-def _load(file: Path, options: dict[str, Any]) -> tuple[KeptGraph, str]:
-    """What ``file`` keeps; and in words how many traces it is of, if that is known."""
+def _load(file: Path, options: dict[str, Any]) -> tuple[KeptGraph, SignalGraph | None]:
+    """What ``file`` keeps, and the whole graph if it holds one."""
     again = f"manage.py signal_map --graph {options['graph']} --write-graph {file}"
     try:
         found = graph_drift.load(file.read_text(encoding="utf-8"))
@@ -212,11 +209,10 @@ def _load(file: Path, options: dict[str, Any]) -> tuple[KeptGraph, str]:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise CommandError(f"{file} cannot be read ({reason}).") from error
     if isinstance(found, SignalGraph):
-        kept = graph_drift.keep(found, project_only=options["project_only"])
-        return kept, f", {file} has {_size(found)}"
+        return graph_drift.keep(found, project_only=options["project_only"]), found
     if options["project_only"] and not found.project_only:
         raise CommandError(
             f"{file} was written without --project-only. Leave it out, or write the file again: "
             f"{again} --project-only"
         )
-    return found, ""
+    return found, None

@@ -93,6 +93,7 @@ class _Page:
         self._is_ascii = is_ascii
 
     def clean(self, text: str) -> str:
+        text = text.replace("µ", "u") if self._is_ascii else text
         return printable(text, ascii_only=self._is_ascii)
 
     def table(self, title: str, heads: tuple[str, ...], rows: Rows) -> Iterator[RenderableType]:

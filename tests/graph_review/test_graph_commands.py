@@ -108,6 +108,16 @@ def test_the_top_shows_no_more_than_asked_for_and_says_so(tmp_path: Path) -> Non
     ]
 
 
+def test_where_only_ascii_can_be_written_the_top_is_ascii(tmp_path: Path) -> None:
+    graph = graph_of(order(call("shop.zählen", own_time=0.00001)))
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+
+    call_command("signal_map", graph=written(tmp_path, graph), top=1, stdout=out)
+
+    out.seek(0)
+    assert out.read().splitlines()[-1] == "  10 us   100%        0      1  shop.z\\xe4hlen"
+
+
 def test_the_top_as_json_is_for_programs(graph: Path) -> None:
     data = json.loads(signal_map("--graph", graph, "--top", "--format", "json")[0])
 
@@ -236,7 +246,19 @@ def test_only_the_project_is_kept_and_compared_on_demand(tmp_path: Path, graph: 
         ),
         (
             ("--graph", "G", "--top", "--signal", "post_save"),
-            "Give either --top or --signal, not both.",
+            "Give either --graph or --signal, not both.",
+        ),
+        (
+            ("--graph", "G", "--top", "--chain", "shop.Order"),
+            "Give either --top or --chain, not both.",
+        ),
+        (
+            ("--graph", "G", "--fail-on", "error", "--app", "shop"),
+            "Give either --graph or --app, not both.",
+        ),
+        (
+            ("--graph", "G", "--explain", "post_save", "shop.Order"),
+            "Give either --graph or --explain, not both.",
         ),
         (
             ("--graph", "G", "--check-graph", "a", "--fail-on", "error"),

@@ -125,9 +125,10 @@ def test_what_a_receiver_does_that_ran_before_is_told_of_it() -> None:
 
     assert drift(before, after).new == [
         (
-            f"saving shop.Order runs {INVOICE}, which now also deletes from shop_draft, does "
+            f"saving shop.Order runs {INVOICE} (seen in test_x), which now also deletes from "
+            "shop_draft, does "
             "shop.Item.bulk_create() past its receivers, leaves billing.tasks.push to on_commit(), "
-            "sends mail, queues the task billing.tasks.render and saves crm.Note (seen in test_x); "
+            "sends mail, queues the task billing.tasks.render and saves crm.Note; "
             "saving crm.Note runs crm.receivers.index"
         )
     ]
@@ -135,11 +136,11 @@ def test_what_a_receiver_does_that_ran_before_is_told_of_it() -> None:
         [],
         [
             (
-                f"saving shop.Order runs {INVOICE}, which no longer deletes from shop_draft, does "
+                f"saving shop.Order runs {INVOICE} (1 time), which no longer deletes from "
+                "shop_draft, does "
                 "shop.Item.bulk_create() past its receivers, leaves billing.tasks.push to "
                 "on_commit(), "
-                "sends mail, queues the task billing.tasks.render and saves crm.Note (it ran 1 "
-                "time); "
+                "sends mail, queues the task billing.tasks.render and saves crm.Note; "
                 "saving crm.Note ran crm.receivers.index"
             )
         ],
@@ -154,7 +155,7 @@ def test_what_else_runs_for_something_that_is_newly_sent_is_told_as_it_was_befor
 
     assert drift(before, after).new == [
         (
-            f"saving shop.Order runs {INVOICE}, which now also saves crm.Note (seen in test_x); "
+            f"saving shop.Order runs {INVOICE} (seen in test_x), which now also saves crm.Note; "
             "saving crm.Note runs crm.receivers.index, as before"
         )
     ]
@@ -172,6 +173,18 @@ def test_a_receiver_of_what_was_always_sent_is_not_taken_for_something_newly_sen
     ]
 
 
+def test_that_a_receiver_loads_rows_is_nothing_to_review_and_who_hears_that_is() -> None:
+    init = "django.db.models.signals.post_init"
+    loaded = saved("crm.Note", call("crm.prepare"), signal=init)
+    before = graph_of(order(call(INVOICE)), unheard=[unheard("crm.Note", init)])
+    after = graph_of(order(call(INVOICE, loaded)))
+
+    assert drift(before, after).new == [
+        "making crm.Note now runs crm.prepare (seen in test_checkout)"
+    ]
+    assert drift(after, before).lost == ["making crm.Note no longer runs crm.prepare (sent 1 time)"]
+
+
 def test_a_receiver_that_is_new_to_many_senders_is_one_line() -> None:
     senders = [f"shop.M{number}" for number in range(7)]
     before = graph_of(unheard=[unheard(each) for each in senders])
@@ -180,6 +193,21 @@ def test_a_receiver_that_is_new_to_many_senders_is_one_line() -> None:
     assert drift(before, after).new == [
         "saving shop.M0, shop.M1, shop.M2 and 4 more now runs audit.log (seen in test_x)"
     ]
+
+
+def test_a_test_is_named_for_what_is_newly_sent_if_it_is_the_one_that_saw_that() -> None:
+    before = graph_of(order(call(INVOICE)), name="test_a")
+    after = graph_of(order(call(INVOICE)), name="test_a")
+    note = saved("crm.Note", call("crm.index"))
+    add(after, order(call(INVOICE, note)), name="test_b")
+
+    assert (
+        drift(before, after)
+        .new[0]
+        .startswith(
+            f"saving shop.Order runs {INVOICE} (seen in test_b), which now also saves crm.Note"
+        )
+    )
 
 
 def test_what_is_sent_before_and_after_a_save_is_one_save_and_two_things_to_hear() -> None:

@@ -13,7 +13,7 @@ from signal_tracer.findings.source import Sources
 from signal_tracer.mapping import read_map
 from signal_tracer.records import Dispatch
 from signal_tracer.signal_graph import SignalGraph
-from signal_tracer.signal_map import MappedApp, SignalMap
+from signal_tracer.signal_map import Connection, MappedApp, MappedSignal, SignalMap
 
 NO_MAP = SignalMap()
 
@@ -117,16 +117,44 @@ def test_a_signal_that_this_process_does_not_know_is_none() -> None:
     assert told(graph_of(TAKEN)) == []
 
 
-def places(folder: Path, **modules: str) -> list[int] | None:
-    """The lines at which the modules of an app send ``paid``."""
-    app = folder / "shop"
+def app(folder: Path, **modules: str) -> MappedApp:
+    """An app of these modules, in which two underscores stand for a folder."""
+    root = folder / "shop"
     for name, text in {"__init__": "", "apps": "", **modules}.items():
-        file = app.joinpath(*name.split("__")) if name != "__init__" else app / name
+        file = root / "__init__" if name == "__init__" else root.joinpath(*name.split("__"))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.with_suffix(".py").write_text(textwrap.dedent(text))
-    mapped = MappedApp("shop", "shop", str(app), str(app / "apps.py"), is_project=True)
-    found = Sources(SignalMap(apps=(mapped,))).places_that_send("shop.signals.paid")
+    return MappedApp("shop", "shop", str(root), str(root / "apps.py"), is_project=True)
+
+
+def places(folder: Path, **modules: str) -> list[int] | None:
+    """The lines at which the modules of an app send ``paid``."""
+    mapped = SignalMap(apps=(app(folder, **modules),))
+    found = Sources(mapped).places_that_send("shop.signals.paid")
     return None if found is None else [each.line for each in found]
+
+
+@pytest.mark.parametrize(
+    ("sends", "receivers", "number"),
+    [
+        ("paid.send(1)", ["shop.hear"], 1),
+        ("paid.send(1)\npaid.send(2)", ["shop.hear"], 0),
+        ("", ["shop.hear"], 0),
+        ("paid.send(1)", ["shop.hear", "shop.hear_too"], 0),
+    ],
+)
+def test_a_call_could_stand_for_one_place_and_one_connection_alone(
+    tmp_path: Path, sends: str, receivers: list[str], number: int
+) -> None:
+    connections = [
+        Connection(each, "function", place, app="shop") for place, each in enumerate(receivers, 1)
+    ]
+    signal = MappedSignal(
+        "shop.signals.paid", app="shop", is_project=True, connections=tuple(connections)
+    )
+    mapped = SignalMap((signal,), apps=(app(tmp_path, views=sends),))
+
+    assert len(told(graph_of(sent(signal.name, "None", call("shop.hear"))), mapped)) == number
 
 
 HEARD = """

@@ -77,9 +77,22 @@ def test_chains_that_differ_in_their_first_sender_alone_are_one() -> None:
 
 
 def test_what_only_receivers_send_begins_no_chain() -> None:
-    assert ways(graph_of(down("a", "b", "c"))) == [
-        "saving a > a.hear saves b > b.hear saves c > c.hear"
-    ]
+    graph = graph_of(saved("a", call("a.hear", down("b", "c", "d"), down("x", "y"))))
+
+    assert ways(graph) == ["saving a > a.hear saves b > b.hear saves c > c.hear saves d > d.hear"]
+
+
+def test_a_chain_ends_before_those_who_hear_each_row_that_is_loaded() -> None:
+    loaded = saved("c", call("all.hear"), signal="django.db.models.signals.post_init")
+    graph = graph_of(saved("a", call("a.hear", saved("b", call("b.hear", loaded)))))
+
+    assert ways(graph) == ["saving a > a.hear saves b > b.hear"]
+
+
+def test_what_leads_out_of_a_circle_begins_there() -> None:
+    graph = graph_of(saved("a", call("a.hear", saved("b", call("b.hear", down("a"), down("c"))))))
+
+    assert ways(graph) == ["saving b > b.hear saves c > c.hear"]
 
 
 def test_a_chain_of_more_links_than_python_can_recurse_is_followed() -> None:
@@ -127,6 +140,8 @@ def test_alone_is_a_signal_of_ones_own_with_one_way_in_and_one_way_out() -> None
         Alone("shop.packed", "p.print", PROJECT, "only.hear", 1),
         Alone("shop.paid", "billing.book", PROJECT, "", 1),
     ]
+    of_others = Questions(graph, foreign=["shop.paid"]).alone()
+    assert [each.signal for each in of_others] == ["shop.packed"]
 
 
 def test_receivers_of_django_and_of_tests_are_left_out_and_of_packages_on_demand() -> None:

@@ -361,6 +361,8 @@ class Command(CommandByKeyword):
     def found(self, level: Level) -> Found:
         if not self.options["graph"]:
             return over_signal_map(self.chosen_map(), _ignored(), at_least=level)
+        if self.options["load_urls"]:
+            _load_urls()
         graph = load_graph(self.options["graph"])
         return over_signal_graph(graph, read_map(), _ignored(), at_least=level)
 
