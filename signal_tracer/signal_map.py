@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from signal_tracer import plain
 from signal_tracer.plain import JSON
@@ -369,7 +369,7 @@ class SignalMap:
 
 # Why a receiver would not run, beyond the reasons of a near miss: it is dead, it waits for a model
 # to be defined, its sender is gone, or it is connected to one that has nothing to do with it.
-Obstacle: TypeAlias = "Reason | Literal['dead', 'waiting', 'sender_gone']"
+Obstacle = Literal[Reason, "dead", "waiting", "sender_gone"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from django.db.models.options import Options
 from django.db.models.sql import compiler
 from django.db.transaction import Atomic
 from django.dispatch import Signal, dispatcher, receiver
+from django.forms import ModelForm
 from django.http import FileResponse, HttpResponse, HttpResponseBase
 from django.test import RequestFactory, TestCase
 from django.urls import URLPattern, get_resolver, path
@@ -57,7 +58,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy
 from django.views.debug import SafeExceptionReporterFilter
 
-from shop.models import Product, Second
+from shop.models import Order, OrderLine, Product, Second
 from signal_tracer.collecting.inlining import inlined
 
 
@@ -493,7 +494,8 @@ DATABASES = (
         ),
         ("(self, using)", ["_raw_delete"], True),
         "collecting/watching/bulk.py, collecting/watching/deletions.py and mapping/doors.py; "
-        "findings/absences.py and mapping/bulk_calls.py know the method by its name",
+        "findings/absences.py, mapping/bulk_calls.py and mapping/methods.py know the method by its "
+        "name",
     ),
     Detail(
         "bulk_create",
@@ -696,6 +698,70 @@ MODELS = (
         lambda: (User.groups.through._meta.auto_created is User, User._meta.auto_created),
         (True, False),
         "collecting/watching/bulk.py says nothing of a model that nobody wrote: _is_automatic()",
+    ),
+    Detail(
+        "ForwardManyToOneDescriptor, ReverseManyToOneDescriptor, ReverseOneToOneDescriptor, "
+        "FileDescriptor, DeferredAttribute",
+        "django.db.models.fields.related_descriptors",
+        lambda: [
+            (type(found).__name__, target.__name__)
+            for found, target in (
+                (vars(OrderLine)["order"], vars(OrderLine)["order"].field.remote_field.model),
+                (vars(Order)["lines"], vars(Order)["lines"].rel.field.model),
+                (vars(Product)["stock"], vars(Product)["stock"].related.field.model),
+                (vars(Product)["picture"], vars(Product)["picture"].field.model),
+                (vars(Product)["name"], vars(Product)["name"].field.model),
+            )
+        ],
+        [
+            ("ForwardManyToOneDescriptor", "Order"),
+            ("ReverseManyToOneDescriptor", "OrderLine"),
+            ("ReverseOneToOneDescriptor", "StockItem"),
+            ("FileDescriptor", "Product"),
+            ("DeferredAttribute", "Product"),
+        ],
+        "mapping/meanings.py tells by them what an attribute of a model stands for",
+    ),
+    Detail(
+        "ManyToManyDescriptor",
+        "django.db.models.fields.related_descriptors",
+        lambda: (
+            type(vars(User)["groups"]).__name__,
+            vars(User)["groups"].reverse,
+            vars(User)["groups"].rel.model.__name__,
+            vars(User)["groups"].rel.field.model.__name__,
+            vars(User)["groups"].rel.through.__name__,
+        ),
+        ("ManyToManyDescriptor", False, "Group", "User", "User_groups"),
+        "mapping/meanings.py and mapping/effects.py find both ends and what stands between by it",
+    ),
+    Detail(
+        "ManagerDescriptor",
+        "django.db.models.manager",
+        lambda: (type(vars(Product)["objects"]).__name__, vars(Product)["objects"].manager.name),
+        ("ManagerDescriptor", "objects"),
+        "mapping/meanings.py knows the managers of a class by it",
+    ),
+    Detail(
+        "_default_manager, _base_manager",
+        "django.db.models.Model",
+        lambda: (Product._default_manager.name, Product._base_manager.name),
+        ("objects", "_base_manager"),
+        "mapping/methods.py: what a model's managers are called",
+    ),
+    Detail(
+        "BaseModelForm",
+        "django.forms",
+        lambda: [each.__name__ for each in ModelForm.__mro__[:2]],
+        ["ModelForm", "BaseModelForm"],
+        "mapping/stepping.py finds in its _meta which model a form saves",
+    ),
+    Detail(
+        "parents",
+        "django.db.models.options.Options",
+        lambda: (dict(User._meta.parents), Second._meta.concrete_model._meta.proxy),
+        ({}, False),
+        "mapping/sendings.py names the models whose rows go with a row: _parents()",
     ),
     Detail(
         "__fake__",

@@ -38,13 +38,14 @@ PROMISED_IMPORTS = {
     "django.core.management": {"call_command"},
     "django.core.management.base": {"BaseCommand", "CommandError"},
     "django.db": {"connections", "transaction"},
-    "django.db.models": {"Model", "NOT_PROVIDED", "QuerySet", "signals"},
+    "django.db.models": {"Manager", "Model", "NOT_PROVIDED", "QuerySet", "signals"},
     "django.db.models.signals": {"m2m_changed", "post_delete", "pre_delete", "pre_save"},
     "django.dispatch": {"Signal", "receiver"},
     "django.http": {"HttpRequest", "HttpResponse", "JsonResponse"},
     "django.template.loader": {"render_to_string"},
     "django.templatetags.static": {"static"},
     "django.urls": {"get_resolver", "path", "reverse"},
+    "django.utils.functional": {"cached_property"},
     "django.utils.html": {"escape", "format_html"},
     "django.utils.module_loading": {"import_string"},
     "django.utils.safestring": {"SafeString", "mark_safe"},
@@ -74,11 +75,15 @@ PROMISED_NAMES = {
     *("URLPattern", "HttpResponseBase", "ENVIRONMENT_VARIABLE", "get_format"),
     *("abulk_create", "abulk_update", "aupdate", "adelete", "filter", "exclude", "order_by"),
     *("select_related", "prefetch_related", "select_for_update", "defer", "distinct", "annotate"),
-    *("complex_filter", "extra", "none"),
+    *("complex_filter", "extra", "none", "acreate", "get_or_create", "aget_or_create"),
+    *("update_or_create", "aupdate_or_create", "iterator", "aiterator", "last", "latest"),
+    *("earliest", "aget", "afirst", "alast", "alatest", "aearliest", "aggregate", "values_list"),
+    *("dates", "in_bulk", "_default_manager", "_base_manager", "commit"),
     # Of others that are called alike: argparse, logging, JSON, modules, what signals send.
     *("choices", "default", "logger", "null", "models", "raw", "app_config"),
     # Of fields and of the options of a model; and of others that are called alike.
     *("on_delete", "related_model", "many_to_many", "app_label", "model_name", "db_table", "proxy"),
+    "get_field",
     "cursor",
 }
 

@@ -717,6 +717,11 @@ SEND_REFUSED = Kind(
     "await %(async_method)s() at %(place)s; from sync code that async code calls, go through "
     "sync_to_async().",
 )
+SEND_OF_OTHERS_REFUSED = replace(
+    SEND_REFUSED,
+    advice="Django and packages send their signals themselves: make %(receivers)s a plain "
+    "function, or run the code at %(place)s in sync_to_async().",
+)
 ASYNC_BRIDGE = Kind(
     "async-bridge",
     "info",

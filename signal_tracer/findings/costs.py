@@ -22,7 +22,7 @@ from signal_tracer.findings.catalogue import (
 from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import Walk, grouped, whose
 from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sql
-from signal_tracer.records import PROJECT, Dispatch, Query, ReceiverCall, Summary
+from signal_tracer.records import Dispatch, Query, ReceiverCall, Summary
 
 # From here on the same query counts as a loop: in one call, or over all calls of a receiver.
 POST_SAVE = "django.db.models.signals.post_save"
@@ -238,7 +238,7 @@ def async_bridges(walk: Walk) -> Iterator[Finding]:
     ):
         call, dispatch = same[0]
         yield Finding(
-            ASYNC_BRIDGE if _is_sent_by_project(walk, dispatch) else ASYNC_BRIDGE_OF_OTHERS,
+            ASYNC_BRIDGE if walk.is_sent_by_project(dispatch) else ASYNC_BRIDGE_OF_OTHERS,
             {
                 "receiver": call.receiver,
                 "signal": dispatch.signal,
@@ -252,12 +252,6 @@ def async_bridges(walk: Walk) -> Iterator[Finding]:
             count=len(same),
             owner=whose([walk.owner_of_call(call), walk.owner_of(dispatch.sent_from)]),
         )
-
-
-def _is_sent_by_project(walk: Walk, dispatch: Dispatch) -> bool:
-    """Whether the line that was found sends it: of others' signals it is one that saves, say."""
-    owners = walk.owner_of(dispatch.sent_from), walk.owner_of(None, dispatch.signal)
-    return all(each in (None, PROJECT) for each in owners)
 
 
 def _who(call: ReceiverCall) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from signal_tracer.findings.catalogue import (
     HANDLED_EXCEPTION,
     LOST_ON_ROLLBACK,
     NOTE_OF_FAILURE_LOST,
+    SEND_OF_OTHERS_REFUSED,
     SEND_REFUSED,
     SWALLOWED_EXCEPTION,
     SWALLOWED_REFUSAL,
@@ -153,7 +154,7 @@ def refused_sends(walk: Walk) -> Iterator[Finding]:
         dispatch, receivers = same[0]
         names = [each.receiver for each in receivers]
         yield Finding(
-            SEND_REFUSED,
+            SEND_REFUSED if walk.is_sent_by_project(dispatch) else SEND_OF_OTHERS_REFUSED,
             {
                 "signal": dispatch.signal,
                 "method": dispatch.method,

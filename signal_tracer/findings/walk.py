@@ -103,6 +103,11 @@ class Walk:
     def owner_of_call(self, call: ReceiverCall) -> Owner | None:
         return self.owner_of(call.defined_at, call.receiver)
 
+    def is_sent_by_project(self, dispatch: Dispatch) -> bool:
+        """Whether the line that was found sends it: others' signals come from a line that saves."""
+        owners = self.owner_of(dispatch.sent_from), self.owner_of(None, dispatch.signal)
+        return all(each in (None, PROJECT) for each in owners)
+
     def not_ignored(self, kind: Kind, names: Iterable[str]) -> set[str]:
         """What of several names a finding is about that ``IGNORE_FINDINGS`` leaves of it.
 

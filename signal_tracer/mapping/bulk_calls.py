@@ -54,6 +54,11 @@ _SAME_MODEL = frozenset(
 _TELLING = _SAME_MODEL - {"all", "extra", "using", "none", "reverse", "union", "only"}
 
 
+def signals_skipped_by(method: str) -> tuple[str, ...]:
+    """The signals that a method of a queryset does not send for the rows that it changes."""
+    return _METHODS[method].signals if method in _METHODS else ()
+
+
 def bulk_calls(
     project: Project, ownership: Ownership, signals: Iterable[MappedSignal]
 ) -> tuple[tuple[BulkCall, ...], int]:

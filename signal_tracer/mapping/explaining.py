@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, TypeVar
 
 from django.apps import apps
@@ -16,7 +17,14 @@ from signal_tracer.describing.near_misses import reason_to_expect
 from signal_tracer.mapping.reading import read_map
 from signal_tracer.mapping.searching import find_signals
 from signal_tracer.mapping.senders import Senders, classes_by_id, through_models
-from signal_tracer.signal_map import Connection, Explanation, Obstacle, Prospect
+from signal_tracer.signal_map import (
+    Connection,
+    Explanation,
+    MappedSignal,
+    Obstacle,
+    Prospect,
+    SignalMap,
+)
 
 T = TypeVar("T")
 
@@ -25,30 +33,63 @@ class UnknownNameError(LookupError):
     """A name that nothing goes by, or too much: the message says what may have been meant."""
 
 
+class LookUp:
+    """What a person may name, and what is connected, looked for once."""
+
+    def __init__(self) -> None:
+        self.signals, _ = find_signals(thorough=True)
+        self.senders = Senders(among_all_objects_for=self.signals)
+
+    @cached_property
+    def map(self) -> SignalMap:
+        return read_map()
+
+    @cached_property
+    def mapped(self) -> dict[str, MappedSignal]:
+        """The signals of the map, by name."""
+        return {each.name: each for each in self.map.signals}
+
+    def signal(self, wanted: str) -> Signal:
+        """The signal that goes by the name, in full or by its last parts.
+
+        Raises ``UnknownNameError``.
+        """
+        return pick("signal", wanted, [(signal_name(each), each) for each in self.signals])
+
+    def sender(self, wanted: str, signal: Signal) -> Any:
+        """The sender of the signal that goes by the name, ``None`` for any.
+
+        Raises ``UnknownNameError``.
+        """
+        return _find_sender(wanted, signal, self.senders)
+
+    def prospects(self, signal: Signal, sender: Any) -> tuple[Prospect, ...]:
+        """What would become of each connection, if the sender sent the signal."""
+        entries = entries_of(signal)
+        return tuple(
+            Prospect(connection, _obstacle(connection, entries, signal, sender, self.senders))
+            for connection in self.mapped[signal_name(signal)].connections
+        )
+
+
 def explain(signal_wanted: str, sender_wanted: str) -> Explanation:
     """What would happen if the sender sent the signal, each named in full or by its last parts.
 
     Raises ``UnknownNameError``.
     """
-    signals, _ = find_signals(thorough=True)
-    signal = _pick("signal", signal_wanted, [(signal_name(each), each) for each in signals])
-    senders = Senders(among_all_objects_for=signals)
-    sender = _find_sender(sender_wanted, signal, senders)
-    name, kind = (None, "any") if sender is None else senders.describe_live(sender)
-    found = read_map()
-    mapped = next(each for each in found.signals if each.name == signal_name(signal))
-    entries = entries_of(signal)
+    look = LookUp()
+    signal = look.signal(signal_wanted)
+    sender = look.sender(sender_wanted, signal)
+    name, kind = (None, "any") if sender is None else look.senders.describe_live(sender)
+    mapped = look.mapped[signal_name(signal)]
     return Explanation(
         mapped,
         name or "None",
         kind,  # type: ignore[arg-type]  # one of the words of SenderKind
-        tuple(
-            Prospect(connection, _obstacle(connection, entries, signal, sender, senders))
-            for connection in mapped.connections
-        ),
+        look.prospects(signal, sender),
         tuple(
             each
-            for each in found.missing
+            for each in look.map.missing
             if each.signal == mapped.name and each.sender in (None, name)
         ),
     )
@@ -99,22 +140,22 @@ def _find_sender(wanted: str, signal: Signal, senders: Senders) -> Any:
     throughs = [
         (f"{owner}.{field}.through", through)
         for model, field, through in through_models(model for _, model in models)
-        for owner in (class_name(model), _path(model))
+        for owner in (class_name(model), path_of(model))
     ]
     likely = [*models, *connected, *throughs]
-    exact = _matching(wanted.lower(), [(name.lower(), live) for name, live in likely])
+    exact = matching(wanted.lower(), [(name.lower(), live) for name, live in likely])
     if exact and all(live is exact[0][1] for _, live in exact):
         return exact[0][1]
     if not exact:
         every = [
             (path, cls)
             for cls in classes_by_id().values()
-            for path in {class_name(cls), _path(cls)}
+            for path in {class_name(cls), path_of(cls)}
         ]
-        others = _matching(wanted, every)
+        others = matching(wanted, every)
         if others:
-            return _pick("sender", wanted, others)
-    return _pick("sender", wanted, likely)
+            return pick("sender", wanted, others)
+    return pick("sender", wanted, likely)
 
 
 def _named_sender(entry: Entry, senders: Senders) -> Iterable[tuple[str, Any]]:
@@ -122,14 +163,14 @@ def _named_sender(entry: Entry, senders: Senders) -> Iterable[tuple[str, Any]]:
     return [(senders.describe_live(sender)[0], sender)] if found else []
 
 
-def _path(cls: Any) -> str:
+def path_of(cls: Any) -> str:
     """``shop.models.Order``, for which ``class_name()`` says ``shop.Order``."""
     module = namespace_of(cls).get("__module__")
     qualname = type.__dict__["__qualname__"].__get__(cls)
     return f"{module}.{qualname}"
 
 
-def _matching(wanted: str, candidates: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+def matching(wanted: str, candidates: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
     """Those that go by exactly this name; if none does, those whose last parts it is."""
     named = list(_distinct(candidates))
     exact = [(name, live) for name, live in named if name == wanted]
@@ -140,9 +181,9 @@ def _distinct(candidates: Iterable[tuple[str, T]]) -> Iterable[tuple[str, T]]:
     return {(name, id(live)): (name, live) for name, live in candidates}.values()
 
 
-def _pick(what: str, wanted: str, candidates: Iterable[tuple[str, T]]) -> T:
+def pick(what: str, wanted: str, candidates: Iterable[tuple[str, T]]) -> T:
     candidates = list(candidates)
-    found = _matching(wanted, candidates)
+    found = matching(wanted, candidates)
     if found and all(live is found[0][1] for _, live in found):
         return found[0][1]
     if found:

@@ -26,12 +26,13 @@ def look_up(dotted: str | None) -> Any:
         if found is None:
             continue
         for part in parts[size:]:
-            found = _attribute(found, part)
+            found = attribute_of(found, part)
         return found
     return NOTHING
 
 
-def _attribute(owner: Any, name: str) -> Any:
+def attribute_of(owner: Any, name: str) -> Any:
+    """An attribute as it stands in a dictionary; ``NOTHING`` where it would have to be computed."""
     if is_a(owner, ModuleType):
         return module_namespace(owner).get(name, NOTHING)
     if is_a(owner, type):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from copy import deepcopy
 
 from signal_tracer.mapping.written import Around, Function, Source, Written, first_line
 
@@ -259,6 +260,20 @@ def returns_a_function(source: Source, func: ast.expr) -> bool:
 def text_of(node: ast.AST) -> str:
     text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def text_of_call(call: ast.Call) -> str:
+    """A call as it is written; if that is long, without what it and the calls in it are given."""
+    text = text_of(call)
+    return text_of(_Bare().visit(deepcopy(call))) if text.endswith("…") else text
+
+
+class _Bare(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.Call:  # as ast wants it
+        node.func = self.visit(node.func)
+        node.args = [ast.Name("…")] if node.args or node.keywords else []
+        node.keywords = []
+        return node
 
 
 def last_name(written: Written) -> str:

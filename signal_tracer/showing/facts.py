@@ -425,7 +425,7 @@ class OfNearMiss(About[NearMiss]):
         if record.reason == "not_run":
             return Phrase("an earlier receiver raised")
         if record.reason == "refused":
-            return Phrase("a sync send cannot run it in a running event loop: await asend()")
+            return Phrase("async, and a sync send cannot run it in a running event loop")
         if record.reason == "not_connected":
             return Sentence(
                 "not connected to %(sender)s, though the source has it",
@@ -440,7 +440,8 @@ class OfNearMiss(About[NearMiss]):
         if record.reason == "refused":
             return Phrase(
                 "Not run: it is async, and Django cannot run it under a sync send while an event "
-                "loop runs. Await asend() or asend_robust() there."
+                "loop runs. Await asend() or asend_robust() if the send is yours; else make it a "
+                "plain function."
             )
         if record.reason == "muted":
             return Phrase("Muted: it would have been called, but was muted for the time being.")

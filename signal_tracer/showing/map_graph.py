@@ -88,18 +88,18 @@ def too_large_for_mermaid(signal_map: SignalMap, text: str) -> str:
 def _mermaid_lines(drawing: _Drawing) -> Iterator[str]:
     yield "flowchart LR"
     for node in drawing.signals:
-        yield f'  {node.key}(["{_mermaid_text(node.label)}"])'
+        yield f'  {node.key}(["{mermaid_text(node.label)}"])'
     for number, (app, nodes) in enumerate(drawing.apps.items()):
-        yield f'  subgraph a{number}["{_mermaid_text(printable(app))}"]'
+        yield f'  subgraph a{number}["{mermaid_text(printable(app))}"]'
         for node in nodes:
-            yield f'    {node.key}["{_mermaid_text(node.label)}"]'
+            yield f'    {node.key}["{mermaid_text(node.label)}"]'
         yield "  end"
     for edge in drawing.edges:
         arrow = "-->" if edge.is_certain else "-.->"
-        yield f'  {edge.signal.key} {arrow}|"{_mermaid_text(edge.label)}"| {edge.receiver.key}'
+        yield f'  {edge.signal.key} {arrow}|"{mermaid_text(edge.label)}"| {edge.receiver.key}'
 
 
-def _mermaid_text(text: str) -> str:
+def mermaid_text(text: str) -> str:
     """Letters and digits as they are, and what might mean something to Mermaid by its number."""
     return re.sub(r"[^\w .,:/-]", lambda found: f"#{ord(found[0])};", text) or " "
 
@@ -115,22 +115,20 @@ def _dot_lines(drawing: _Drawing) -> Iterator[str]:
     yield '  node [shape=box, fontname="sans-serif"];'
     yield '  edge [fontname="sans-serif", fontsize=10];'
     for node in drawing.signals:
-        yield f"  {node.key} [label={_dot_text(node.label)}, style=rounded];"
+        yield f"  {node.key} [label={dot_text(node.label)}, style=rounded];"
     for number, (app, nodes) in enumerate(drawing.apps.items()):
         yield f"  subgraph cluster_{number} {{"
-        yield f"    label={_dot_text(printable(app))};"
+        yield f"    label={dot_text(printable(app))};"
         for node in nodes:
-            yield f"    {node.key} [label={_dot_text(node.label)}];"
+            yield f"    {node.key} [label={dot_text(node.label)}];"
         yield "  }"
     for edge in drawing.edges:
         style = "" if edge.is_certain else ", style=dashed"
-        yield (
-            f"  {edge.signal.key} -> {edge.receiver.key} [label={_dot_text(edge.label)}{style}];"
-        )
+        yield (f"  {edge.signal.key} -> {edge.receiver.key} [label={dot_text(edge.label)}{style}];")
     yield "}"
 
 
-def _dot_text(text: str) -> str:
+def dot_text(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     # Graphviz reads HTML entities in labels too.
     return f'"{escaped.replace("&", "&amp;")}"'

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_init, post_save
 from django.dispatch import Signal
 from telling import POST_SAVE, at, call, saved, sent, told, traced
 
@@ -233,6 +233,25 @@ def test_django_that_refuses_async_receivers_is_not_taken_for_one_that_raised() 
     assert [each.outcome for each in dispatch.receiver_calls] == ["returned"]
     assert (finding.level, finding.slug) == ("error", "send-in-event-loop")
     assert finding.advice.startswith("await asend() at ")
+
+
+def test_who_cannot_await_a_signal_of_djangos_is_not_told_to() -> None:
+    async def later(**kwargs: object) -> None: ...
+
+    async def make() -> None:
+        with pytest.raises(RuntimeError):
+            Order()
+
+    post_init.connect(later, weak=False, sender=Order)
+    try:
+        with trace_signals() as trace:
+            asyncio.run(make())
+    finally:
+        post_init.disconnect(later, sender=Order)
+    [finding] = found(trace, "send-in-event-loop")
+
+    assert "asend" not in finding.advice
+    assert "a plain function, or run the code at" in finding.advice
 
 
 def test_a_receiver_that_raised_ends_the_dispatch_as_before() -> None:

@@ -25,6 +25,8 @@ from signal_tracer.findings import Level, over_signal_map
 from signal_tracer.findings.about import UnknownSlugError, about, kinds
 from signal_tracer.findings.kinds import LEVELS
 from signal_tracer.findings.remarks import Remark, remark_of
+from signal_tracer.management.chains import add_chain, as_text, chosen_chain
+from signal_tracer.management.graphs_files import add_graph
 from signal_tracer.management.keywords import CommandByKeyword, file_name
 from signal_tracer.management.paper import drawn
 from signal_tracer.mapping import settings_file
@@ -50,8 +52,9 @@ NOT_YET = (
 )
 # What has a form and a choice of its own. A filter that nobody looks at would be a lie.
 NOT_WITH = (
-    ("about", ("explain", "write", "check", "format", "fail_on", *FILTERS, *SWITCHES)),
-    ("explain", ("write", "check", "format", *FILTERS, "project_only", "unheard")),
+    ("about", ("explain", "chain", "write", "check", "format", "fail_on", *FILTERS, *SWITCHES)),
+    ("explain", ("chain", "write", "check", "format", *FILTERS, "project_only", "unheard")),
+    ("chain", ("missing", "write", "check", "fail_on", *FILTERS, "unheard")),
     ("missing", ("explain", "write", "check", "format", "unheard", "fail_on")),
     ("write", ("check", "format", "output")),
     ("check", ("format", "output")),
@@ -98,7 +101,9 @@ class Command(CommandByKeyword):
             help="import the URLconf first, as a server does, and mark what that connects",
         )
         shown = parser.add_argument_group("how it is shown")
-        shown.add_argument("--format", choices=FORMATS, help="'table' unless given")
+        shown.add_argument(
+            "--format", choices=FORMATS, help="'table' unless given, and 'tree' with --chain"
+        )
         shown.add_argument(
             "--output",
             metavar="FILE",
@@ -112,6 +117,8 @@ class Command(CommandByKeyword):
             metavar=("SIGNAL", "SENDER"),
             help="what would happen if SENDER sent SIGNAL now: who would run, who would not, why",
         )
+        add_chain(asked)
+        add_graph(asked)
         asked.add_argument(
             "--missing",
             action="store_true",
@@ -191,10 +198,15 @@ class Command(CommandByKeyword):
                 raise CommandError(f"{_as_option(one)} needs --fail-on LEVEL.")
         if options["write_baseline"] and not options["baseline"]:
             raise CommandError("--write-baseline needs the file: --baseline FILE.")
+        for one in ("depth", "graph"):
+            if options[one] is not None and not options["chain"]:
+                raise CommandError(f"{_as_option(one)} needs --chain NAME.")
         if options["about"] is not None:
             self.about(options["about"])
         elif options["explain"]:
             self.explain(*options["explain"])
+        elif options["chain"]:
+            self.show_chain()
         elif options["missing"]:
             self.show_missing()
         elif options["write"]:
@@ -411,6 +423,15 @@ class Command(CommandByKeyword):
                 ascii_only=not _is_unicode(self.stdout),
             )
         )
+
+    def show_chain(self) -> None:
+        if self.options["load_urls"]:
+            _load_urls()
+        chain = chosen_chain(self.options)
+        hint = "" if self.options["load_urls"] else NOT_YET
+        text, warning = as_text(chain, self.options["format"], self.drawn, hint)
+        self.warn(warning)
+        self.emit(text)
 
     def about(self, slug: str) -> None:
         if not slug:

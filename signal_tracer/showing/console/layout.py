@@ -94,6 +94,8 @@ def note(sentence: str, *, is_alarm: bool = False) -> Line:
 class Layout:
     """Where everything goes: the columns, the guides, the breaking of long lines."""
 
+    heads = ("sent from / defined at", "queries", "own", "time")
+
     def __init__(
         self, max_width: int, title: str, time: str, lines: list[Line], table: Sequence[Line] = ()
     ) -> None:
@@ -103,8 +105,9 @@ class Layout:
         self.time_width = max(len(each) for each in (time, *(line.time.plain for line in lines)))
         self.location_width = max((cell_len(line.location) for line in lines), default=0)
         longest = max((len(line.queries) for line in lines), default=0)
-        self.queries_width = max(longest, len("queries")) if longest else 0
-        self.own_width = self.time_width if any(line.own_time for line in lines) else 0
+        self.queries_width = max(longest, len(self.heads[1])) if longest else 0
+        is_own = any(line.own_time for line in lines)
+        self.own_width = max(self.time_width, len(self.heads[2])) if is_own else 0
         self.columns_width = sum(
             len(GAP) + width
             for width in (
@@ -152,8 +155,9 @@ class Layout:
         """What the columns hold; a blank line where the times stand alone."""
         if not (self.location_width or self.queries_width or self.own_width):
             return Text()
-        line = Line([], location="sent from / defined at", queries="queries", own_time="own")
-        line.time = Text("time")
+        location, queries, own_time, time = self.heads
+        line = Line([], location=location, queries=queries, own_time=own_time)
+        line.time = Text(time if self.time_width else "")
         headings = self.columns(line)
         headings.stylize("dim")
         return self.beside(Text(), headings)

@@ -112,7 +112,7 @@ class TraceFile:
         patience = _PATIENCE_IN_TROUBLE if self._trouble.is_there else _PATIENCE
         while True:
             # Anew for each trace: whoever moves the file away, or forks, need not tell us.
-            with _opened(self.path) as file, _locked(file, patience) as is_alone:
+            with opened(self.path) as file, locked(file, patience) as is_alone:
                 size = os.fstat(file).st_size
                 if not self._is_current(file):  # moved away while we waited
                     continue
@@ -263,7 +263,7 @@ _threads = _Threads()
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[int]:
+def opened(path: str) -> Iterator[int]:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
     flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     file = os.open(path, flags, 0o600)
@@ -280,7 +280,7 @@ def _opened(path: str) -> Iterator[int]:
 
 
 @contextmanager
-def _locked(file: int, patience: float) -> Iterator[bool]:
+def locked(file: int, patience: float) -> Iterator[bool]:
     """Whether the file could be locked at all."""
     is_locked = _lock(file, patience)
     try:

@@ -1,0 +1,215 @@
+"""Effects of the project's functions: what their source says that they save, send, delete, queue.
+
+A function is gone through once, statement by statement, with what each name stands for: read with
+``ast`` and in the dictionaries of what is loaded. Nothing of it is imported or run. What it calls
+of the project's own is gone through in turn, with what it is given. Attributes that are computed
+(properties) and calls of what cannot be told are not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from types import FunctionType, MethodType
+from typing import Any
+
+from django.apps import apps
+from django.db.models.fields.related_descriptors import ManyToManyDescriptor
+from django.db.models.signals import ModelSignal, m2m_changed
+from django.dispatch import Signal
+
+from signal_tracer.describing.names import find_in_class, is_a, namespace_of
+from signal_tracer.mapping.following import Following
+from signal_tracer.mapping.functions import Functions, self_of_live
+from signal_tracer.mapping.looking import look_up
+from signal_tracer.mapping.meanings import (
+    UNKNOWN,
+    Bound,
+    Class,
+    Code,
+    Given,
+    Instance,
+    Live,
+    Value,
+    alternatives,
+    any_of,
+    is_model,
+    is_subclass,
+    key_of,
+    value_of_live,
+)
+from signal_tracer.mapping.projects import Project
+from signal_tracer.mapping.senders import through_models
+from signal_tracer.mapping.stepping import Outcome
+from signal_tracer.source_steps import SourceStep
+
+_MOST_DEPTH = 8
+# Sent by Django with `sender=user.__class__, user=user`; looked up, since it may not be loaded.
+_OF_USERS = tuple(
+    f"django.contrib.auth.signals.{name}" for name in ("user_logged_in", "user_logged_out")
+)
+
+
+class Effects:
+    """What the functions of a project do, each read once; made once for each reading."""
+
+    def __init__(self, project: Project) -> None:
+        self.functions = Functions(project)
+        self._known: dict[object, Outcome] = {}
+        self._running: list[int] = []
+        # How often something was not followed because it is being followed already.
+        self.cuts = 0
+        # What each signal is sent with, by its id: the senders, and the arguments by name.
+        self._sent: dict[int, list[tuple[Value, Mapping[str, Value]]]] = {}
+        self._has_looked_for_sends = False
+
+    def of_receiver(
+        self, receiver: object, *, sender: object = None, signal: Signal | None = None
+    ) -> tuple[SourceStep, ...]:
+        """What a live receiver does, when ``signal`` is sent by ``sender``, a class.
+
+        Empty for one whose source is not the project's, or is not there.
+        """
+        value = _value_of_receiver(receiver)
+        keywords: dict[str, Value] = {}
+        if is_a(sender, type):
+            keywords["sender"] = Class(sender)  # type: ignore[arg-type]  # is_a() asked
+            if _sends_instances(sender, signal):
+                keywords["instance"] = Instance(sender)  # type: ignore[arg-type]
+            elif signal is None or signal is m2m_changed:
+                keywords |= _ends_of(sender)
+        if signal is not None:
+            keywords["signal"] = Live(signal)
+            if not is_a(signal, ModelSignal):
+                keywords = {**self._sent_with(signal, sender), **keywords}
+        if isinstance(value, Given):
+            keywords |= value.keywords
+        code, first = self.functions.code_of(value)
+        if code is None or not self.functions.is_projects(code.source.file):
+            return ()
+        return self.run(code, first, keywords).steps
+
+    def of_function(self, file: str, line: int, qualname: str) -> tuple[SourceStep, ...]:
+        """What the function does that begins on the line, with its decorators or without."""
+        code = self.functions.find(file, line, qualname)
+        return () if code is None else self.run(code, self.functions.self_of(code), {}).steps
+
+    def of_method(self, model: type, name: str) -> tuple[SourceStep, ...]:
+        """What the model's own method does, such as an overridden ``save()``; else nothing."""
+        code, _ = self.functions.code_of(Bound(Instance(model), name))
+        if code is None or not self.functions.is_projects(code.source.file):
+            return ()
+        return self.run(code, (Instance(model),), {}).steps
+
+    @cached_property
+    def relations(self) -> set[str]:
+        """The names by which models reach others through a table between them."""
+        return {
+            name
+            for models in list(apps.all_models.values())
+            for model in list(models.values())
+            for name, found in list(namespace_of(model).items())
+            if is_a(found, ManyToManyDescriptor)
+        }
+
+    # What custom signals are sent with
+
+    def note_sent(self, signal: Signal, sender: Value, keywords: Mapping[str, Value]) -> None:
+        """Somebody was seen to send it so."""
+        self._sent.setdefault(id(signal), []).append((sender, keywords))
+
+    def _sent_with(self, signal: Signal, sender: object) -> dict[str, Value]:
+        """What receivers of a custom signal are given, by every place that sends it."""
+        if not self._has_looked_for_sends:
+            self._has_looked_for_sends = True
+            for code in self.functions.that_send():
+                self.run(code, self.functions.self_of(code), {})
+        found: dict[str, Value] = {}
+        if is_model(sender) and any(signal is look_up(each) for each in _OF_USERS):
+            found["user"] = Instance(sender)  # type: ignore[arg-type]  # is_model() asked
+        places = [
+            keywords for by, keywords in self._sent.get(id(signal), ()) if _may_be(by, sender)
+        ]
+        for name in {name for keywords in places for name in keywords} - {"sender"}:
+            found[name] = any_of(*(keywords.get(name, UNKNOWN) for keywords in places))
+        return found
+
+    def run(self, code: Code, args: Sequence[Value], keywords: Mapping[str, Value]) -> Outcome:
+        """What a function does and returns that is given these."""
+        key = (
+            key_of(code),
+            tuple(key_of(each) for each in args),
+            tuple(sorted((name, repr(key_of(each))) for name, each in keywords.items())),
+        )
+        if key in self._known:
+            return self._known[key]
+        if id(code.node) in self._running or len(self._running) >= _MOST_DEPTH:
+            self.cuts += 1
+            return Outcome((), UNKNOWN, is_cut=True)
+        cuts = self.cuts
+        self._running.append(id(code.node))
+        try:
+            outcome = Following(self, code, args, keywords).outcome()
+        except RecursionError:
+            self.cuts += 1
+            return Outcome((), UNKNOWN, is_cut=True)
+        finally:
+            self._running.pop()
+        if self.cuts == cuts:
+            self._known[key] = outcome
+        return outcome
+
+
+def _value_of_receiver(receiver: Any) -> Value:
+    kind = type(receiver)
+    if kind is MethodType:
+        called = receiver.__func__
+        is_function = type(called) is FunctionType
+        return (
+            Given(Live(called), (self_of_live(receiver.__self__),), {}) if is_function else UNKNOWN
+        )
+    if issubclass(kind, partial):
+        about = partial.__dict__
+        return Given(
+            _value_of_receiver(about["func"].__get__(receiver)),
+            tuple(value_of_live(each) for each in about["args"].__get__(receiver)),
+            {
+                name: value_of_live(each)
+                for name, each in about["keywords"].__get__(receiver).items()
+            },
+        )
+    if kind is FunctionType:
+        return Live(receiver)
+    if issubclass(kind, type):
+        return Bound(Instance(receiver), "__init__")
+    return Bound(self_of_live(receiver), "__call__")
+
+
+def _may_be(value: Value, sender: object) -> bool:
+    """Whether a sender as it is written may be this one."""
+    known = [each.cls for each in alternatives(value) if isinstance(each, Class)]
+    if len(known) < len(alternatives(value)) or not is_a(sender, type):
+        return True
+    return any(is_subclass(sender, each) for each in known)
+
+
+def _sends_instances(sender: Any, signal: Signal | None) -> bool:
+    """Whether what is sent as ``instance`` is one of ``sender``, as signals of models do."""
+    if not is_model(sender) or namespace_of(sender)["_meta"].auto_created:
+        return False
+    return signal is None or (is_a(signal, ModelSignal) and signal is not m2m_changed)
+
+
+def _ends_of(sender: Any) -> dict[str, Value]:
+    """What ``m2m_changed`` is sent with for a table: of either end an instance, or the model."""
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: ManyToManyDescriptor, rel.
+    models = [model for each in apps.all_models.values() for model in each.values()]
+    for model, name, through in through_models(models):
+        found: Any = find_in_class(model, name)
+        if through is sender and is_a(found, ManyToManyDescriptor):
+            ends = [each for each in (found.rel.field.model, found.rel.model) if is_model(each)]
+            return {
+                "instance": any_of(*(Instance(each, is_exact=False) for each in ends)),
+                "model": any_of(*(Class(each) for each in ends)),
+            }
+    return {}

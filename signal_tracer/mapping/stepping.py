@@ -1,0 +1,477 @@
+"""Steps that calls upon models, their rows, signals, tasks and functions of the project are."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from django.apps import apps
+from django.db.models import Model
+from django.dispatch import Signal
+from django.forms import BaseModelForm
+
+from signal_tracer.describing.names import (
+    class_bases,
+    class_name,
+    find_in_class,
+    is_a,
+    namespace_of,
+    signal_name,
+)
+from signal_tracer.mapping.functions import Functions, name_of
+from signal_tracer.mapping.meanings import (
+    NONE,
+    PLAIN,
+    UNKNOWN,
+    Bound,
+    Class,
+    Code,
+    Instance,
+    Live,
+    Many,
+    Rows,
+    Several,
+    Super,
+    Text,
+    Value,
+    alternatives,
+    is_model,
+    is_sure,
+)
+from signal_tracer.mapping.methods import (
+    BULK,
+    CHANGE_RELATED,
+    CREATE,
+    DELETE,
+    LATER,
+    MANAGERS,
+    OF_USERS,
+    ONE_ROW,
+    PERHAPS_CREATE,
+    SAME_ROWS,
+    SAVE,
+    SENDING,
+)
+from signal_tracer.mapping.sendings import cascades, of_delete, of_m2m, of_save
+from signal_tracer.mapping.surroundings import text_of, text_of_call
+from signal_tracer.records import Location
+from signal_tracer.source_steps import Certainty, SourceStep, StepKind
+
+MOST_STEPS = 300
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a function does, and what it returns."""
+
+    steps: tuple[SourceStep, ...]
+    returned: Value
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A call, with what it is given; ``is_sure`` of what is called."""
+
+    node: ast.Call
+    args: tuple[Value, ...]
+    keywords: Mapping[str, Value]
+    is_sure: bool = True
+    text: str = ""
+
+
+class Reader(Protocol):
+    """Who goes through functions, each once."""
+
+    functions: Functions
+
+    @property
+    def relations(self) -> set[str]: ...
+
+    def note_sent(self, signal: Signal, sender: Value, keywords: Mapping[str, Value]) -> None: ...
+
+    def run(self, code: Code, args: Sequence[Value], keywords: Mapping[str, Value]) -> Outcome: ...
+
+
+class Steps:
+    """The steps of one function, as they are met, and the conditions that they stand under."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        code: Code,
+        args: Sequence[Value] = (),
+        keywords: Mapping[str, Value] | None = None,
+    ) -> None:
+        self.reader = reader
+        self.functions = reader.functions
+        self.code = code
+        self.source = code.source
+        self.names: dict[str, Value] = dict(code.names)
+        self.steps: list[SourceStep] = []
+        self.conditions: list[str] = [code.condition] if code.condition else []
+        # What is gone through only for what it stands for leaves no steps.
+        self.quiet = 0
+        self.bind(args, keywords or {})
+
+    def bind(self, args: Sequence[Value], keywords: Mapping[str, Value]) -> None:
+        """The parameters stand for what is given."""
+        raise NotImplementedError
+
+    def apply(self, called: Value, call: Call, is_sure_of: bool = True) -> Value:
+        """What is called does its work."""
+        raise NotImplementedError
+
+    def annotated(self, node: ast.expr | None) -> Value:
+        """What an annotation says."""
+        raise NotImplementedError
+
+    def _model_named(self, call: Call) -> Value:
+        """``apps.get_model("shop", "Order")``"""
+        texts = [each.text for each in call.args if isinstance(each, Text)]
+        label, _, name = ".".join(texts).partition(".")
+        model: Any = dict(apps.all_models.get(label, {})).get(name.lower())
+        return Class(model) if is_model(model) else UNKNOWN
+
+    def declared(self) -> Value:
+        node = self.code.node
+        return UNKNOWN if isinstance(node, ast.Lambda) else self.annotated(node.returns)
+
+    def _of_model_instance(self, owner: Instance, name: str, call: Call) -> Value:
+        if name in SAVE:
+            self._save(owner, call)
+            return NONE
+        if name in DELETE:
+            self._delete(owner, call)
+            return PLAIN
+        if name == "save_base":
+            self._note("save", call, owner, sends=of_save(owner.cls))
+            return NONE
+        return self._enter_method(owner, name, call)
+
+    def _save(self, owner: Instance, call: Call, kind: StepKind = "save") -> None:
+        if owner.cls is Model or _is_abstract(owner.cls):
+            self._note_unknown(kind, call, "it may be any model that inherits from this one")
+            return
+        self._write(owner, call, "save", kind, of_save(owner.cls))
+
+    def _delete(self, owner: Instance, call: Call) -> None:
+        if owner.cls is Model or _is_abstract(owner.cls):
+            self._note_unknown("delete", call, "it may be any model that inherits from this one")
+            return
+        self._write(owner, call, "delete", "delete", of_delete(owner.cls))
+
+    def _write(
+        self,
+        owner: Instance,
+        call: Call,
+        name: str,
+        kind: StepKind,
+        sends: tuple[tuple[str, str], ...],
+    ) -> None:
+        """By Django's ``save()`` or ``delete()``, or by what the model has in place of it."""
+        own, _ = self.functions.code_of(Bound(owner, name))
+        if own is None:
+            steps: tuple[SourceStep, ...] = ()
+            if kind == "delete":
+                steps = tuple(cascades(owner.cls, self._location(call.node)))
+            self._note(kind, call, owner, sends=sends, steps=steps)
+            return
+        outcome = self.reader.run(own, (owner,), call.keywords)
+        if outcome.is_cut:
+            self._note(kind, call, owner, reason="it is being gone through already")
+        elif _sends_any(outcome.steps, sends):
+            self._note(kind, call, owner, steps=outcome.steps)
+        elif self._is_followed(own):
+            reason = f"{class_name(owner.cls)}.{name}() never calls super(): nothing is sent"
+            self._note(kind, call, owner, steps=outcome.steps, reason=reason)
+        else:
+            # A package's own, which may go about it in a way of its own.
+            self._note(kind, call, owner, sends=sends, steps=outcome.steps, certainty="may")
+
+    def _note_deletion(self, owner: Instance, call: Call, certainty: Certainty = "certain") -> None:
+        steps = tuple(cascades(owner.cls, self._location(call.node)))
+        self._note(
+            "delete", call, owner, sends=of_delete(owner.cls), steps=steps, certainty=certainty
+        )
+
+    def _of_super(self, of: Value, after: type, name: str, call: Call) -> Value:
+        if isinstance(of, Instance) and is_model(of.cls) and name in (*SAVE, *DELETE):
+            code, first = self.functions.code_of(Bound(Super(of, after), name))
+            if code is not None:
+                return self._enter(code, first, call)
+            if _is_abstract(of.cls):
+                self._note_unknown(
+                    "save" if name in SAVE else "delete",
+                    call,
+                    "it may be any model that inherits from this one",
+                )
+            elif name in SAVE:
+                self._note("save", call, of, sends=of_save(of.cls))
+            else:
+                self._note_deletion(of, call)
+            return NONE
+        code, first = self.functions.code_of(Bound(Super(of, after), name))
+        if code is not None and self._is_followed(code):
+            return self._enter(code, first, call)
+        # A queryset's or manager's own method, which goes on to Django's.
+        return self._of_rows(of, name, call, is_super=True) if isinstance(of, Rows) else UNKNOWN
+
+    def _of_rows(self, owner: Rows, name: str, call: Call, *, is_super: bool = False) -> Value:
+        code, first = (None, ()) if is_super else self.functions.code_of(Bound(owner, name))
+        if code is not None and self._is_followed(code):
+            returned = self._enter(code, first, call)
+            if returned is not UNKNOWN:
+                return returned
+            if name in SAME_ROWS:
+                return owner
+            return _returned_by_rows(owner, name)
+        row = Instance(owner.model)
+        certain: Certainty = "certain"
+        if name in CHANGE_RELATED and (owner.through is not None or owner.is_reverse):
+            self._change_related(owner, name, call)
+        elif name in CREATE or name in PERHAPS_CREATE:
+            self._save(row, call if name in CREATE else replace(call, is_sure=False))
+            if owner.through is not None:
+                self._note("many_to_many", call, row, sends=of_m2m(owner.through))
+        elif name in ("create_user", "create_superuser", "acreate_user", "acreate_superuser"):
+            self._save(row, call)
+        elif name in DELETE:
+            self._note_deletion(row, call, "may")
+        elif name in BULK:
+            self._note("bulk", call, row, certainty=certain)
+        return _returned_by_rows(owner, name)
+
+    def _change_related(self, owner: Rows, name: str, call: Call) -> None:
+        row = Instance(owner.model)
+        if owner.through is not None:
+            self._note("many_to_many", call, Instance(owner.through), sends=of_m2m(owner.through))
+        elif _given_constant(call.node, "bulk", False):
+            self._note("save", call, row, sends=of_save(owner.model), certainty="may")
+        else:
+            self._note("bulk", call, row)
+
+    def _of_file(self, owner: Instance, name: str, call: Call) -> Value:
+        if name in ("save", "delete") and not _given_constant(call.node, "save", False):
+            self._save(owner, call)
+        return UNKNOWN
+
+    def _form_save(self, owner: Instance, model: type, call: Call) -> Value:
+        code, first = self.functions.code_of(Bound(owner, "save"))
+        if code is not None and self._is_followed(code):
+            returned = self._enter(code, first, call)
+            return Instance(model) if returned is UNKNOWN else returned
+        if not _given_constant(call.node, "commit", False):
+            self._save(Instance(model), call)
+        return Instance(model)
+
+    def _of_live(self, of: Live, name: str, call: Call) -> Value:
+        thing = of.thing
+        if is_a(thing, Signal):
+            if name in SENDING:
+                self._send(thing, call)
+            return UNKNOWN
+        if name in LATER:
+            code = self.functions.code_named(of.name)
+            if code is not None:
+                self._task(code, call)
+            elif call.args and name == "enqueue":
+                self._task(call.args[0], call)
+            elif _looks_like_task(thing):
+                self._note("task", call, None, target=of.name)
+            return UNKNOWN
+        if thing is apps and name == "get_model":
+            return self._model_named(call)
+        return self._enter_method(of, name, call)
+
+    def _send(self, signal: Any, call: Call) -> None:
+        sender = call.keywords.get("sender", call.args[0] if call.args else UNKNOWN)
+        name = signal_name(signal)
+        self.reader.note_sent(signal, sender, call.keywords)
+        found = [
+            class_name(each.cls) if isinstance(each, Class) else "None"
+            for each in alternatives(sender)
+            if each is NONE or isinstance(each, Class)
+        ]
+        if len(found) != len(alternatives(sender)):
+            self._note_unknown("send", call, "its sender cannot be told", target=name)
+            return
+        sure = len(found) == 1 and is_sure(sender)
+        self._note(
+            "send",
+            call,
+            None,
+            target=name,
+            sends=tuple((name, each) for each in found),
+            certainty="certain" if sure else "may",
+        )
+
+    def _unknown_send(self, name: str, call: Call) -> Value:
+        if name in SENDING:
+            self._note_unknown("send", call, "which signal it is cannot be told")
+        return UNKNOWN
+
+    def _on_commit(self, called: Value, call: Call) -> None:
+        steps = self._later(called, call.node)
+        self._note("callback", call, None, target=name_of(called), steps=steps)
+
+    def _task(self, called: Value, call: Call) -> None:
+        code, first = self.functions.code_of(called)
+        steps: tuple[SourceStep, ...] = ()
+        if code is not None:
+            steps = self.reader.run(code, first, {}).steps
+        self._note("task", call, None, target=name_of(called), steps=steps)
+
+    def _later(self, called: Value, at: ast.expr) -> tuple[SourceStep, ...]:
+        """What is done when it is called, by itself: not under the conditions of here."""
+        run = type(self)(self.reader, replace(self.code, names=self.names))
+        run.names = dict(self.names)
+        nothing = ast.Call(func=ast.Name("later"), args=[], keywords=[])
+        ast.copy_location(nothing, at)
+        for each in alternatives(called):
+            run.apply(each, Call(nothing, (), {}, text=name_of(each)))
+        found: list[SourceStep] = []
+        for step in run.steps:
+            found += step.steps if step.kind == "call" and len(run.steps) == 1 else [step]
+        return tuple(found)
+
+    def _enter_method(self, owner: Value, name: str, call: Call) -> Value:
+        code, first = self.functions.code_of(Bound(owner, name))
+        if code is None:
+            return UNKNOWN
+        return self._enter(code, first, call)
+
+    def _is_followed(self, code: Code) -> bool:
+        return self.functions.is_projects(code.source.file)
+
+    def _enter(self, called: Value, first: tuple[Value, ...], call: Call) -> Value:
+        code, more = self.functions.code_of(called)
+        if code is None:
+            return UNKNOWN
+        if not self._is_followed(code):
+            return type(self)(self.reader, code).declared()
+        outcome = self.reader.run(code, (*first, *more, *call.args), call.keywords)
+        if outcome.steps:
+            self._note("call", call, None, target=name_of(code), steps=outcome.steps)
+        return outcome.returned
+
+    def _of_unknown(self, name: str, call: Call) -> Value:
+        """Only what is most probably Django's: dictionaries and sets have an update() and add()."""
+        node = call.node.func
+        owner = node.value if isinstance(node, ast.Attribute) else None
+        what = text_of(owner) if owner is not None else "it"
+        reason = f"what `{what}` is cannot be told"
+        has_manager = owner is not None and any(
+            isinstance(each, ast.Attribute) and each.attr in MANAGERS for each in ast.walk(owner)
+        )
+        kind: StepKind | None = None
+        if name in SENDING:
+            if "robust" in name or name == "asend" or "sender" in call.keywords:
+                kind = "send"
+        elif name in SAVE:
+            if not call.node.args:
+                kind = "save"
+        elif name in DELETE:
+            if has_manager or not (call.node.args or call.node.keywords):
+                kind = "delete"
+        elif name in CREATE:
+            kind = "save" if has_manager else None
+        elif name in PERHAPS_CREATE:
+            kind = "save"
+        elif name in BULK:
+            kind = "bulk" if has_manager or "bulk" in name or name[0] == "_" else None
+        elif name in CHANGE_RELATED:
+            if isinstance(owner, ast.Attribute) and owner.attr in self.reader.relations:
+                kind = "many_to_many"
+        elif name in ("delay", "apply_async"):
+            kind = "task"
+        if kind is not None:
+            self._note_unknown(kind, call, reason)
+        return UNKNOWN
+
+    def _note(
+        self,
+        kind: StepKind,
+        call: Call,
+        owner: Instance | None,
+        *,
+        target: str = "",
+        sends: tuple[tuple[str, str], ...] = (),
+        steps: tuple[SourceStep, ...] = (),
+        certainty: Certainty = "certain",
+        reason: str = "",
+    ) -> None:
+        if self.quiet or len(self.steps) > MOST_STEPS:
+            return
+        condition = " and ".join(dict.fromkeys(self.conditions)) or None
+        is_certain = condition is None and call.is_sure and certainty == "certain"
+        if owner is not None and not is_sure(owner):
+            is_certain = False
+            reason = reason or f"or what inherits from {class_name(owner.cls)}"
+        self.steps.append(
+            SourceStep(
+                kind,
+                call.text or text_of_call(call.node),
+                "unknown" if certainty == "unknown" else "certain" if is_certain else "may",
+                self._location(call.node),
+                sends=sends,
+                target=target or ("" if owner is None else class_name(owner.cls)),
+                condition=condition,
+                reason=reason,
+                steps=steps,
+            )
+        )
+
+    def _note_unknown(self, kind: StepKind, call: Call, reason: str, target: str = "") -> None:
+        self._note(kind, call, None, target=target, certainty="unknown", reason=reason)
+
+    def _location(self, node: ast.expr) -> Location:
+        return Location(self.source.file, node.lineno, self.code.qualname)
+
+
+def _returned_by_rows(owner: Rows, name: str) -> Value:
+    row = Instance(owner.model)
+    if name in SAME_ROWS:
+        return Rows(owner.model, owner.kind)
+    if name in ONE_ROW or name in CREATE or name.removeprefix("a") in OF_USERS:
+        return row
+    if name in PERHAPS_CREATE:
+        return Several((row, PLAIN))
+    if name in ("bulk_create", "abulk_create"):
+        return Many(row)
+    if name in ("count", "exists", "aggregate", "values", "values_list", "dates", "in_bulk"):
+        return PLAIN
+    return UNKNOWN
+
+
+def form_model(cls: type) -> Any:
+    """The model that a form's ``save()`` saves."""
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: BaseModelForm and its _meta.
+    if not any(each is BaseModelForm for each in class_bases(cls)):
+        return None
+    model = getattr(find_in_class(cls, "_meta"), "model", None)
+    return model if is_model(model) else None
+
+
+def _is_abstract(cls: type) -> bool:
+    return is_model(cls) and bool(namespace_of(cls)["_meta"].abstract)
+
+
+def _looks_like_task(thing: object) -> bool:
+    """Whether its class has a ``delay()`` or ``enqueue()``."""
+    return any(find_in_class(type(thing), name) is not None for name in ("delay", "enqueue"))
+
+
+def _sends_any(steps: Sequence[SourceStep], sends: tuple[tuple[str, str], ...]) -> bool:
+    return any(
+        any(each in sends for each in step.sends) or _sends_any(step.steps, sends) for step in steps
+    )
+
+
+def _given_constant(node: ast.Call, name: str, value: object) -> bool:
+    return any(
+        each.arg == name and isinstance(each.value, ast.Constant) and each.value.value is value
+        for each in node.keywords
+    )

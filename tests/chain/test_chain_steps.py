@@ -1,0 +1,519 @@
+"""What a chain consists of: from what is connected, from the source, and from a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import methodcaller
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.db.models import signals as model_signals
+from django.db.models.signals import m2m_changed, post_init, post_save, pre_save
+from django.dispatch import Signal
+
+from shop.models import Order, Product
+from signal_tracer import plain, trace_signals
+from signal_tracer.chain import Chain, ChainStep
+from signal_tracer.mapping.chains import chain_of
+from signal_tracer.signal_graph import SignalGraph
+from warehouse.models import StockItem
+
+HERE = f"{__name__}."
+MODEL_SIGNALS = [each for each in vars(model_signals).values() if issubclass(type(each), Signal)]
+
+bell = Signal()
+gong = Signal()
+chime = Signal()
+
+
+@pytest.fixture(autouse=True)
+def all_is_connected_as_before() -> Iterator[None]:
+    signals = [*MODEL_SIGNALS, bell, gong, chime]
+    before = [(signal, list(signal.receivers)) for signal in signals]
+    yield
+    for signal, receivers in before:
+        signal.receivers = receivers
+        signal.sender_receivers_cache.clear()
+
+
+def outline(steps: Chain | tuple[ChainStep, ...], depth: int = 0) -> list[str]:
+    """A line a step: what it is, its name, its sender, how it is known, and what stops there."""
+    lines = []
+    for step in steps.steps if isinstance(steps, Chain) else steps:
+        words = [
+            step.kind,
+            step.name.removeprefix("django.db.models.signals.").removeprefix(HERE),
+            f"sender={step.sender}" if step.sender else "",
+            "" if step.standing == "connected" else f"({step.standing})",
+            *(part for part in (step.again, step.obstacle) if part),
+            f"omitted={step.omitted}" if step.omitted else "",
+        ]
+        lines.append(f"{'  ' * depth}{' '.join(filter(None, words))}")
+        lines += outline(step.steps, depth + 1)
+    return lines
+
+
+def steps_of(start: str, sender: str | None = None, **options: Any) -> list[str]:
+    return outline(chain_of(start, sender, **options))
+
+
+def hear(**kwargs: Any) -> None:
+    """Does nothing."""
+
+
+def hear_too(**kwargs: Any) -> None:
+    """Does nothing either."""
+
+
+async def hear_later(**kwargs: Any) -> None:
+    """Does nothing, later."""
+
+
+# Who is called
+
+
+def test_receivers_stand_in_calling_order_with_those_of_any_sender_the_async_ones_last() -> None:
+    bell.connect(hear_later)
+    bell.connect(hear, sender=Order)
+    bell.connect(hear_too)
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver hear",
+        "  receiver hear_too",
+        "  receiver hear_later",
+    ]
+
+
+def test_a_receiver_of_another_sender_is_no_part_of_it() -> None:
+    bell.connect(hear, sender=Order)
+    bell.connect(hear_too, sender=Product)
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver hear",
+    ]
+
+
+def test_a_signal_stands_in_it_for_each_sender_that_is_known() -> None:
+    bell.connect(hear, sender=Order)
+    bell.connect(hear_too, sender=Product)
+
+    assert steps_of("bell") == [
+        "signal bell sender=shop.Order",
+        "  receiver hear",
+        "signal bell sender=shop.Product",
+        "  receiver hear_too",
+    ]
+
+
+def test_a_signal_of_which_no_sender_is_known_stands_for_any() -> None:
+    chime.connect(hear)
+
+    assert steps_of("chime") == ["signal chime sender=None", "  receiver hear"]
+
+
+def test_a_dead_receiver_is_marked_and_not_followed() -> None:
+    def gone(**kwargs: Any) -> None:
+        post_save.send(Product)
+
+    bell.connect(gone, sender=Order)
+    del gone
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver a receiver that is gone dead",
+    ]
+
+
+def save_an_order(instance: Product, **kwargs: Any) -> None:
+    Order().save()
+
+
+def test_a_receiver_that_is_only_nearly_called_is_marked_and_not_followed() -> None:
+    pre_save.connect(save_an_order, sender=Product)
+
+    assert steps_of("shop.Second.save")[:3] == [
+        "save shop.Second.save()",
+        "  signal pre_save sender=shop.Second",
+        "    receiver save_an_order connected_to_concrete",
+    ]
+
+
+# What a model sends
+
+
+def test_of_a_model_all_stands_in_it_that_is_sent_with_it_as_the_sender() -> None:
+    bell.connect(hear, sender=Group)
+
+    assert steps_of("auth.Group") == [
+        "save auth.Group.save()",
+        "  signal pre_save sender=auth.Group",
+        "  signal post_save sender=auth.Group",
+        "delete auth.Group.delete()",
+        "  signal pre_delete sender=auth.Group",
+        "  signal post_delete sender=auth.Group",
+        "signal m2m_changed sender=auth.Group_permissions",
+        "signal bell sender=auth.Group",
+        "  receiver hear",
+    ]
+
+
+def test_loading_a_row_stands_in_it_only_if_somebody_hears_of_that() -> None:
+    post_init.connect(hear, sender=Group)
+
+    assert steps_of("auth.Group")[:2] == [
+        "signal post_init sender=auth.Group",
+        "  receiver hear",
+    ]
+
+
+def test_the_relation_of_another_model_stands_in_it_if_somebody_hears_of_it() -> None:
+    m2m_changed.connect(hear, sender=User.groups.through)
+
+    assert "signal m2m_changed sender=auth.User_groups" in steps_of("auth.Group")
+
+
+def test_of_a_method_only_what_that_does_stands_in_it() -> None:
+    assert steps_of("shop.Order.delete") == [
+        "delete shop.Order.delete()",
+        "  signal pre_delete sender=shop.Order",
+        "  signal post_delete sender=shop.Order",
+    ]
+
+
+def test_a_deletion_takes_along_the_rows_that_refer_to_it_if_somebody_hears_of_that() -> None:
+    found = steps_of("shop.Product.delete")
+
+    assert found[:5] == [
+        "delete shop.Product.delete()",
+        "  signal pre_delete sender=shop.Product",
+        "  cascade shop.Review.product",
+        "    signal post_delete sender=shop.Review",
+        "      receiver shop.receivers.forget_rating",
+    ]
+    assert found[5] == "  signal post_delete sender=shop.Product"
+
+
+def test_an_overridden_save_is_a_step_with_its_conditions() -> None:
+    [saving] = chain_of("commissions.WithSave.save").steps
+    last = saving.steps[-1]
+
+    assert outline((saving,)) == [
+        "save commissions.WithSave.save()",
+        "  signal pre_save sender=commissions.WithSave",
+        "  signal post_save sender=commissions.WithSave",
+        "  bulk commissions.Account.update() (in_source)",
+        "  callback partial(commissions.post.confirm) (in_source)",
+    ]
+    assert saving.location is not None
+    assert saving.location.function == "WithSave.save"
+    assert [(each.certainty, each.condition) for each in last.in_source] == [
+        ("may", "`if is_new:`")
+    ]
+
+
+# What follows
+
+
+def ring_twice(sender: Any, **kwargs: Any) -> None:
+    gong.send(sender=Order)
+    chime.send(sender=Product)
+
+
+def ring_back(sender: Any, **kwargs: Any) -> None:
+    bell.send(sender=Order)
+
+
+def test_a_cycle_is_marked_and_not_followed() -> None:
+    bell.connect(ring_twice)
+    gong.connect(ring_back)
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver ring_twice",
+        "    signal gong sender=shop.Order (in_source)",
+        "      receiver ring_back",
+        "        signal bell sender=shop.Order (in_source) cycle",
+        "    signal chime sender=shop.Product (in_source)",
+    ]
+
+
+def ring_and_ring(sender: Any, **kwargs: Any) -> None:
+    gong.send(sender=Order)
+
+
+def test_what_is_shown_once_is_not_shown_again() -> None:
+    bell.connect(ring_twice)
+    bell.connect(ring_and_ring)
+    gong.connect(hear)
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver ring_twice",
+        "    signal gong sender=shop.Order (in_source)",
+        "      receiver hear",
+        "    signal chime sender=shop.Product (in_source)",
+        "  receiver ring_and_ring",
+        "    signal gong sender=shop.Order (in_source) above",
+    ]
+
+
+def test_a_signal_that_another_of_them_leads_to_is_shown_there() -> None:
+    gong.connect(ring_later, sender=Group)
+    bell.connect(hear, sender=Group)
+
+    assert (
+        steps_of("auth.Group")[-4:]
+        == [
+            "signal gong sender=auth.Group",
+            "  receiver ring_later",
+            "    signal bell sender=auth.Group (in_source)",
+            "      receiver hear",
+            "signal bell sender=auth.Group above",
+        ][-4:]
+    )
+
+
+def ring_later(**kwargs: Any) -> None:
+    bell.send(sender=Group)
+
+
+def test_no_more_than_the_depth_is_shown_and_what_is_left_out_is_counted() -> None:
+    bell.connect(ring_twice)
+    gong.connect(hear)
+
+    assert steps_of("bell", "shop.Order", depth=1) == [
+        "signal bell sender=shop.Order",
+        "  receiver ring_twice omitted=2",
+    ]
+
+
+def test_what_was_too_deep_in_one_place_is_shown_in_another_that_is_not_so_deep() -> None:
+    bell.connect(ring_twice)
+    gong.connect(ring_in_turn)
+    chime.connect(hear)
+
+    assert steps_of("bell", "shop.Order", depth=2) == [
+        "signal bell sender=shop.Order",
+        "  receiver ring_twice",
+        "    signal gong sender=shop.Order (in_source)",
+        "      receiver ring_in_turn omitted=1",
+        "    signal chime sender=shop.Product (in_source)",
+        "      receiver hear",
+    ]
+
+
+def ring_in_turn(**kwargs: Any) -> None:
+    chime.send(sender=Product)
+
+
+def write_past_receivers(**kwargs: Any) -> None:
+    StockItem.objects.update(quantity=0)
+
+
+def test_a_bulk_operation_names_the_receivers_that_it_skips() -> None:
+    bell.connect(write_past_receivers)
+    [step] = [each for each in chain_of("bell", "None").walk() if each.kind == "bulk"]
+
+    assert step.name == "warehouse.StockItem.update()"
+    assert step.skipped == ("shop.receivers.show_availability",)
+
+
+def save_what_it_is_given(order: Any, **kwargs: Any) -> None:
+    order.save()
+
+
+def test_a_place_that_cannot_be_resolved_is_said() -> None:
+    bell.connect(save_what_it_is_given)
+    [step] = [each for each in chain_of("bell", "None").walk() if each.kind == "unknown"]
+
+    assert step.name == "order.save()"
+    assert step.in_source[0].reason == "what `order` is cannot be told"
+
+
+# What was seen
+
+
+def seen(*names: str) -> SignalGraph:
+    """The graph of an order's bell, rung in one trace for each name."""
+    traces = []
+    for name in names:
+        with trace_signals(name) as trace:
+            bell.send(sender=Order)
+        traces.append(trace)
+    return SignalGraph.from_traces(traces)
+
+
+def ring_by_name(**kwargs: Any) -> None:
+    methodcaller("send", sender=Product)(chime)
+
+
+def ring_if_asked(sender: Any, please: bool = False, **kwargs: Any) -> None:
+    if please:
+        gong.send(sender=Order)
+
+
+def test_what_was_seen_and_what_the_source_says_are_told_apart() -> None:
+    for receiver in (ring_twice, ring_by_name, ring_if_asked):
+        bell.connect(receiver)
+    gong.connect(hear)
+    chime.connect(hear)
+
+    assert steps_of("bell", "shop.Order", graph=seen("test_bell")) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver ring_twice (seen)",
+        "    signal gong sender=shop.Order (seen_and_in_source)",
+        "      receiver hear (seen)",
+        "    signal chime sender=shop.Product (seen_and_in_source)",
+        "      receiver hear (seen)",
+        "  receiver ring_by_name (seen)",
+        "    signal chime sender=shop.Product (only_seen) above",
+        "  receiver ring_if_asked (seen)",
+        "    signal gong sender=shop.Order (only_in_source) above",
+    ]
+
+
+def test_each_step_says_how_often_it_was_seen_and_where() -> None:
+    bell.connect(ring_twice)
+    gong.connect(hear)
+    chain = chain_of("bell", "shop.Order", graph=seen("test_second", "test_first"))
+    [root] = chain.steps
+    [call] = root.steps
+    sent = call.steps[0]
+
+    assert chain.traces == 2
+    for step in (root, call, sent):
+        assert step.seen is not None
+        assert (step.seen.count, step.seen.traces, step.seen.example) == (2, 2, "test_first")
+    assert call.seen is not None
+    assert call.seen.queries == 0
+
+
+def test_a_receiver_that_was_seen_and_is_not_connected_now_is_told_apart() -> None:
+    bell.connect(ring_and_ring)
+    gong.connect(hear)
+    graph = seen("test_bell")
+    bell.disconnect(ring_and_ring)
+
+    assert steps_of("bell", "shop.Order", graph=graph) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver ring_and_ring (only_seen)",
+        "    signal gong sender=shop.Order (seen)",
+        "      receiver hear (seen)",
+    ]
+
+
+def test_a_signal_of_which_only_the_graph_knows_the_sender_stands_in_it() -> None:
+    bell.connect(hear)
+    graph = seen("test_bell")
+
+    assert [step.sender for step in chain_of("bell", graph=graph).steps] == ["shop.Order"]
+
+
+def refuse(**kwargs: Any) -> None:
+    raise RuntimeError("no")
+
+
+@pytest.mark.django_db
+def test_a_raise_that_undoes_the_save_is_marked_where_it_was_seen() -> None:
+    post_save.connect(refuse, sender=Group)
+    with (
+        trace_signals("test_refused") as trace,
+        pytest.raises(RuntimeError),
+        transaction.atomic(),
+    ):
+        Group.objects.create(name="potters")
+    chain = chain_of("auth.Group.save", graph=SignalGraph.from_traces([trace]))
+    [saving] = chain.steps
+    signal = saving.steps[-1]
+    [call] = signal.steps
+
+    assert signal.seen is not None
+    assert call.seen is not None
+    assert (signal.seen.raised, signal.seen.rolled_back) == (1, 1)
+    assert (call.seen.raised, call.seen.errors) == (1, ("RuntimeError",))
+
+
+def save_rows_that_nobody_hears_of(**kwargs: Any) -> None:
+    Group.objects.create(name="potters")
+    StockItem.objects.update(quantity=0)
+    transaction.on_commit(ring_later)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_bulk_operations_and_callbacks_are_known_by_what_was_written() -> None:
+    bell.connect(save_rows_that_nobody_hears_of, sender=Order)
+    bell.connect(hear, sender=Group)
+    with trace_signals("test_bell") as trace, transaction.atomic():
+        bell.send(sender=Order)
+    graph = SignalGraph.from_traces([trace])
+
+    assert steps_of("bell", "shop.Order", graph=graph) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver save_rows_that_nobody_hears_of (seen)",
+        "    save auth.Group.save() (seen_and_in_source)",
+        "    bulk warehouse.StockItem.update() (seen_and_in_source)",
+        "    callback ring_later (seen_and_in_source)",
+        "      signal bell sender=auth.Group (seen_and_in_source)",
+        "        receiver hear (seen)",
+    ]
+
+
+# As data
+
+
+def test_a_chain_is_plain_data() -> None:
+    bell.connect(ring_twice)
+    gong.connect(hear)
+    chain = chain_of("bell", "shop.Order", graph=seen("test_bell"))
+    data = chain.to_dict()
+    version = data.pop("version")
+
+    assert version == 1
+    assert plain.read(Chain, data) == chain
+
+
+# Only the project's
+
+
+def in_a_package(name: str, source: str) -> Any:
+    """A receiver of an installed package's, and what its module holds."""
+    namespace: dict[str, Any] = {"__name__": f"{name}.receivers", "gong": gong, "Order": Order}
+    exec(compile(source, f"/srv/site-packages/{name}/receivers.py", "exec"), namespace)
+    return namespace["hear"]
+
+
+def test_receivers_of_a_package_are_counted_in_one_step_unless_the_project_is_below() -> None:
+    idle = [in_a_package("packing", "def hear(**kwargs): 'Packs.'") for _ in range(2)]
+    ringing = in_a_package("ringing", "def hear(**kwargs): gong.send(sender=Order)")
+    for receiver in (*idle, ringing, hear):
+        bell.connect(receiver)
+    gong.connect(hear_too)
+    chain = chain_of("bell", "shop.Order", graph=seen("test_bell")).project_only()
+    [root] = chain.steps
+
+    assert outline(chain) == [
+        "signal bell sender=shop.Order (seen)",
+        "  package packing",
+        "  receiver ringing.receivers.hear (seen)",
+        "    signal gong sender=shop.Order (seen)",
+        "      receiver hear_too (seen)",
+        "  receiver hear (seen)",
+    ]
+    assert root.steps[0].count == 2
+
+
+def test_a_receiver_of_a_package_that_raised_stays() -> None:
+    raising = in_a_package("raising", "def hear(**kwargs): raise RuntimeError('no')")
+    bell.connect(raising)
+    with trace_signals("test_bell") as trace:
+        bell.send_robust(sender=Order)
+    graph = SignalGraph.from_traces([trace])
+
+    assert outline(chain_of("bell", "shop.Order", graph=graph).project_only()) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver raising.receivers.hear (seen)",
+    ]

@@ -1,0 +1,854 @@
+"""What a function is seen to do in its source: a table of code and the steps it has."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.db.models.signals import m2m_changed, post_save
+from django.test.utils import isolate_apps
+
+from commissions.models import Commission, WithSave
+from shop.models import Order, Product
+from signal_tracer.mapping.effects import Effects
+from signal_tracer.mapping.ownership import Ownership
+from signal_tracer.mapping.projects import Project
+from signal_tracer.source_steps import SourceStep
+
+IMPORTS = """
+from __future__ import annotations
+from functools import partial
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, User
+from django.core.cache import cache
+from django.core.mail import EmailMessage
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from billing.models import Payment
+from commissions.models import BaseCommission, Commission, WithSave
+from shop.models import Order, OrderLine, Product, Review
+from shop.signals import order_placed
+from warehouse.models import StockItem
+"""
+Trial = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def effects() -> Effects:
+    return Effects(Project(Ownership()))
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Iterator[Trial]:
+    """Makes a module of the project from its source, below the imports above."""
+
+    def make(source: str) -> ModuleType:
+        path = tmp_path / "trial_module.py"
+        path.write_text(IMPORTS + textwrap.dedent(source))
+        spec = importlib.util.spec_from_file_location("trial_module", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["trial_module"] = module
+        spec.loader.exec_module(module)
+        return module
+
+    yield make
+    sys.modules.pop("trial_module", None)
+
+
+def told(steps: tuple[SourceStep, ...], indent: str = "") -> Iterator[str]:
+    """``save shop.Order: certain > pre_save shop.Order, post_save shop.Order``"""
+    for step in steps:
+        condition = f" {step.condition}" if step.condition else ""
+        sends = ", ".join(f"{signal.rpartition('.')[2]} {sender}" for signal, sender in step.sends)
+        reason = f" ({step.reason})" if step.reason else ""
+        yield (
+            f"{indent}{step.kind} {step.target or step.text}: {step.certainty}{condition}{reason}"
+            f"{' > ' if sends else ''}{sends}"
+        )
+        yield from told(step.steps, f"{indent}  ")
+
+
+SAVED = "pre_save {0}, post_save {0}".format
+DELETED = "pre_delete {0}, post_delete {0}".format
+ORDER_SAVED = f"save shop.Order: certain > {SAVED('shop.Order')}"
+
+# What the body of `def f(sender, instance, **kwargs):`, a receiver of shop.Order, does.
+BODIES: dict[str, tuple[str, list[str]]] = {
+    "the instance of the sender": ("instance.save()", [ORDER_SAVED]),
+    "the sender": ("sender.objects.create()", [ORDER_SAVED]),
+    "the class of the instance": (
+        "type(instance).objects.create()\ninstance.__class__._default_manager.create()",
+        [ORDER_SAVED, ORDER_SAVED],
+    ),
+    "a new one": ("order = Order()\norder.save()", [ORDER_SAVED]),
+    "create": ("Order.objects.create()", [ORDER_SAVED]),
+    "a row that is got": (
+        "line = OrderLine.objects.filter(order=1).select_related('order').get()\nline.save()",
+        [f"save shop.OrderLine: certain > {SAVED('shop.OrderLine')}"],
+    ),
+    "a foreign key": (
+        "for line in instance.lines.all():\n    line.product.save()",
+        [
+            (
+                "save shop.Product: may `for line in instance.lines.all():` (or what inherits from "
+                f"shop.Product) > {SAVED('shop.Product')}"
+            )
+        ],
+    ),
+    "the other end of a one-to-one field": (
+        "instance.payment.save()",
+        [f"save billing.Payment: certain > {SAVED('billing.Payment')}"],
+    ),
+    "a condition": (
+        "if instance.status:\n    instance.save()\nelse:\n    Review.objects.create()",
+        [
+            f"save shop.Order: may `if instance.status:` > {SAVED('shop.Order')}",
+            f"save shop.Review: may the else of `if instance.status:` > {SAVED('shop.Review')}",
+        ],
+    ),
+    "after a return": (
+        "if kwargs.get('raw'):\n    return\ninstance.save()",
+        [
+            (
+                "save shop.Order: may what `if kwargs.get('raw'):` may return before > "
+                f"{SAVED('shop.Order')}"
+            )
+        ],
+    ),
+    "a try": (
+        (
+            "try:\n    instance.save()\nexcept ValueError:\n    Review.objects.create()\n"
+            "finally:\n    Order.objects.create()"
+        ),
+        [
+            f"save shop.Order: may a try > {SAVED('shop.Order')}",
+            f"save shop.Review: may `except ValueError:` > {SAVED('shop.Review')}",
+            ORDER_SAVED,
+        ],
+    ),
+    "atomic() is no condition": ("with transaction.atomic():\n    instance.save()", [ORDER_SAVED]),
+    "what comes after a raise": ("raise ValueError\ninstance.save()", []),
+    "an expression of conditions": (
+        "instance.phone and instance.save()\n_ = instance.save() if instance.phone else None",
+        [
+            f"save shop.Order: may `instance.phone and …` > {SAVED('shop.Order')}",
+            f"save shop.Order: may `if instance.phone` > {SAVED('shop.Order')}",
+        ],
+    ),
+    "get_or_create": (
+        "review, created = Review.objects.get_or_create(stars=5)\nreview.save()",
+        [
+            f"save shop.Review: may > {SAVED('shop.Review')}",
+            f"save shop.Review: certain > {SAVED('shop.Review')}",
+        ],
+    ),
+    "update_or_create": (
+        "Review.objects.update_or_create(stars=5)",
+        [f"save shop.Review: may > {SAVED('shop.Review')}"],
+    ),
+    "create of a related manager": (
+        "instance.lines.create(quantity=1)",
+        [f"save shop.OrderLine: certain > {SAVED('shop.OrderLine')}"],
+    ),
+    "bulk operations send nothing": (
+        (
+            "Order.objects.filter(pk=1).update(phone='')\nOrder.objects.bulk_create([])\n"
+            "instance.lines.update(quantity=2)"
+        ),
+        [
+            "bulk shop.Order: certain",
+            "bulk shop.Order: certain",
+            "bulk shop.OrderLine: certain",
+        ],
+    ),
+    "a deletion and what it takes along": (
+        "OrderLine.objects.get(pk=1).delete()\nReview.objects.filter(stars=1).delete()",
+        [
+            f"delete shop.OrderLine: certain > {DELETED('shop.OrderLine')}",
+            f"delete shop.Review: may > {DELETED('shop.Review')}",
+        ],
+    ),
+    "a cascade": (
+        "instance.delete()",
+        [
+            f"delete shop.Order: certain > {DELETED('shop.Order')}",
+            (
+                "  delete shop.OrderLine: may rows of shop.OrderLine refer to it by order > "
+                f"{DELETED('shop.OrderLine')}"
+            ),
+            (
+                "  delete billing.Payment: may rows of billing.Payment refer to it by order > "
+                f"{DELETED('billing.Payment')}"
+            ),
+        ],
+    ),
+    "a many-to-many relation": (
+        "instance.customer.groups.add(1)\nuser = User.objects.get()\nuser.groups.clear()",
+        [
+            "many_to_many auth.User_groups: certain > m2m_changed auth.User_groups",
+            "many_to_many auth.User_groups: certain > m2m_changed auth.User_groups",
+        ],
+    ),
+    "rows that are related by a key": (
+        "instance.lines.add(1)\ninstance.lines.add(1, bulk=False)",
+        [
+            "bulk shop.OrderLine: certain",
+            f"save shop.OrderLine: may > {SAVED('shop.OrderLine')}",
+        ],
+    ),
+    "a file saves its row": (
+        (
+            "product = Product.objects.get()\nproduct.picture.save('a', None)\n"
+            "product.picture.delete(save=False)"
+        ),
+        [f"save shop.Product: certain > {SAVED('shop.Product')}"],
+    ),
+    "a signal": (
+        (
+            "order_placed.send(sender=Order)\norder_placed.send_robust(sender)\n"
+            "order_placed.send(instance.__class__)\norder_placed.send(None)"
+        ),
+        [
+            "send shop.signals.order_placed: certain > order_placed shop.Order",
+            "send shop.signals.order_placed: certain > order_placed shop.Order",
+            "send shop.signals.order_placed: certain > order_placed shop.Order",
+            "send shop.signals.order_placed: certain > order_placed None",
+        ],
+    ),
+    "a sender that is not known": (
+        "order_placed.send(sender=kwargs['shop'])",
+        ["send shop.signals.order_placed: unknown (its sender cannot be told)"],
+    ),
+    "the user model": (
+        "get_user_model().objects.create_user('ann')",
+        [f"save auth.User: certain > {SAVED('auth.User')}"],
+    ),
+    "get_object_or_404": (
+        "get_object_or_404(Review, pk=1).save()",
+        [f"save shop.Review: certain > {SAVED('shop.Review')}"],
+    ),
+    "a callback": (
+        (
+            "transaction.on_commit(lambda: instance.save())\n"
+            "transaction.on_commit(partial(order_placed.send, Order))\n"
+            "transaction.on_commit(instance.save)"
+        ),
+        [
+            "callback trial_module.f.<locals>.<lambda>: certain",
+            f"  {ORDER_SAVED}",
+            "callback partial(shop.signals.order_placed.send): certain",
+            "  send shop.signals.order_placed: certain > order_placed shop.Order",
+            "callback shop.Order.save: certain",
+            f"  {ORDER_SAVED}",
+        ],
+    ),
+    "a function that is made here": (
+        "def later():\n    instance.save()\ntransaction.on_commit(later)",
+        ["callback trial_module.f.<locals>.later: certain", f"  {ORDER_SAVED}"],
+    ),
+    "what does nothing is no step": ("str(instance)\nlen([])\nOrder.objects.count()", []),
+    # False alarms
+    "a dictionary, a set, a list": (
+        (
+            "a = {}\na.update(b=1)\ns = set()\ns.add(1)\ns.clear()\nq = []\nq.clear()\n"
+            "kwargs.update(x=2)"
+        ),
+        [],
+    ),
+    "a cache, a mail, a session": (
+        (
+            "cache.delete('a')\nEmailMessage().send()\nkwargs['request'].session.update(a=1)\n"
+            "cache.add('a', 1)"
+        ),
+        [],
+    ),
+    "a set of no relation's name": ("kwargs['seen'].add(1)\nkwargs['x'].tokens.remove(2)", []),
+    "the file of an image": ("kwargs['image'].save('name.png', 'PNG')", []),
+    "a generator": ("kwargs['generator'].send(None)", []),
+    # What cannot be told
+    "an object that is not known": (
+        "kwargs['thing'].save()\nkwargs['thing'].delete()\nkwargs['thing'].objects.create()",
+        [
+            "save kwargs['thing'].save(): unknown (what `kwargs['thing']` is cannot be told)",
+            "delete kwargs['thing'].delete(): unknown (what `kwargs['thing']` is cannot be told)",
+            (
+                "save kwargs['thing'].objects.create(): unknown (what `kwargs['thing'].objects` is "
+                "cannot be told)"
+            ),
+        ],
+    ),
+    "a relation of something unknown": (
+        "kwargs['user'].groups.add(1)",
+        [
+            (
+                "many_to_many kwargs['user'].groups.add(1): unknown (what "
+                "`kwargs['user'].groups` is cannot be told)"
+            )
+        ],
+    ),
+    "a variable that may be either": (
+        "x = Review() if instance else OrderLine()\nx.save()",
+        [
+            f"save shop.Review: may > {SAVED('shop.Review')}",
+            f"save shop.OrderLine: may > {SAVED('shop.OrderLine')}",
+        ],
+    ),
+    "a variable that changes in a loop": (
+        "x = None\nfor _ in instance.lines.all():\n    if x:\n        x.save()\n    x = Review()",
+        [
+            (
+                "save shop.Review: may `for _ in instance.lines.all():` and `if x:` > "
+                f"{SAVED('shop.Review')}"
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_has_these_steps(effects: Effects, trial: Trial, name: str) -> None:
+    body, expected = BODIES[name]
+    module = trial(f"def f(sender, instance, **kwargs):\n{textwrap.indent(body, '    ')}\n")
+
+    steps = effects.of_receiver(module.f, sender=Order, signal=post_save)
+
+    assert list(told(steps)) == expected
+
+
+def test_an_instance_that_is_only_in_kwargs_is_one_of_the_sender(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def f(**kwargs):
+            kwargs["instance"].save()
+            kwargs.get("sender").objects.create()
+    """)
+
+    steps = effects.of_receiver(module.f, sender=Order, signal=post_save)
+
+    assert list(told(steps)) == [ORDER_SAVED, ORDER_SAVED]
+
+
+def test_without_a_sender_an_annotation_says_what_it_is_and_that_it_may_be_a_subclass(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def f(order: Order, product: "Product", lines: list[OrderLine], shop: object, **kwargs):
+            order.save()
+            product.save()
+            for line in lines:
+                line.delete()
+            shop.save()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        ORDER_SAVED,
+        (
+            "save shop.Product: may (or what inherits from shop.Product) > "
+            "pre_save shop.Product, post_save shop.Product"
+        ),
+        (
+            "delete shop.OrderLine: may `for line in lines:` > "
+            "pre_delete shop.OrderLine, post_delete shop.OrderLine"
+        ),
+        "save shop.save(): unknown (what `shop` is cannot be told)",
+    ]
+
+
+def test_functions_of_the_project_are_gone_through_with_what_they_are_given(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def keep(thing, twice=False):
+            thing.save()
+            if twice:
+                thing.save()
+
+        def newest(model):
+            return model.objects.order_by("pk").last()
+
+        def f(instance, **kwargs):
+            keep(instance)
+            keep(thing=newest(Review))
+            sync_to_async(keep)(newest(OrderLine))
+    """)
+
+    steps = effects.of_receiver(module.f, sender=Order)
+
+    def kept(name: str) -> list[str]:
+        saved = f"pre_save {name}, post_save {name}"
+        return [
+            "call trial_module.keep: certain",
+            f"  save {name}: certain > {saved}",
+            f"  save {name}: may `if twice:` > {saved}",
+        ]
+
+    assert list(told(steps)) == [*kept("shop.Order"), *kept("shop.Review"), *kept("shop.OrderLine")]
+
+
+def test_a_recursion_is_followed_once(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        def f(instance, **kwargs):
+            instance.save()
+            g(instance)
+
+        def g(instance):
+            f(instance)
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=Order))) == [ORDER_SAVED]
+
+
+def test_a_chain_of_calls_is_followed_to_a_depth(effects: Effects, trial: Trial) -> None:
+    module = trial(
+        "\n".join(
+            f"def f{number}(instance, **kwargs):\n    f{number + 1}(instance)\n"
+            for number in range(7)
+        )
+        + "def f7(instance):\n    instance.save()\n"
+    )
+
+    steps = effects.of_receiver(module.f0, sender=Order)
+
+    assert [*told(steps)][-1].strip() == ORDER_SAVED
+    assert (
+        effects.of_receiver(
+            trial(
+                "def f0(i, **k):\n    f1(i)\n"
+                + "".join(f"def f{n}(i):\n    f{n + 1}(i)\n" for n in range(1, 12))
+                + "def f12(i):\n    Order.objects.create()\n"
+            ).f0
+        )
+        == ()
+    )
+
+
+def test_a_service_class_keeps_what_it_is_made_with(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        class Base:
+            def __init__(self, order):
+                self.order = order
+
+        class Service(Base):
+            def __init__(self, order):
+                super().__init__(order)
+                self.review = Review()
+
+            @property
+            def lines(self):
+                return self.order.lines.all()
+
+            def run(self):
+                self.order.save()
+                self.review.save()
+                self.lines.delete()
+
+            @classmethod
+            def of(cls, order):
+                return cls(order)
+
+        def f(instance, **kwargs):
+            Service.of(instance).run()
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=Order))) == [
+        "call trial_module.Service.run: certain",
+        f"  {ORDER_SAVED}",
+        "  save shop.Review: certain > pre_save shop.Review, post_save shop.Review",
+        "  delete shop.OrderLine: may > pre_delete shop.OrderLine, post_delete shop.OrderLine",
+    ]
+
+
+def test_a_method_of_a_live_object_reads_what_the_object_holds(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Keeper:
+            def __init__(self, model):
+                self.model = model
+
+            def hear(self, **kwargs):
+                self.model.objects.create()
+
+            def __call__(self, **kwargs):
+                self.hear()
+    """)
+    keeper = module.Keeper(Product)
+    saved = "save shop.Product: certain > pre_save shop.Product, post_save shop.Product"
+
+    assert list(told(effects.of_receiver(keeper.hear))) == [saved]
+    assert list(told(effects.of_receiver(keeper))) == [
+        "call trial_module.Keeper.hear: certain",
+        f"  {saved}",
+    ]
+
+
+def test_what_a_closure_and_a_partial_were_given_is_known(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        def make(model):
+            def hear(**kwargs):
+                model.objects.create()
+            return hear
+
+        def keep(model, **kwargs):
+            model.objects.create()
+
+        hear = make(Product)
+        keep_order = partial(keep, model=Order)
+    """)
+
+    assert list(told(effects.of_receiver(module.hear))) == [
+        "save shop.Product: certain > pre_save shop.Product, post_save shop.Product"
+    ]
+    assert list(told(effects.of_receiver(module.keep_order))) == [ORDER_SAVED]
+
+
+def test_a_decorator_of_the_project_decides_whether_the_receiver_runs(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        import functools
+
+        def unless_raw(function):
+            @functools.wraps(function)
+            def inner(*args, **kwargs):
+                if not kwargs.get("raw"):
+                    return function(*args, **kwargs)
+            return inner
+
+        @unless_raw
+        def f(instance, **kwargs):
+            instance.save()
+
+        @transaction.atomic
+        def g(instance, **kwargs):
+            instance.save()
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=Order))) == [
+        "call trial_module.f: may `if not kwargs.get('raw'):`",
+        f"  {ORDER_SAVED}",
+    ]
+    assert list(told(effects.of_receiver(module.g, sender=Order))) == [ORDER_SAVED]
+
+
+def test_what_custom_signals_are_sent_with_says_what_their_receivers_get(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from django.dispatch import Signal
+        shipped = Signal()
+
+        def ship(order: Order):
+            shipped.send(sender=Order, order=order, parcel=Review())
+
+        def f(order, parcel, **kwargs):
+            order.save()
+            parcel.save()
+    """)
+    effects.functions.project.sources.append(
+        effects.functions.source_of(module.__file__, "trial_module")
+    )
+
+    steps = effects.of_receiver(module.f, sender=Order, signal=module.shipped)
+
+    assert list(told(steps)) == [
+        ORDER_SAVED,
+        "save shop.Review: certain > pre_save shop.Review, post_save shop.Review",
+    ]
+
+
+def test_a_task_is_named_and_what_it_does_comes_later(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        class Task:
+            def __init__(self, function):
+                self.function = function
+
+            def delay(self, *args): ...
+
+            def enqueue(self, *args): ...
+
+        def task(function):
+            return Task(function)
+
+        @task
+        def count(pk):
+            Review.objects.create()
+
+        def f(instance, **kwargs):
+            count.delay(instance.pk)
+            transaction.on_commit(partial(count.enqueue, instance.pk))
+    """)
+    review = "save shop.Review: certain > pre_save shop.Review, post_save shop.Review"
+
+    assert list(told(effects.of_receiver(module.f, sender=Order))) == [
+        "task trial_module.count: certain",
+        f"  {review}",
+        "callback partial(trial_module.count.enqueue): certain",
+        "  task trial_module.count: certain",
+        f"    {review}",
+    ]
+
+
+def test_an_overridden_save_is_a_step_with_steps_of_its_own(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        def f(**kwargs):
+            WithSave.objects.create()
+    """)
+    saved = "pre_save commissions.WithSave, post_save commissions.WithSave"
+    own = [
+        f"save commissions.WithSave: certain > {saved}",
+        "call commissions.models.BaseCommission.add_to_account: may `if is_new:`",
+        "  bulk commissions.Account: certain",
+        "callback partial(commissions.post.confirm): may `if is_new:`",
+    ]
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "save commissions.WithSave: certain",
+        *(f"  {each}" for each in own),
+    ]
+    assert list(told(effects.of_method(WithSave, "save"))) == own
+    assert effects.of_method(Commission, "save") == ()
+
+
+@isolate_apps("shop")
+def test_a_save_that_never_calls_super_sends_nothing_and_that_is_said(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Frozen(models.Model):
+            class Meta:
+                app_label = "shop"
+
+            def save(self, *args, **kwargs):
+                raise NotImplementedError
+
+            def delete(self, *args, **kwargs):
+                self.is_gone = True
+                super().save()
+
+        def f(sender, instance, **kwargs):
+            instance.save()
+            instance.delete()
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=module.Frozen))) == [
+        "save shop.Frozen: certain (shop.Frozen.save() never calls super(): nothing is sent)",
+        "delete shop.Frozen: certain (shop.Frozen.delete() never calls super(): nothing is sent)",
+        "  save shop.Frozen: certain > pre_save shop.Frozen, post_save shop.Frozen",
+    ]
+
+
+@isolate_apps("shop")
+def test_a_child_is_saved_as_itself_and_deleted_with_its_parent(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Place(models.Model):
+            class Meta:
+                app_label = "shop"
+
+        class Cafe(Place):
+            class Meta:
+                app_label = "shop"
+
+        class Bar(Cafe):
+            class Meta:
+                app_label = "shop"
+                proxy = True
+
+        def f(**kwargs):
+            Cafe.objects.create()
+            Bar().save()
+            Cafe().delete()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "save shop.Cafe: certain > pre_save shop.Cafe, post_save shop.Cafe",
+        "save shop.Bar: certain > pre_save shop.Bar, post_save shop.Bar",
+        (
+            "delete shop.Cafe: certain > pre_delete shop.Cafe, pre_delete shop.Place, "
+            "post_delete shop.Cafe, post_delete shop.Place"
+        ),
+    ]
+
+
+@isolate_apps("shop")
+def test_methods_of_managers_and_querysets_are_followed_for_their_model(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Notes(models.QuerySet):
+            def old(self):
+                return self.filter(pk=1)
+
+            def close(self):
+                for note in self:
+                    note.save()
+                return self.update(text="")
+
+        class NoteManager(models.Manager.from_queryset(Notes)):
+            def note(self, text):
+                return self.create(text=text)
+
+        class Note(models.Model):
+            text = models.TextField()
+            objects = NoteManager()
+
+            class Meta:
+                app_label = "shop"
+
+        def f(**kwargs):
+            Note.objects.note("a").delete()
+            Note.objects.old().close()
+    """)
+    saved = "pre_save shop.Note, post_save shop.Note"
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "call trial_module.NoteManager.note: certain",
+        f"  save shop.Note: certain > {saved}",
+        "delete shop.Note: certain > pre_delete shop.Note, post_delete shop.Note",
+        "call trial_module.Notes.close: certain",
+        f"  save shop.Note: may `for note in self:` > {saved}",
+        "  bulk shop.Note: certain",
+    ]
+
+
+def test_what_m2m_changed_is_sent_with_is_of_either_end(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        def f(instance, **kwargs):
+            instance.save()
+    """)
+
+    steps = effects.of_receiver(module.f, sender=User_groups(), signal=m2m_changed)
+
+    assert list(told(steps)) == [
+        "save auth.User: may > pre_save auth.User, post_save auth.User",
+        "save auth.Group: may > pre_save auth.Group, post_save auth.Group",
+    ]
+
+
+def User_groups() -> Any:  # noqa: N802  # as Django calls the table
+    from django.contrib.auth.models import User
+
+    return User.groups.through
+
+
+def test_a_form_of_a_model_saves_it_unless_it_is_told_not_to(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from django import forms
+
+        class ReviewForm(forms.ModelForm):
+            class Meta:
+                model = Review
+                fields = ["stars"]
+
+        def f(**kwargs):
+            ReviewForm().save()
+            review = ReviewForm().save(commit=False)
+            review.delete()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "save shop.Review: certain > pre_save shop.Review, post_save shop.Review",
+        "delete shop.Review: certain > pre_delete shop.Review, post_delete shop.Review",
+    ]
+
+
+def test_a_function_is_found_by_its_line_and_told_where_each_step_stands(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def other():
+            pass
+
+        @transaction.atomic
+        def place(order: Order):
+            order.save()
+    """)
+    file = str(module.__file__)
+    line = Path(file).read_text().splitlines().index("@transaction.atomic") + 1
+
+    [step] = effects.of_function(file, line, "place")
+
+    assert (step.text, step.location.line, step.location.function) == (
+        "order.save()",
+        line + 2,
+        "place",
+    )
+    assert effects.of_function(file, line + 1, "place") == (step,)
+    assert effects.of_function(file, 1, "place") == ()
+    assert effects.of_function("/nowhere/at_all.py", 1, "place") == ()
+
+
+@pytest.mark.parametrize("receiver", [len, print, object(), int, "text", str.upper])
+def test_a_receiver_without_source_has_no_steps(effects: Effects, receiver: object) -> None:
+    assert effects.of_receiver(receiver) == ()
+
+
+def test_receivers_of_packages_have_no_steps(effects: Effects) -> None:
+    from django.contrib.auth.models import update_last_login
+
+    assert effects.of_receiver(update_last_login) == ()
+
+
+def test_nothing_of_a_project_is_run_while_its_source_is_read(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        ran = []
+
+        class Meta(type):
+            def __hash__(cls):
+                ran.append("hash")
+                return 1
+
+            def __eq__(cls, other):
+                ran.append("eq")
+                return cls is other
+
+        class Strange(metaclass=Meta):
+            def __getattr__(self, name):
+                ran.append(name)
+
+            def __bool__(self):
+                ran.append("bool")
+                return True
+
+            @property
+            def review(self):
+                ran.append("review")
+                return Review()
+
+            def hear(self, other, **kwargs):
+                self.review.save()
+                other.review.save()
+                self.nothing.save()
+                Strange().review.save()
+
+        strange = Strange()
+        hear = partial(strange.hear, strange)
+    """)
+    review = "save shop.Review: certain > pre_save shop.Review, post_save shop.Review"
+
+    steps = effects.of_receiver(module.hear)
+
+    assert list(told(steps)) == [
+        review,
+        review,
+        "save self.nothing.save(): unknown (what `self.nothing` is cannot be told)",
+        review,
+    ]
+    assert module.ran == []
