@@ -31,16 +31,21 @@ def settings() -> dict[str, Any]:
 
 
 def forget() -> None:
-    """Take away what one test leaves to those that run later in the same process.
-
-    Django keeps content types that it has loaded once. Tests of django-reversion connect Mocks
-    and leave them, where they are called until they are collected.
-    """
+    """Django keeps the content types that it has loaded: for all tests that run later."""
     from django.contrib.contenttypes.models import ContentType
 
     ContentType.objects.clear_cache()
-    if PACKAGE == "django-reversion":
+
+
+if PACKAGE == "django-reversion":
+    # Some tests connect Mocks and leave them, and they are called until they are collected.
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol() -> None:
         gc.collect()
+
+    def pytest_collection_finish() -> None:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
