@@ -53,11 +53,11 @@ def lines_that_call(code: types.CodeType) -> dict[int, str]:
     waiting: list[ast.AST] = ast.parse(textwrap.dedent(inspect.getsource(code))).body[0].body
     for node in waiting:  # It grows.
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in ("receiver", "func", "callback"):
-                calls[code.co_firstlineno + node.lineno - 1] = node.func.id
+            calls[code.co_firstlineno + node.lineno - 1] = node.func.id
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             waiting += ast.iter_child_nodes(node)
-    return calls
+    called = ("receiver", "func", "callback")
+    return {line: name for line, name in calls.items() if name in called}
 
 
 CALLING = {code: lines_that_call(code) for code in (*SENDING, *RUNNING_CALLBACKS)}
@@ -69,7 +69,9 @@ CALLING = {code: lines_that_call(code) for code in (*SENDING, *RUNNING_CALLBACKS
 def name_of_class(cls: type) -> str:
     if issubclass(cls, Model) and hasattr(cls, "_meta"):
         return cls._meta.label + " of a migration" * (cls.__module__ == "__fake__")
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
 
 
 def name_of_sender(sender: Any) -> str:
@@ -250,9 +252,7 @@ class Counting:
             sys.monitoring.register_callback(TOOL, event, callback)
         within = EVENTS.PY_START | EVENTS.PY_RETURN | EVENTS.LINE
         for code in (*SENDING, *RUNNING_CALLBACKS):
-            sys.monitoring.set_local_events(
-                TOOL, code, within | EVENTS.PY_RESUME | EVENTS.PY_YIELD
-            )
+            sys.monitoring.set_local_events(TOOL, code, within | EVENTS.PY_RESUME | EVENTS.PY_YIELD)
         for code in SENDING_ASYNC:
             sys.monitoring.set_local_events(TOOL, code, EVENTS.PY_START)
         sys.monitoring.set_local_events(TOOL, ASKING, EVENTS.PY_RETURN)
@@ -278,9 +278,7 @@ class Counting:
 
         return {
             "not_followed": sorted(self.not_followed),
-            "counts": [
-                [[*spelled(key)], by_test] for key, by_test in self.counts.items()
-            ],
+            "counts": [[[*spelled(key)], by_test] for key, by_test in self.counts.items()],
         }
 
 
