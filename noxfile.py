@@ -145,6 +145,33 @@ def suite_of_a_package(session: nox.Session) -> None:
         session.error(f"the results differ: {outcomes}")
 
 
+@nox.session(python=["3.13"])
+def suites_of_packages(session: nox.Session) -> None:
+    """The tests of four packages: the graph of a run, of two workers, and a count of one's own."""
+    pinned = [
+        *("django-auditlog==3.4.1", "django-simple-history==3.13.0"),
+        *("django-reversion==6.4.0", "django-axes[ipware]==8.3.1"),
+    ]
+    session.install("--editable", ".", "django~=6.1.0", "pip", *pinned)
+    session.install("pytest>=9", "pytest-django", "pytest-xdist")
+    session.install("freezegun", "psycopg2-binary", "python-dateutil")
+    for each in pinned:
+        name, version = each.replace("[ipware]", "").replace("-", "_").split("==")
+        sources = Path(session.cache_dir, f"{name}-{version}")
+        if not sources.exists():
+            session.run(
+                *("python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:all:"),
+                *(f"--dest={session.cache_dir}", each),
+            )
+            with tarfile.open(f"{sources}.tar.gz") as archive:
+                archive.extractall(session.cache_dir, filter="data")
+        # A link that became an empty file when the archive was made.
+        Path(sources, "auditlog_tests", "auditlog").unlink(missing_ok=True)
+    session.run(
+        *("python", "tests/packages/suites/run.py", str(session.cache_dir), *session.posargs)
+    )
+
+
 @nox.session
 @nox.parametrize("python,django", [("3.11", "5.2"), ("3.12", "6.0"), ("3.13", "6.1")])
 def packages(session: nox.Session, django: str) -> None:
