@@ -98,10 +98,12 @@ def test_the_keys_of_a_many_to_many_relation_are_those_of_its_model() -> None:
         sent(instance=row("shop.Product(pk=9)")),
         sent(model=row("shop.Product"), pk_set=row("{4, 9, 17}")),
         sent(model=row("shop.Product"), pk_set=row("{4, 9, … 12 more}")),
+        sent(model=row("shop.Product"), pk_set=row("{9}")),
     )[1::2] == [
         "    instance=shop.Product #1",
         "    model=shop.Product, pk_set={#1, #2, #3}",
         "    model=shop.Product, pk_set={#1, #2, … 12 more}",
+        "    model=shop.Product, pk_set={#1}",
     ]
 
 
