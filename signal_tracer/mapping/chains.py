@@ -58,6 +58,14 @@ _ROWS: dict[RowKind, tuple[str, str]] = {
     "delete": (f"{_MODELS}pre_delete", f"{_MODELS}post_delete"),
 }
 _KIND_OF = {signal: kind for kind, signals in _ROWS.items() for signal in signals}
+# What a call sends to the database by its name; any other by what it does.
+_VERBS_OF_CALL = {
+    "create": ("INSERT",),
+    "bulk_create": ("INSERT",),
+    "update": ("UPDATE",),
+    "bulk_update": ("UPDATE",),
+    "_raw_delete": ("DELETE",),
+}
 _VERBS: dict[StepKind, tuple[str, ...]] = {
     "save": ("INSERT", "UPDATE"),
     "delete": ("DELETE",),
@@ -484,7 +492,7 @@ class _Chains:
         """A save or a delete of a model: what its own method does, and the signals it sends."""
         if self._own_method(root._replace(sender="")) is None:
             root = root._replace(sender="")
-        seen = self._seen_rows(root, doer)
+        seen = self._seen_rows(root, doer, in_source)
         own = self._own_method(root)
         step = ChainStep(
             root.kind,
@@ -571,7 +579,9 @@ class _Chains:
         owner = None if location is None else owner_of_file(location.file, project_packages())
         return None if location is None or owner is None or owner == DJANGO else (location, owner)
 
-    def _seen_rows(self, root: Root, doer: _Doer | None) -> Seen | None:
+    def _seen_rows(
+        self, root: Root, doer: _Doer | None, in_source: tuple[InSource, ...]
+    ) -> Seen | None:
         """By the signals that were sent, or by what was written to the table."""
         signals = _ROWS["save" if root.kind == "save" else "delete"]
         if doer is None:
@@ -582,16 +592,26 @@ class _Chains:
             ]
         else:
             found = [doer.sent(signal, root.name) for signal in signals]
-        found.append(self._seen_to_write(root.kind, root.name, doer))
+        calls = {each for said in in_source for each in _CALLED.findall(said.text)}
+        found.append(self._seen_to_write(root.kind, root.name, doer, calls))
         return max((each for each in found if each is not None), key=_by_count, default=None)
 
-    def _seen_to_write(self, kind: StepKind, name: str, doer: _Doer | None) -> Seen | None:
+    def _seen_to_write(
+        self, kind: StepKind, name: str, doer: _Doer | None, calls: Iterable[str]
+    ) -> Seen | None:
+        """How often the table was written to in the way of these calls, or of any."""
         model = self.models.get(name)
         if model is None or doer is None or doer.call is None:
             return None
         # Not documented, and the same in Django 5.2, 6.0 and 6.1: db_table.
         table = namespace_of(model)["_meta"].db_table
-        counts = [doer.call.writes.get(f"{verb} {table}", 0) for verb in _VERBS[kind]]
+        known = [
+            _VERBS_OF_CALL[it]
+            for it in (each.removeprefix("a") for each in calls)
+            if it in _VERBS_OF_CALL
+        ]
+        verbs = {verb for each in known for verb in each} or _VERBS[kind]
+        counts = [doer.call.writes.get(f"{verb} {table}", 0) for verb in verbs]
         return Seen(sum(counts)) if any(counts) else None
 
     # What a receiver or a method does
@@ -654,7 +674,7 @@ class _Chains:
     def _bulk(self, name: str, doer: _Doer, said: tuple[InSource, ...] = ()) -> ChainStep:
         model, _, operation = name.removesuffix("()").rpartition(".")
         seen = doer.did_like(doer.call.bypasses if doer.call else {}, name)
-        seen = seen or self._seen_to_write("bulk", model, doer)
+        seen = seen or self._seen_to_write("bulk", model, doer, [operation])
         skipped = [
             each.receiver
             for signal in signals_skipped_by(operation)

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import signals as model_signals
+from django.db.models.functions import Upper
 from django.db.models.signals import m2m_changed, post_init, post_save, pre_save
 from django.dispatch import Signal
 
@@ -464,6 +465,26 @@ def test_rows_bulk_operations_and_callbacks_are_known_by_what_was_written() -> N
         "      signal bell sender=auth.Group (seen_and_in_source)",
         "        receiver hear (seen)",
     ]
+
+
+def make_groups_and_rename_them(**kwargs: Any) -> None:
+    Group.objects.create(name="potters")
+    Group.objects.create(name="weavers")
+    Group.objects.update(name=Upper("name"))
+
+
+@pytest.mark.django_db
+def test_a_row_that_is_made_is_no_row_that_is_updated() -> None:
+    bell.connect(make_groups_and_rename_them, sender=Order)
+    with trace_signals("test_bell") as trace:
+        bell.send(sender=Order)
+    chain = chain_of("bell", "shop.Order", graph=SignalGraph.from_traces([trace]))
+
+    assert [
+        (each.name, each.seen and each.seen.count)
+        for each in chain.walk()
+        if each.kind in ("save", "bulk")
+    ] == [("auth.Group.save()", 2), ("auth.Group.update()", 1)]
 
 
 # As data
