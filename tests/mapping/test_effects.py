@@ -935,8 +935,8 @@ def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
         "call trial_module.Service.check: certain",
         f"  {ORDER_SAVED}",
         (
-            "save service.model_of().objects.create(): unknown (what `service.model_of().objects` is "
-            "cannot be told)"
+            "save service.model_of().objects.create(): unknown (what "
+            "`service.model_of().objects` is cannot be told)"
         ),
         "call trial_module.orders: may",
         f"  {ORDER_SAVED}",
