@@ -253,6 +253,16 @@ def is_sure(value: Value) -> bool:
     return True
 
 
+def may_be_overridden(owner: Instance | Class, name: str) -> bool:
+    """Whether it may be of a subclass that has a method of its own by this name."""
+    waiting = [] if owner.is_exact else _subclasses(owner.cls)
+    for each in waiting:  # which grows as it is read
+        if name in namespace_of(each):
+            return True
+        waiting += _subclasses(each)
+    return False
+
+
 def _subclasses(cls: type) -> list[type]:
     found: list[type] = type.__subclasses__(cls)
     return [each for each in found if not is_of_migration(each)]

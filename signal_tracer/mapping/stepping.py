@@ -41,6 +41,7 @@ from signal_tracer.mapping.meanings import (
     alternatives,
     is_model,
     is_sure,
+    may_be_overridden,
 )
 from signal_tracer.mapping.methods import (
     BULK,
@@ -341,8 +342,11 @@ class Steps:
         code, first = self.functions.code_of(Bound(owner, name))
         if code is None:
             return UNKNOWN
-        # A subclass may have a method of its own in its place.
-        return self._enter(code, first, replace(call, is_sure=call.is_sure and is_sure(owner)))
+        if not (isinstance(owner, Instance | Class) and may_be_overridden(owner, name)):
+            return self._enter(code, first, call)
+        # A subclass has a method of its own in its place, which may return anything.
+        self._enter(code, first, replace(call, is_sure=False))
+        return UNKNOWN
 
     def _is_followed(self, code: Code) -> bool:
         return self.functions.is_projects(code.source.file)

@@ -592,9 +592,9 @@ def test_what_custom_signals_are_sent_with_says_what_their_receivers_get(
             order.save()
             parcel.save()
     """)
-    effects.functions.project.sources.append(
-        effects.functions.source_of(module.__file__, "trial_module")
-    )
+    source = effects.functions.source_of(str(module.__file__), "trial_module")
+    assert source is not None
+    effects.functions.project.sources.append(source)
 
     steps = effects.of_receiver(module.f, sender=Order, signal=module.shipped)
 
@@ -900,9 +900,18 @@ def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
             def run(self):
                 Order.objects.create()
 
+            def model_of(self):
+                return Review
+
+            def check(self):
+                Order.objects.create()
+
         class Other(Service):
             def run(self):
                 pass
+
+            def model_of(self):
+                return Order
 
         def orders():
             yield Order.objects.create()
@@ -913,6 +922,8 @@ def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
 
         def f(service: Service, **kwargs):
             service.run()
+            service.check()
+            service.model_of().objects.create()
             orders()
             once()
             Service().run()
@@ -921,6 +932,12 @@ def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
     assert list(told(effects.of_receiver(module.f))) == [
         "call trial_module.Service.run: may",
         f"  {ORDER_SAVED}",
+        "call trial_module.Service.check: certain",
+        f"  {ORDER_SAVED}",
+        (
+            "save service.model_of().objects.create(): unknown (what "
+            "`service.model_of().objects` is cannot be told)"
+        ),
         "call trial_module.orders: may",
         f"  {ORDER_SAVED}",
         "call trial_module.once: may",
