@@ -97,9 +97,9 @@ def start(suite: Suite, sources: Path, out: Path, *options: str) -> subprocess.P
 
 def outcome(said: str) -> str:
     """``362 passed, 6 skipped``"""
-    last = said.strip().rpartition("\n")[2].rpartition(" in ")[0]
+    lines = [line for line in said.splitlines() if re.search(r"\d+ (passed|failed).* in ", line)]
     # Workers do not tell what they left out.
-    return re.sub(r", \d+ deselected", "", last)
+    return re.sub(r", \d+ deselected| in .*", "", lines[-1]) if lines else "no outcome"
 
 
 def run_all(suite: Suite, sources: Path, out: Path) -> Iterator[str]:
