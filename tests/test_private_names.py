@@ -36,7 +36,7 @@ PROMISED_IMPORTS = {
         *("AppRegistryNotReady", "ImproperlyConfigured", "MiddlewareNotUsed", "ValidationError"),
     },
     "django.core.management": {"call_command"},
-    "django.core.management.base": {"BaseCommand", "CommandError"},
+    "django.core.management.base": {"BaseCommand", "CommandError", "OutputWrapper"},
     "django.db": {"connections", "transaction"},
     "django.db.models": {"Manager", "Model", "NOT_PROVIDED", "QuerySet", "signals"},
     "django.db.models.signals": {"m2m_changed", "post_delete", "pre_delete", "pre_save"},

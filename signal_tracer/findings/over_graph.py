@@ -26,17 +26,17 @@ class Surroundings:
         self.sources = Sources(signal_map)
         self.owners = {each.receiver: each.owner for each in graph.calls.values()}
         self.signals = {each.name: each for each in signal_map.signals}
-        self._connections: dict[str, Connection] = {}
+        self._by_receiver: dict[str, Connection] = {}
         for _, connection in signal_map.walk():
-            self._connections.setdefault(connection.receiver, connection)
+            self._by_receiver.setdefault(connection.receiver, connection)
 
     def place_of(self, receiver: str) -> Location | None:
         """Where it is defined; ``None`` for one that is not connected in this process."""
-        found = self._connections.get(receiver)
+        found = self._by_receiver.get(receiver)
         return None if found is None else found.defined_at
 
     def app_of(self, receiver: str) -> str | None:
-        found = self._connections.get(receiver)
+        found = self._by_receiver.get(receiver)
         return None if found is None else found.app
 
     def whose(self, steps: Steps) -> Owner:
