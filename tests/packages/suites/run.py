@@ -65,7 +65,6 @@ SUITES = (
         # tests before them have made.
         ("--deselect=test_app/tests/test_api.py::CreateRevisionAtomicTest",),
     ),
-    Suite("django-axes", "django_axes-8.3.1", arguments=("tests",)),
 )
 COUNTED = ("-p", "no:signal_tracer", "-p", "counting", "--count-signals=counted.json")
 RUNS = {

@@ -23,10 +23,8 @@ def settings() -> dict[str, Any]:
         found = vars(importlib.import_module("test_project.settings"))
         sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
         found = {**found, "DATABASES": {alias: {**sqlite} for alias in found["DATABASES"]}}
-    elif PACKAGE == "django-auditlog":
-        found = vars(importlib.import_module("test_settings"))
     else:
-        found = vars(importlib.import_module("tests.settings"))
+        found = vars(importlib.import_module("test_settings"))
     return {name: value for name, value in found.items() if name.isupper()} | QUICK
 
 
