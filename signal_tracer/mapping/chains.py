@@ -64,7 +64,6 @@ _VERBS_OF_CALL = {
     "bulk_create": ("INSERT",),
     "update": ("UPDATE",),
     "bulk_update": ("UPDATE",),
-    "_raw_delete": ("DELETE",),
 }
 _VERBS: dict[StepKind, tuple[str, ...]] = {
     "save": ("INSERT", "UPDATE"),
