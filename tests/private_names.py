@@ -720,7 +720,7 @@ MODELS = (
             ("FileDescriptor", "Product"),
             ("DeferredAttribute", "Product"),
         ],
-        "mapping/meanings.py tells by them what an attribute of a model stands for",
+        "mapping/effects/meanings.py tells by them what an attribute of a model stands for",
     ),
     Detail(
         "ManyToManyDescriptor",
@@ -733,14 +733,15 @@ MODELS = (
             vars(User)["groups"].rel.through.__name__,
         ),
         ("ManyToManyDescriptor", False, "Group", "User", "User_groups"),
-        "mapping/meanings.py and mapping/effects.py find both ends and what stands between by it",
+        "mapping/effects/meanings.py and mapping/effects/__init__.py find both ends and what "
+        "stands between by it",
     ),
     Detail(
         "ManagerDescriptor",
         "django.db.models.manager",
         lambda: (type(vars(Product)["objects"]).__name__, vars(Product)["objects"].manager.name),
         ("ManagerDescriptor", "objects"),
-        "mapping/meanings.py knows the managers of a class by it",
+        "mapping/effects/meanings.py knows the managers of a class by it",
     ),
     Detail(
         "_default_manager, _base_manager",
@@ -754,14 +755,14 @@ MODELS = (
         "django.forms",
         lambda: [each.__name__ for each in ModelForm.__mro__[:2]],
         ["ModelForm", "BaseModelForm"],
-        "mapping/stepping.py finds in its _meta which model a form saves",
+        "mapping/effects/stepping.py finds in its _meta which model a form saves",
     ),
     Detail(
         "parents",
         "django.db.models.options.Options",
         lambda: (dict(User._meta.parents), Second._meta.concrete_model._meta.proxy),
         ({}, False),
-        "mapping/sendings.py names the models whose rows go with a row: _parents()",
+        "mapping/effects/sendings.py names the models whose rows go with a row: _parents()",
     ),
     Detail(
         "__fake__",

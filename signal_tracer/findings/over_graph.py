@@ -8,7 +8,7 @@ from signal_tracer.findings.catalogue import LONG_CHAIN, SIGNAL_CYCLE, SINGLE_LI
 from signal_tracer.findings.kinds import Finding
 from signal_tracer.findings.source import Sources
 from signal_tracer.findings.walk import whose
-from signal_tracer.graph_questions import Questions, Step, Steps
+from signal_tracer.graph.questions import Questions, Step, Steps
 from signal_tracer.phrases import At, Names
 from signal_tracer.records import Location, Owner
 from signal_tracer.signal_graph import SignalGraph

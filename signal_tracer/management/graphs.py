@@ -11,11 +11,12 @@ from typing import Any, Protocol
 from django.core.management.base import CommandError, OutputWrapper
 from rich.console import RenderableType
 
-from signal_tracer import conf, graph_drift
+from signal_tracer import conf
 from signal_tracer.drift import FILTERS
 from signal_tracer.findings import over_signal_graph
-from signal_tracer.graph_drift import Drift, KeptGraph
-from signal_tracer.graph_questions import Questions
+from signal_tracer.graph import drift as graph_drift
+from signal_tracer.graph.drift import Drift, KeptGraph
+from signal_tracer.graph.questions import Questions
 from signal_tracer.management.graphs_files import load_graph
 from signal_tracer.management.keywords import file_name
 from signal_tracer.mapping.reading import read_map

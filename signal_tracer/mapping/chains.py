@@ -30,12 +30,12 @@ from signal_tracer.describing.names import (
 from signal_tracer.describing.ownership import owner_of_file, project_packages
 from signal_tracer.mapping.bulk_calls import signals_skipped_by
 from signal_tracer.mapping.effects import Effects
+from signal_tracer.mapping.effects.sendings import cascades, of_delete, of_save
 from signal_tracer.mapping.explaining import LookUp, matching, path_of, pick
 from signal_tracer.mapping.looking import look_up
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.senders import classes_by_id, through_models
-from signal_tracer.mapping.sendings import cascades, of_delete, of_save
 from signal_tracer.records import DJANGO, Location, Owner
 from signal_tracer.signal_graph import (
     SeenCalls,

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from signal_tracer.graph_questions import Questions, way_of
+from signal_tracer.graph.questions import Questions, way_of
 from signal_tracer.wording import format_duration, plural, printable
 
 GAP = 2

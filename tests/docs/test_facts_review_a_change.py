@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from signal_tracer import Trace, compare, graph_drift, signal_graph
+from signal_tracer import Trace, compare, signal_graph
+from signal_tracer.graph import drift as graph_drift
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXAMPLES = DOCS / "examples"

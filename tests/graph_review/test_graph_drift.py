@@ -11,8 +11,8 @@ from graphs_by_hand import PRE_SAVE, SAVE, add, call, graph_of, saved, sent, unh
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signal_tracer import graph_drift
-from signal_tracer.graph_drift import Drift, KeptGraph, keep
+from signal_tracer.graph import drift as graph_drift
+from signal_tracer.graph.drift import Drift, KeptGraph, keep
 from signal_tracer.records import Bypass, Dispatch, Errand, OnCommit, ReceiverCall
 from signal_tracer.signal_graph import SignalGraph, SignalGraphFormatError
 

@@ -6,8 +6,8 @@ import json
 
 from graphs_by_hand import PRE_SAVE, SAVE, add, call, graph_of, saved, sent
 
-from signal_tracer.graph_questions import Alone, Cost, Hub, Questions, way_of
-from signal_tracer.graph_words import Sent
+from signal_tracer.graph.questions import Alone, Cost, Hub, Questions, way_of
+from signal_tracer.graph.words import Sent
 from signal_tracer.records import PROJECT, Dispatch
 from signal_tracer.signal_graph import SignalGraph
 

@@ -60,7 +60,8 @@ def _projects(config: pytest.Config) -> frozenset[str]:
 def _effects(config: pytest.Config) -> Any:
     """Made when Django is set up, with the packages as the project."""
     if "effects" not in _kept:
-        from signal_tracer.mapping import effects, functions, ownership, projects
+        from signal_tracer.mapping import effects, ownership, projects
+        from signal_tracer.mapping.effects import functions
 
         chosen = _projects(config)
         for module in (functions, ownership, projects):

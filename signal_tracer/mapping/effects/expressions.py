@@ -24,9 +24,8 @@ from signal_tracer.describing.names import (
     namespace_of,
     qualname_of,
 )
-from signal_tracer.mapping.functions import self_of_live
-from signal_tracer.mapping.looking import NOTHING, attribute_of, look_up
-from signal_tracer.mapping.meanings import (
+from signal_tracer.mapping.effects.functions import self_of_live
+from signal_tracer.mapping.effects.meanings import (
     NONE,
     PLAIN,
     SEQUENCES,
@@ -56,8 +55,9 @@ from signal_tracer.mapping.meanings import (
     is_subclass,
     value_of_live,
 )
+from signal_tracer.mapping.effects.stepping import Call, Steps, form_model
+from signal_tracer.mapping.looking import NOTHING, attribute_of, look_up
 from signal_tracer.mapping.methods import LATER, SAVE
-from signal_tracer.mapping.stepping import Call, Steps, form_model
 from signal_tracer.mapping.surroundings import text_of
 from signal_tracer.mapping.written import Function
 

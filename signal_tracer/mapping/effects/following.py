@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from signal_tracer.mapping.expressions import Expressions
-from signal_tracer.mapping.meanings import (
+from signal_tracer.mapping.effects.expressions import Expressions
+from signal_tracer.mapping.effects.meanings import (
     NONE,
     PLAIN,
     UNKNOWN,
@@ -24,7 +24,7 @@ from signal_tracer.mapping.meanings import (
     instance_of,
     is_model,
 )
-from signal_tracer.mapping.stepping import MOST_STEPS, Outcome
+from signal_tracer.mapping.effects.stepping import MOST_STEPS, Outcome
 from signal_tracer.mapping.surroundings import condition_of, text_of
 
 _LINE = re.compile(r" \(line \d+\)")

@@ -19,10 +19,9 @@ from django.db.models.signals import ModelSignal, m2m_changed
 from django.dispatch import Signal
 
 from signal_tracer.describing.names import find_in_class, is_a, namespace_of
-from signal_tracer.mapping.following import Following
-from signal_tracer.mapping.functions import Functions, self_of_live
-from signal_tracer.mapping.looking import look_up
-from signal_tracer.mapping.meanings import (
+from signal_tracer.mapping.effects.following import Following
+from signal_tracer.mapping.effects.functions import Functions, self_of_live
+from signal_tracer.mapping.effects.meanings import (
     UNKNOWN,
     Bound,
     Class,
@@ -38,9 +37,10 @@ from signal_tracer.mapping.meanings import (
     key_of,
     value_of_live,
 )
+from signal_tracer.mapping.effects.stepping import Outcome
+from signal_tracer.mapping.looking import look_up
 from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.senders import through_models
-from signal_tracer.mapping.stepping import Outcome
 from signal_tracer.source_steps import SourceStep
 
 _MOST_DEPTH = 8

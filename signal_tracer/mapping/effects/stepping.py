@@ -22,8 +22,8 @@ from signal_tracer.describing.names import (
     signal_name,
 )
 from signal_tracer.describing.values import name_of_sender
-from signal_tracer.mapping.functions import Functions, name_of
-from signal_tracer.mapping.meanings import (
+from signal_tracer.mapping.effects.functions import Functions, name_of
+from signal_tracer.mapping.effects.meanings import (
     NONE,
     PLAIN,
     UNKNOWN,
@@ -43,6 +43,7 @@ from signal_tracer.mapping.meanings import (
     is_sure,
     may_be_overridden,
 )
+from signal_tracer.mapping.effects.sendings import cascades, of_delete, of_m2m, of_save
 from signal_tracer.mapping.methods import (
     BULK,
     CHANGE_RELATED,
@@ -57,7 +58,6 @@ from signal_tracer.mapping.methods import (
     SAVE,
     SENDING,
 )
-from signal_tracer.mapping.sendings import cascades, of_delete, of_m2m, of_save
 from signal_tracer.mapping.surroundings import text_of, text_of_call
 from signal_tracer.records import Location
 from signal_tracer.source_steps import Certainty, SourceStep, StepKind

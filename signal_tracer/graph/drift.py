@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from signal_tracer import graph_words, plain, signal_graph
-from signal_tracer.graph_words import Sent, is_of_tests
+from signal_tracer import plain, signal_graph
+from signal_tracer.graph import words
+from signal_tracer.graph.words import Sent, is_of_tests
 from signal_tracer.plain import JSON
 from signal_tracer.printable import printable
 from signal_tracer.records import DJANGO
@@ -31,10 +32,10 @@ MOST_NAMED = 3
 Does = Literal["runs", "sends", "writes", "bypasses", "leaves", "starts"]
 # What it does is told in this order.
 _EFFECTS: dict[Does, Callable[[str, bool], str]] = {
-    "writes": graph_words.wrote,
-    "bypasses": graph_words.bypassed,
-    "leaves": graph_words.registered,
-    "starts": graph_words.started,
+    "writes": words.wrote,
+    "bypasses": words.bypassed,
+    "leaves": words.registered,
+    "starts": words.started,
 }
 
 

@@ -13,7 +13,7 @@ from django.db.models import deletion
 from django.db.models.options import Options
 
 from signal_tracer.describing.names import class_name, is_a, namespace_of
-from signal_tracer.mapping.meanings import is_model
+from signal_tracer.mapping.effects.meanings import is_model
 from signal_tracer.records import Location
 from signal_tracer.source_steps import SourceStep
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from signal_tracer import plain
-from signal_tracer.graph_words import Sent, is_of_tests
+from signal_tracer.graph.words import Sent, is_of_tests
 from signal_tracer.plain import JSON
 from signal_tracer.records import DJANGO, Owner, Seconds, Share
 from signal_tracer.signal_graph import SeenCalls, SignalGraph

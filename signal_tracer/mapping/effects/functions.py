@@ -22,8 +22,7 @@ from signal_tracer.describing.names import (
     signal_name,
 )
 from signal_tracer.describing.ownership import owner_of_file, project_packages
-from signal_tracer.mapping.looking import NOTHING, look_up
-from signal_tracer.mapping.meanings import (
+from signal_tracer.mapping.effects.meanings import (
     UNKNOWN,
     Bound,
     Class,
@@ -36,6 +35,7 @@ from signal_tracer.mapping.meanings import (
     Value,
     value_of_live,
 )
+from signal_tracer.mapping.looking import NOTHING, look_up
 from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.written import Function, Source, first_line, read_source
 from signal_tracer.records import DJANGO
