@@ -34,13 +34,13 @@ def test_the_checkout_stands_in_the_graph_of_a_test(
 def test_a_wide_terminal_has_a_column_for_each_number_and_place(
     chain_text: ChainText, checkout_file: Path
 ) -> None:
-    assert chain_text("order_placed", width=200, graph=checkout_file) == picture("wide")
+    assert chain_text("signals.order_placed", width=200, graph=checkout_file) == picture("wide")
 
 
 def test_without_a_terminal_it_is_drawn_as_wide_as_it_needs(
     chain_text: ChainText, checkout_file: Path
 ) -> None:
-    assert chain_text("order_placed", graph=checkout_file) == picture("wide")
+    assert chain_text("signals.order_placed", graph=checkout_file) == picture("wide")
 
 
 class Ascii(io.StringIO):
@@ -57,7 +57,7 @@ def test_a_stream_that_knows_no_unicode_gets_none(
     assert chain_text is not None  # for its folder
     monkeypatch.setenv("COLUMNS", "80")
     out = Ascii()
-    call_command("signal_map", chain=("order_placed",), stdout=out)
+    call_command("signal_map", chain=("signals.order_placed",), stdout=out)
 
     assert out.getvalue().isascii()
     assert out.getvalue().partition("\n\n  MAY")[0] == picture("ascii")

@@ -30,12 +30,12 @@ MODEL_SIGNALS = [each for each in vars(model_signals).values() if issubclass(typ
 
 bell = Signal()
 gong = Signal()
-chime = Signal()
+tinkle = Signal()
 
 
 @pytest.fixture(autouse=True)
 def all_is_connected_as_before() -> Iterator[None]:
-    signals = [*MODEL_SIGNALS, bell, gong, chime]
+    signals = [*MODEL_SIGNALS, bell, gong, tinkle]
     before = [(signal, list(signal.receivers)) for signal in signals]
     yield
     for signal, receivers in before:
@@ -115,9 +115,9 @@ def test_a_signal_stands_in_it_for_each_sender_that_is_known() -> None:
 
 
 def test_a_signal_of_which_no_sender_is_known_stands_for_any() -> None:
-    chime.connect(hear)
+    tinkle.connect(hear)
 
-    assert steps_of("chime") == ["signal chime sender=None", "  receiver hear"]
+    assert steps_of("tinkle") == ["signal tinkle sender=None", "  receiver hear"]
 
 
 def test_a_dead_receiver_is_marked_and_not_followed() -> None:
@@ -225,7 +225,7 @@ def test_an_overridden_save_is_a_step_with_its_conditions() -> None:
 
 def ring_twice(sender: Any, **kwargs: Any) -> None:
     gong.send(sender=Order)
-    chime.send(sender=Product)
+    tinkle.send(sender=Product)
 
 
 def ring_back(sender: Any, **kwargs: Any) -> None:
@@ -242,7 +242,7 @@ def test_a_cycle_is_marked_and_not_followed() -> None:
         "    signal gong sender=shop.Order (in_source)",
         "      receiver ring_back",
         "        signal bell sender=shop.Order (in_source) cycle",
-        "    signal chime sender=shop.Product (in_source)",
+        "    signal tinkle sender=shop.Product (in_source)",
     ]
 
 
@@ -260,7 +260,7 @@ def test_what_is_shown_once_is_not_shown_again() -> None:
         "  receiver ring_twice",
         "    signal gong sender=shop.Order (in_source)",
         "      receiver hear",
-        "    signal chime sender=shop.Product (in_source)",
+        "    signal tinkle sender=shop.Product (in_source)",
         "  receiver ring_and_ring",
         "    signal gong sender=shop.Order (in_source) above",
     ]
@@ -299,20 +299,20 @@ def test_no_more_than_the_depth_is_shown_and_what_is_left_out_is_counted() -> No
 def test_what_was_too_deep_in_one_place_is_shown_in_another_that_is_not_so_deep() -> None:
     bell.connect(ring_twice)
     gong.connect(ring_in_turn)
-    chime.connect(hear)
+    tinkle.connect(hear)
 
     assert steps_of("bell", "shop.Order", depth=2) == [
         "signal bell sender=shop.Order",
         "  receiver ring_twice",
         "    signal gong sender=shop.Order (in_source)",
         "      receiver ring_in_turn omitted=1",
-        "    signal chime sender=shop.Product (in_source)",
+        "    signal tinkle sender=shop.Product (in_source)",
         "      receiver hear",
     ]
 
 
 def ring_in_turn(**kwargs: Any) -> None:
-    chime.send(sender=Product)
+    tinkle.send(sender=Product)
 
 
 def write_past_receivers(**kwargs: Any) -> None:
@@ -353,7 +353,7 @@ def seen(*names: str) -> SignalGraph:
 
 
 def ring_by_name(**kwargs: Any) -> None:
-    methodcaller("send", sender=Product)(chime)
+    methodcaller("send", sender=Product)(tinkle)
 
 
 def ring_if_asked(sender: Any, please: bool = False, **kwargs: Any) -> None:
@@ -365,17 +365,17 @@ def test_what_was_seen_and_what_the_source_says_are_told_apart() -> None:
     for receiver in (ring_twice, ring_by_name, ring_if_asked):
         bell.connect(receiver)
     gong.connect(hear)
-    chime.connect(hear)
+    tinkle.connect(hear)
 
     assert steps_of("bell", "shop.Order", graph=seen("test_bell")) == [
         "signal bell sender=shop.Order (seen)",
         "  receiver ring_twice (seen)",
         "    signal gong sender=shop.Order (seen_and_in_source)",
         "      receiver hear (seen)",
-        "    signal chime sender=shop.Product (seen_and_in_source)",
+        "    signal tinkle sender=shop.Product (seen_and_in_source)",
         "      receiver hear (seen)",
         "  receiver ring_by_name (seen)",
-        "    signal chime sender=shop.Product (only_seen) above",
+        "    signal tinkle sender=shop.Product (only_seen) above",
         "  receiver ring_if_asked (seen)",
         "    signal gong sender=shop.Order (only_in_source) above",
     ]
