@@ -686,6 +686,16 @@ MODELS = (
         "describing/near_misses.py: the two ends of what stands between: _ends_of_through()",
     ),
     Detail(
+        "private_fields, bulk_related_objects",
+        "django.db.models.options.Options",
+        lambda: (
+            type(User._meta.private_fields).__name__,
+            "bulk_related_objects" in vars(generic_fields.GenericRelation),
+        ),
+        ("list", True),
+        "mapping/effects/sendings.py: rows of a GenericRelation go with theirs: _rows_with()",
+    ),
+    Detail(
         "local_many_to_many, through",
         "django.db.models.options.Options",
         through_of_groups,

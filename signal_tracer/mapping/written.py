@@ -294,14 +294,20 @@ def _bindings(source: Source) -> Iterator[tuple[str, str]]:
     if source.tree is None:
         return
     for node, _ in _statements(source.tree, ()):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                first = alias.name.partition(".")[0]
-                yield (alias.asname, alias.name) if alias.asname else (first, first)
-        elif isinstance(node, ast.ImportFrom):
-            base = _base_of(node, source)
-            for alias in node.names:
-                yield alias.asname or alias.name, f"{base}.{alias.name}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from bound_by(node, source)
+
+
+def bound_by(node: ast.Import | ast.ImportFrom, source: Source) -> Iterator[tuple[str, str]]:
+    """Each name that an import binds, and what it stands for, in full."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            first = alias.name.partition(".")[0]
+            yield (alias.asname, alias.name) if alias.asname else (first, first)
+    else:
+        base = _base_of(node, source)
+        for alias in node.names:
+            yield alias.asname or alias.name, f"{base}.{alias.name}"
 
 
 def _base_of(node: ast.ImportFrom, source: Source) -> str:

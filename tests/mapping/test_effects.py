@@ -16,7 +16,7 @@ from django.test.utils import isolate_apps
 
 from commissions.models import Commission, WithSave
 from shop.models import Order, Product
-from signal_tracer.mapping.effects import Effects
+from signal_tracer.mapping.effects import Effects, sendings
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
 from signal_tracer.source_steps import SourceStep
@@ -972,3 +972,250 @@ def test_what_a_generator_yields_is_gone_over_or_entered(effects: Effects, trial
         ),
         ORDER_SAVED,
     ]
+
+
+def test_an_import_inside_a_function_names_something_in_that_function_alone(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def first():
+            from shop.models import Order as Same
+            Same.objects.create()
+
+        def second():
+            from shop.models import Review as Same
+            Same.objects.create()
+
+        def third():
+            from shop.models import Review as Product
+            Product.objects.create()
+
+        def f(**kwargs):
+            first()
+            second()
+            Product.objects.create()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "call trial_module.first: certain",
+        f"  {ORDER_SAVED}",
+        "call trial_module.second: certain",
+        f"  save shop.Review: certain > {SAVED('shop.Review')}",
+        f"save shop.Product: certain > {SAVED('shop.Product')}",
+    ]
+
+
+def test_an_inner_function_finds_what_its_names_stand_for_when_it_is_called(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def rebound(**kwargs):
+            target = Order()
+            transaction.on_commit(lambda: target.save())
+            target = Review()
+
+        def rebound_in_a_loop(**kwargs):
+            calls = []
+            for _ in kwargs["rows"]:
+                target = Order()
+                for each in calls:
+                    each()
+                target = Review()
+                transaction.on_commit(lambda: target.save())
+
+        def rebound_by_another(**kwargs):
+            target = Order()
+            def change():
+                nonlocal target
+                target = Review()
+            def later():
+                target.save()
+            change()
+            later()
+            target.save()
+
+        def bound_before(**kwargs):
+            if kwargs["which"]:
+                target = Order()
+            else:
+                target = None
+            transaction.on_commit(lambda: target.save())
+
+        def below(**kwargs):
+            def outer():
+                inner()
+            def inner():
+                Order.objects.create()
+            outer()
+    """)
+    unknown = "save target.save(): unknown (what `target` is cannot be told)"
+
+    assert list(told(effects.of_receiver(module.rebound))) == [
+        "callback trial_module.rebound.<locals>.<lambda>: certain",
+        f"  {unknown}",
+    ]
+    assert [*told(effects.of_receiver(module.rebound_in_a_loop))][1:] == [f"  {unknown}"]
+    assert list(told(effects.of_receiver(module.rebound_by_another))) == [
+        "call trial_module.rebound_by_another.<locals>.later: certain",
+        f"  {unknown}",
+        unknown,
+    ]
+    assert [*told(effects.of_receiver(module.bound_before))][1:] == [f"  {ORDER_SAVED}"]
+    assert list(told(effects.of_receiver(module.below))) == [
+        "call trial_module.below.<locals>.outer: certain",
+        "  call trial_module.below.<locals>.inner: certain",
+        f"    {ORDER_SAVED}",
+    ]
+
+
+def test_the_else_of_a_loop_runs_under_a_condition_where_something_ends_the_loop_early(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def f(**kwargs):
+            for each in kwargs["rows"]:
+                if each:
+                    break
+            else:
+                Order.objects.create()
+            for each in kwargs["rows"]:
+                for other in each:
+                    break
+            else:
+                Order.objects.create()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        (f"save shop.Order: may the else of `for each in kwargs['rows']:` > {SAVED('shop.Order')}"),
+        ORDER_SAVED,
+    ]
+
+
+@isolate_apps("shop")
+def test_a_deletion_that_keeps_the_parents_sends_nothing_of_theirs(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Place(models.Model):
+            class Meta:
+                app_label = "shop"
+
+        class Cafe(Place):
+            class Meta:
+                app_label = "shop"
+
+        class Bar(Place):
+            class Meta:
+                app_label = "shop"
+
+            def delete(self, using=None, keep_parents=False):
+                return super().delete(using=using, keep_parents=keep_parents)
+
+        def f(**kwargs):
+            Cafe().delete(keep_parents=True)
+            Cafe().delete(None, True)
+            Cafe().delete(keep_parents=False)
+            Cafe().delete(keep_parents=kwargs["keep"])
+            Bar().delete()
+    """)
+    alone = "pre_delete shop.Cafe, post_delete shop.Cafe"
+    both = (
+        "pre_delete shop.Cafe, pre_delete shop.Place, post_delete shop.Cafe, post_delete shop.Place"
+    )
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        f"delete shop.Cafe: certain > {alone}",
+        f"delete shop.Cafe: certain > {alone}",
+        f"delete shop.Cafe: certain > {both}",
+        f"delete shop.Cafe: may > {both}",
+        "delete shop.Bar: certain",
+        f"  delete shop.Bar: may > {both.replace('Cafe', 'Bar')}",
+    ]
+
+
+def test_a_change_of_a_relation_is_certain_only_where_it_cannot_be_of_nothing(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def f(user: User, order: Order, **kwargs):
+            user.groups.set([])
+            user.groups.add(*kwargs["groups"])
+            user.groups.add()
+            user.groups.set([], clear=True)
+            user.groups.add(1, *kwargs["groups"])
+            user.groups.aclear()
+            order.lines.set([])
+    """)
+    change = "many_to_many auth.User_groups: {} > m2m_changed auth.User_groups".format
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        change("may"),
+        change("may"),
+        change("may"),
+        change("certain"),
+        change("certain"),
+        change("certain"),
+        "bulk shop.OrderLine: may",
+    ]
+
+
+@isolate_apps("shop")
+def test_a_deletion_takes_along_the_rows_of_a_generic_relation(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+        from django.contrib.contenttypes.models import ContentType
+
+        class Tag(models.Model):
+            content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+            object_id = models.IntegerField()
+            of = GenericForeignKey()
+
+            class Meta:
+                app_label = "shop"
+
+        class Tagged(models.Model):
+            tags = GenericRelation(Tag)
+
+            class Meta:
+                app_label = "shop"
+
+        def f(**kwargs):
+            Tagged().delete()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "delete shop.Tagged: certain > pre_delete shop.Tagged, post_delete shop.Tagged",
+        (
+            "  delete shop.Tag: may rows of shop.Tag are its tags > "
+            "pre_delete shop.Tag, post_delete shop.Tag"
+        ),
+    ]
+
+
+def test_models_that_all_refer_to_each_other_are_each_told_once(
+    effects: Effects, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = "".join(
+        f"class M{number}(models.Model):\n"
+        + "".join(
+            f"    to{other} = models.ForeignKey('M{other}', models.CASCADE, related_name='+')\n"
+            for other in range(20)
+        )
+        + "    class Meta:\n        app_label = 'shop'\n"
+        for number in range(20)
+    )
+    with isolate_apps("shop") as apps:
+        module = trial(f"{models}\ndef f(**kwargs):\n    M0().delete()\n")
+        monkeypatch.setattr(sendings, "apps", apps)
+        lines = list(told(effects.of_receiver(module.f)))
+
+    assert [each for each in lines if "M19" in each][:1] == [
+        (
+            f"{'  ' * 19}delete shop.M19: may rows of shop.M19 refer to it by to18 > "
+            "pre_delete shop.M19, post_delete shop.M19"
+        )
+    ]
+    assert {line.split()[1] for line in lines} == {f"shop.M{number}:" for number in range(20)}
+    assert len(lines) < 20 * 20

@@ -24,6 +24,7 @@ from signal_tracer.describing.names import (
     namespace_of,
     qualname_of,
 )
+from signal_tracer.mapping.effects.binding import bound_after
 from signal_tracer.mapping.effects.functions import self_of_live
 from signal_tracer.mapping.effects.meanings import (
     NONE,
@@ -143,8 +144,13 @@ class Expressions(Steps):
         return PLAIN if isinstance(node, ast.UnaryOp) else UNKNOWN
 
     def _closed_over(self, node: Function | ast.Lambda) -> dict[str, Value]:
+        """What the names stand for when it is called: unknown, of those that are bound anew."""
         used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-        return {name: value for name, value in self.names.items() if name in used}
+        closed = {name: value for name, value in self.names.items() if name in used}
+        own = {getattr(node, "name", "")}
+        for name in (bound_after(node, self.code.node) | own) & used:
+            closed[name] = UNKNOWN
+        return closed
 
     def _inner(self, node: ast.expr) -> None:
         for each in ast.iter_child_nodes(node):
@@ -191,15 +197,23 @@ class Expressions(Steps):
     def _name(self, name: str) -> Value:
         if name in self.names:
             return self.names[name]
-        dotted = self.source.dotted(ast.Name(name))
+        found = self._named(self._dotted(ast.Name(name)))
+        if found is not None:
+            return found
+        builtin = vars(builtins).get(name)
+        return UNKNOWN if builtin is None else value_of_live(builtin)
+
+    def _dotted(self, node: ast.Name | ast.Attribute) -> str | None:
+        """By the names of the module, in which imports inside its functions bind nothing."""
+        dotted, own = self.source.dotted(node), f"{self.source.module}.{text_of(node)}"
+        live = look_up(own)
+        return dotted if live is NOTHING or live is look_up(dotted) else own
+
+    def _named(self, dotted: str | None) -> Value | None:
         live = look_up(dotted)
         if live is not NOTHING:
             return value_of_live(live, dotted or "")
-        code = self.functions.code_named(dotted)
-        if code is not None:
-            return code
-        found = vars(builtins).get(name)
-        return UNKNOWN if found is None else value_of_live(found)
+        return self.functions.code_named(dotted)
 
     def _attribute(self, node: ast.Attribute) -> Value:
         return self._attribute_of(self.value(node.value), node.attr)
@@ -340,7 +354,8 @@ class Expressions(Steps):
             case ast.Name() | ast.Attribute():
                 if _last(node) == "Self" and isinstance(self.names.get("self"), Instance):
                     return self.names["self"]
-                live = look_up(self.source.dotted(node))
+                known = self.names.get(node.id) if isinstance(node, ast.Name) else None
+                live = known.cls if isinstance(known, Class) else look_up(self._dotted(node))
                 if live is NOTHING and isinstance(node, ast.Name):
                     live = vars(builtins).get(node.id, NOTHING)
                 # Any is a class since Python 3.11; neither it nor object says anything.

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from signal_tracer.mapping.effects.binding import bound_inside, how_often_bound
 from signal_tracer.mapping.effects.expressions import Expressions
 from signal_tracer.mapping.effects.meanings import (
     NONE,
@@ -26,6 +27,7 @@ from signal_tracer.mapping.effects.meanings import (
 )
 from signal_tracer.mapping.effects.stepping import MOST_STEPS, Outcome
 from signal_tracer.mapping.surroundings import condition_of, text_of
+from signal_tracer.mapping.written import Function, bound_by
 
 _LINE = re.compile(r" \(line \d+\)")
 
@@ -34,6 +36,9 @@ class Following(Expressions):
     """One function, gone through with what it is given."""
 
     returned: list[Value]
+    # What the functions that are made in it find of its names.
+    closures: list[dict[str, Value]]
+    bound_inside: set[str]
 
     def outcome(self) -> Outcome:
         node = self.code.node
@@ -51,6 +56,7 @@ class Following(Expressions):
 
     def bind(self, args: Sequence[Value], keywords: Mapping[str, Value]) -> None:
         self.returned, self.yielded = [], []
+        self.closures, self.bound_inside = [], set()
         given = self.code.node.args
         positional = [*given.posonlyargs, *given.args]
         left = dict(keywords)
@@ -139,13 +145,7 @@ class Following(Expressions):
                     ends.append(self.names)
                 self.names = _merged(*ends)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self.names[node.name] = Code(
-                    self.source,
-                    node,
-                    f"{self.code.qualname}.<locals>.{node.name}",
-                    self.code.owner,
-                    self._closed_over(node),
-                )
+                self._define(node)
             case ast.ClassDef():
                 self.names[node.name] = UNKNOWN
             case ast.Assert(test=test):
@@ -155,9 +155,29 @@ class Following(Expressions):
                 for target in targets:
                     self.value(target)
             case ast.Import() | ast.ImportFrom():
-                for alias in node.names:
-                    self.names.pop((alias.asname or alias.name).partition(".")[0], None)
+                for name, dotted in bound_by(node, self.source):
+                    self.names[name] = self._named(dotted) or UNKNOWN
         return False
+
+    def _define(self, node: Function) -> None:
+        for name in bound_inside(node):
+            # It may be called at any time from here on.
+            self.bound_inside.add(name)
+            self.names[name] = UNKNOWN
+        closed = self._closed_over(node)
+        self.names[node.name] = Code(
+            self.source,
+            node,
+            f"{self.code.qualname}.<locals>.{node.name}",
+            self.code.owner,
+            closed,
+        )
+        if how_often_bound(node.name, self.code.node) == 1:
+            # Those that were made before it find it when they are called.
+            for earlier in self.closures:
+                if node.name in earlier:
+                    earlier[node.name] = self.names[node.name]
+        self.closures.append(closed)
 
     def _under(self, condition: str | None, body: Sequence[ast.stmt]) -> bool:
         if condition is None:
@@ -222,7 +242,9 @@ class Following(Expressions):
         self.names = _merged(before, self.names)
         once()
         self.names = _merged(before, self.names)
-        self.block(node.orelse)
+        is_left_early = any(_leaves(each) for each in node.body)
+        condition = condition_of(node, "body") if is_left_early else None
+        self._under(condition and f"the else of {condition}", node.orelse)
 
     def _try(self, node: ast.Try | ast.TryStar) -> bool:
         before = dict(self.names)
@@ -243,7 +265,7 @@ class Following(Expressions):
     def assign(self, target: ast.expr, value: Value) -> None:
         match target:
             case ast.Name(id=name):
-                self.names[name] = value
+                self.names[name] = UNKNOWN if name in self.bound_inside else value
             case ast.Tuple(elts=elts) | ast.List(elts=elts):
                 values: Sequence[Value] = [UNKNOWN] * len(elts)
                 if isinstance(value, Several) and len(value.values) == len(elts):
@@ -302,6 +324,15 @@ def _may_leave(statement: ast.stmt) -> str | None:
             head = condition_of(statement, "body") or text_of(statement).partition(":")[0]
             return f"what {_LINE.sub('', head)} may return before"
     return None
+
+
+def _leaves(statement: ast.stmt) -> bool:
+    """Whether it may end the loop that it stands in before its time."""
+    if isinstance(statement, ast.Return | ast.Raise | ast.Break):
+        return True
+    inner = isinstance(statement, ast.For | ast.AsyncFor | ast.While)
+    kinds = ast.Return | ast.Raise if inner else ast.Return | ast.Raise | ast.Break
+    return any(isinstance(each, kinds) for each in _own_statements(statement))
 
 
 def _own_statements(statement: ast.AST) -> Iterator[ast.AST]:

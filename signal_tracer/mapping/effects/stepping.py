@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from django.apps import apps
 from django.db.models import Model
@@ -43,7 +43,13 @@ from signal_tracer.mapping.effects.meanings import (
     is_sure,
     may_be_overridden,
 )
-from signal_tracer.mapping.effects.sendings import cascades, of_delete, of_m2m, of_save
+from signal_tracer.mapping.effects.sendings import (
+    cascades,
+    of_delete,
+    of_m2m,
+    of_save,
+    parents_of,
+)
 from signal_tracer.mapping.methods import (
     BULK,
     CHANGE_RELATED,
@@ -165,7 +171,8 @@ class Steps:
         if owner.cls is Model or _is_abstract(owner.cls):
             self._note_unknown("delete", call, "it may be any model that inherits from this one")
             return
-        self._write(owner, call, "delete", "delete", of_delete(owner.cls))
+        sends = of_delete(owner.cls, keeps_parents=_keeps_parents(call) == "yes")
+        self._write(owner, call, "delete", "delete", sends)
 
     def _write(
         self,
@@ -178,10 +185,10 @@ class Steps:
         """By Django's ``save()`` or ``delete()``, or by what the model has in place of it."""
         own, _ = self.functions.code_of(Bound(owner, name))
         if own is None:
-            steps: tuple[SourceStep, ...] = ()
             if kind == "delete":
-                steps = tuple(cascades(owner.cls, self._location(call.node)))
-            self._note(kind, call, owner, sends=sends, steps=steps)
+                self._note_deletion(owner, call)
+            else:
+                self._note(kind, call, owner, sends=sends)
             return
         outcome = self.reader.run(own, (owner,), call.keywords)
         if outcome.is_cut:
@@ -196,10 +203,12 @@ class Steps:
             self._note(kind, call, owner, sends=sends, steps=outcome.steps, certainty="may")
 
     def _note_deletion(self, owner: Instance, call: Call, certainty: Certainty = "certain") -> None:
-        steps = tuple(cascades(owner.cls, self._location(call.node)))
-        self._note(
-            "delete", call, owner, sends=of_delete(owner.cls), steps=steps, certainty=certainty
-        )
+        keeps = _keeps_parents(call)
+        if keeps == "perhaps" and parents_of(owner.cls):
+            certainty = "may"
+        sends = of_delete(owner.cls, keeps_parents=keeps == "yes")
+        taken = cascades(owner.cls, self._location(call.node), keeps_parents=keeps == "yes")
+        self._note("delete", call, owner, sends=sends, steps=tuple(taken), certainty=certainty)
 
     def _of_super(self, of: Value, after: type, name: str, call: Call) -> Value:
         if isinstance(of, Instance) and is_model(of.cls) and name in (*SAVE, *DELETE):
@@ -250,12 +259,15 @@ class Steps:
 
     def _change_related(self, owner: Rows, name: str, call: Call) -> None:
         row = Instance(owner.model)
+        certainty: Certainty = "may" if _may_change_nothing(name, call.node) else "certain"
         if owner.through is not None:
-            self._note("many_to_many", call, Instance(owner.through), sends=of_m2m(owner.through))
+            between = Instance(owner.through)
+            sends = of_m2m(owner.through)
+            self._note("many_to_many", call, between, sends=sends, certainty=certainty)
         elif _given_constant(call.node, "bulk", False):
             self._note("save", call, row, sends=of_save(owner.model), certainty="may")
         else:
-            self._note("bulk", call, row)
+            self._note("bulk", call, row, certainty=certainty)
 
     def _of_file(self, owner: Instance, name: str, call: Call) -> Value:
         if name in ("save", "delete") and not _given_constant(call.node, "save", False):
@@ -494,6 +506,29 @@ def _sends_any(steps: Sequence[SourceStep], sends: tuple[tuple[str, str], ...]) 
     return any(
         any(each in sends for each in step.sends) or _sends_any(step.steps, sends) for step in steps
     )
+
+
+def _may_change_nothing(name: str, node: ast.Call) -> bool:
+    """``set()`` changes what differs, and nobody knows what is in ``*orders``."""
+    name = name.removeprefix("a") if name != "add" else name
+    if name == "set":
+        return not _given_constant(node, "clear", True)
+    return name != "clear" and all(isinstance(each, ast.Starred) for each in node.args)
+
+
+def _keeps_parents(call: Call) -> Literal["yes", "perhaps", "no"]:
+    """Whether ``delete()`` is told to leave the rows of the parents."""
+    # delete(using=None, keep_parents=False)
+    given = [each.value for each in call.node.keywords if each.arg == "keep_parents"]
+    given += call.node.args[1:2]
+    if any(isinstance(each, ast.Starred) for each in call.node.args):
+        return "perhaps" if call.args[1:2] else "no"
+    if not given:
+        return "perhaps" if "keep_parents" in call.keywords else "no"
+    [value] = given[:1]
+    if isinstance(value, ast.Constant):
+        return "yes" if value.value else "no"
+    return "perhaps"
 
 
 def _given_constant(node: ast.Call, name: str, value: object) -> bool:
