@@ -1219,3 +1219,91 @@ def test_models_that_all_refer_to_each_other_are_each_told_once(
     ]
     assert {line.split()[1] for line in lines} == {f"shop.M{number}:" for number in range(20)}
     assert len(lines) < 20 * 20
+
+
+@isolate_apps("shop")
+def test_what_a_package_stands_between_a_save_and_djangos_may_go_on_to_it(
+    effects: Effects, trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "mixin_of_a_package.py").write_text(
+        "class Stamped:\n"
+        "    def save(self, *args, **kwargs):\n        super().save(*args, **kwargs)\n"
+        "    def delete(self, *args, **kwargs):\n        super().delete(*args, **kwargs)\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    module = trial("""
+        from mixin_of_a_package import Stamped
+
+        class Stamp(Stamped, models.Model):
+            class Meta:
+                app_label = "shop"
+
+            def save(self, *args, **kwargs):
+                super().save(*args, **kwargs)
+
+            def delete(self, *args, **kwargs):
+                Stamped.delete(self, *args, **kwargs)
+
+        def f(**kwargs):
+            Stamp().save()
+            Stamp().delete()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "save shop.Stamp: certain",
+        f"  save shop.Stamp: may > {SAVED('shop.Stamp')}",
+        "delete shop.Stamp: certain",
+        f"  delete shop.Stamp: may > {DELETED('shop.Stamp')}",
+    ]
+
+
+@isolate_apps("shop")
+def test_a_save_of_a_class_by_its_name_is_that_of_the_class(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        class Base(models.Model):
+            class Meta:
+                app_label = "shop"
+                abstract = True
+
+            def save(self, *args, **kwargs):
+                super().save(*args, **kwargs)
+
+        class Child(Base):
+            class Meta:
+                app_label = "shop"
+
+            def save(self, *args, **kwargs):
+                Base.save(self, *args, **kwargs)
+
+        class Plain(models.Model):
+            class Meta:
+                app_label = "shop"
+
+            def save(self, *args, **kwargs):
+                models.Model.save(self, *args, **kwargs)
+
+            def delete(self, *args, **kwargs):
+                unheard_of(self)
+                kwargs["by"].delete()
+
+        def f(some, **kwargs):
+            Child().save()
+            Plain().save()
+            Plain().delete()
+            models.Model.save(some)
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "save shop.Child: certain",
+        "  call trial_module.Base.save: certain",
+        f"    save shop.Child: certain > {SAVED('shop.Child')}",
+        "save shop.Plain: certain",
+        f"  save shop.Plain: certain > {SAVED('shop.Plain')}",
+        f"delete shop.Plain: may > {DELETED('shop.Plain')}",
+        '  delete kwargs["by"].delete(): unknown (what `kwargs["by"]` is cannot be told)'.replace(
+            '"', "'"
+        ),
+        ("save models.Model.save(some): unknown (it may be any model that inherits from this one)"),
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db.models import Model
 from django.db.models.manager import BaseManager
 from django.dispatch import Signal
 from django.utils.functional import cached_property as django_cached_property
@@ -58,7 +59,7 @@ from signal_tracer.mapping.effects.meanings import (
 )
 from signal_tracer.mapping.effects.stepping import Call, Steps, form_model
 from signal_tracer.mapping.looking import NOTHING, attribute_of, look_up
-from signal_tracer.mapping.methods import LATER, SAVE
+from signal_tracer.mapping.methods import DELETE, LATER, SAVE
 from signal_tracer.mapping.surroundings import text_of
 from signal_tracer.mapping.written import Function
 
@@ -541,8 +542,12 @@ class Expressions(Steps):
             case Class(cls=cls):
                 if name == "from_queryset" and is_subclass(cls, BaseManager):
                     return owner
-                if name in ("save", "delete", *SAVE) and is_model(cls) and call.args:
-                    return self._method(call.args[0], name, replace(call, args=call.args[1:]))
+                if (name in SAVE or name in DELETE) and call.args:
+                    first = call.args[0]
+                    # Of a mixin it is one of its methods if that is what it is given.
+                    of = first.cls if isinstance(first, Instance) else cls
+                    if is_subclass(of, cls) and (of is Model or is_model(of)):
+                        return self._of_class(cls, name, call)
                 return self._enter_method(owner, name, call)
             case Named(values=values):
                 given = call.node.args[0] if call.node.args else None

@@ -195,11 +195,11 @@ class Steps:
             self._note(kind, call, owner, reason="it is being gone through already")
         elif _sends_any(outcome.steps, sends):
             self._note(kind, call, owner, steps=outcome.steps)
-        elif self._is_followed(own):
+        elif self._is_followed(own) and not _has_unknown(outcome.steps):
             reason = f"{class_name(owner.cls)}.{name}() never calls super(): nothing is sent"
             self._note(kind, call, owner, steps=outcome.steps, reason=reason)
         else:
-            # A package's own, which may go about it in a way of its own.
+            # A package's own, which may go about it in a way of its own; or it cannot be told.
             self._note(kind, call, owner, sends=sends, steps=outcome.steps, certainty="may")
 
     def _note_deletion(self, owner: Instance, call: Call, certainty: Certainty = "certain") -> None:
@@ -211,26 +211,36 @@ class Steps:
         self._note("delete", call, owner, sends=sends, steps=tuple(taken), certainty=certainty)
 
     def _of_super(self, of: Value, after: type, name: str, call: Call) -> Value:
-        if isinstance(of, Instance) and is_model(of.cls) and name in (*SAVE, *DELETE):
-            code, first = self.functions.code_of(Bound(Super(of, after), name))
-            if code is not None:
-                return self._enter(code, first, call)
-            if _is_abstract(of.cls):
-                self._note_unknown(
-                    "save" if name in SAVE else "delete",
-                    call,
-                    "it may be any model that inherits from this one",
-                )
-            elif name in SAVE:
-                self._note("save", call, of, sends=of_save(of.cls))
-            else:
-                self._note_deletion(of, call)
-            return NONE
         code, first = self.functions.code_of(Bound(Super(of, after), name))
+        if isinstance(of, Instance) and is_model(of.cls) and name in (*SAVE, *DELETE):
+            return self._write_by(code, of, name, call)
         if code is not None and self._is_followed(code):
             return self._enter(code, first, call)
         # A queryset's or manager's own method, which goes on to Django's.
         return self._of_rows(of, name, call, is_super=True) if isinstance(of, Rows) else UNKNOWN
+
+    def _of_class(self, cls: type, name: str, call: Call) -> Value:
+        """``Model.save(order)``, which is that of the class and of none that inherits from it."""
+        of, rest = call.args[0], replace(call, args=call.args[1:])
+        code, _ = self.functions.code_of(Bound(Class(cls), name))
+        if not (isinstance(of, Instance) and is_model(of.cls)):
+            of = Instance(cls, is_exact=False)
+        return self._write_by(code, of, name, rest)
+
+    def _write_by(self, code: Code | None, of: Instance, name: str, call: Call) -> Value:
+        """By this ``save()`` or ``delete()`` of one of its classes, or by Django's."""
+        if code is not None and self._is_followed(code):
+            return self._enter(code, (of,), call)
+        # A package's own goes on to Django's, as far as anyone can tell.
+        certainty: Certainty = "certain" if code is None else "may"
+        if of.cls is Model or _is_abstract(of.cls):
+            kind: StepKind = "save" if name in SAVE else "delete"
+            self._note_unknown(kind, call, "it may be any model that inherits from this one")
+        elif name in SAVE:
+            self._note("save", call, of, sends=of_save(of.cls), certainty=certainty)
+        else:
+            self._note_deletion(of, call, certainty)
+        return NONE
 
     def _of_rows(self, owner: Rows, name: str, call: Call, *, is_super: bool = False) -> Value:
         code, first = (None, ()) if is_super else self.functions.code_of(Bound(owner, name))
@@ -500,6 +510,10 @@ def _is_abstract(cls: type) -> bool:
 def _looks_like_task(thing: object) -> bool:
     """Whether its class has a ``delay()`` or ``enqueue()``."""
     return any(find_in_class(type(thing), name) is not None for name in ("delay", "enqueue"))
+
+
+def _has_unknown(steps: Sequence[SourceStep]) -> bool:
+    return any(each.certainty == "unknown" or _has_unknown(each.steps) for each in steps)
 
 
 def _sends_any(steps: Sequence[SourceStep], sends: tuple[tuple[str, str], ...]) -> bool:
