@@ -16,7 +16,7 @@ from django.test.utils import isolate_apps
 
 from commissions.models import Commission, WithSave
 from shop.models import Order, Product
-from signal_tracer.mapping.effects import Effects, sendings
+from signal_tracer.mapping.effects import Effects, sendings, stepping
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
 from signal_tracer.source_steps import SourceStep
@@ -445,28 +445,88 @@ def test_a_recursion_is_followed_once(effects: Effects, trial: Trial) -> None:
     assert list(told(effects.of_receiver(module.f, sender=Order))) == [ORDER_SAVED]
 
 
-def test_a_chain_of_calls_is_followed_to_a_depth(effects: Effects, trial: Trial) -> None:
+def test_a_chain_of_calls_is_followed_to_a_depth_and_what_is_deeper_is_said_to_be_unknown(
+    effects: Effects, trial: Trial
+) -> None:
     module = trial(
-        "\n".join(
+        "".join(
             f"def f{number}(instance, **kwargs):\n    f{number + 1}(instance)\n"
-            for number in range(7)
+            for number in range(8)
         )
-        + "def f7(instance):\n    instance.save()\n"
+        + "def f8(instance):\n    instance.save()\n"
     )
 
-    steps = effects.of_receiver(module.f0, sender=Order)
+    deep = effects.of_receiver(module.f0, sender=Order)
+    steps = effects.of_receiver(module.f1, sender=Order)
 
     assert [*told(steps)][-1].strip() == ORDER_SAVED
-    assert (
-        effects.of_receiver(
-            trial(
-                "def f0(i, **k):\n    f1(i)\n"
-                + "".join(f"def f{n}(i):\n    f{n + 1}(i)\n" for n in range(1, 12))
-                + "def f12(i):\n    Order.objects.create()\n"
-            ).f0
-        )
-        == ()
+    assert [*told(deep)][-1].strip() == (
+        "call trial_module.f8(): unknown (it is called deeper than is followed)"
     )
+    assert effects.of_receiver(module.f0, sender=Order) == deep
+
+
+def test_what_was_read_before_changes_nothing_of_a_circle_of_calls(trial: Trial) -> None:
+    module = trial("""
+        def f(**kwargs):
+            Order.objects.create()
+            g()
+
+        def g(**kwargs):
+            Review.objects.create()
+            f()
+            h()
+
+        def h():
+            g()
+    """)
+
+    def read(*functions: Callable[..., object]) -> list[str]:
+        effects = Effects(Project(Ownership()))
+        return list(told([effects.of_receiver(each) for each in functions][-1]))
+
+    expected = [
+        ORDER_SAVED,
+        "call trial_module.g: certain",
+        f"  save shop.Review: certain > {SAVED('shop.Review')}",
+    ]
+    assert read(module.f) == read(module.g, module.f) == read(module.h, module.f) == expected
+
+
+def test_a_function_that_does_more_than_can_be_told_says_so(
+    effects: Effects, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stepping, "MOST_STEPS", 3)
+    module = trial("""
+        def f(**kwargs):
+            Order.objects.create()
+            Order.objects.create()
+            Order.objects.create()
+            Review.objects.create()
+            Review.objects.create()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        *[ORDER_SAVED] * 3,
+        ("call Review.objects.create(): unknown (trial_module.f() does more than is told here)"),
+    ]
+
+
+def test_a_receiver_that_calls_too_much_is_gone_through_in_part(
+    effects: Effects, trial: Trial
+) -> None:
+    # Each is given something else, in loops, so that nothing is known from before.
+    levels = "".join(
+        f"def f{level}(*a):\n    for _ in range(2):\n"
+        + "".join(f"        f{level + 1}(*a, '{number}')\n" for number in range(6))
+        for level in range(7)
+    )
+    module = trial(f"{levels}\ndef f7(*a):\n    print()\n\ndef f(**kwargs):\n    f0()\n")
+
+    lines = list(told(effects.of_receiver(module.f)))
+
+    assert len(lines) < 3_000
+    assert any(each.endswith("unknown (too much is called to follow it all)") for each in lines)
 
 
 def test_a_service_class_keeps_what_it_is_made_with(effects: Effects, trial: Trial) -> None:

@@ -8,7 +8,9 @@ of the project's own is gone through in turn, with what it is given. Attributes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -20,7 +22,7 @@ from django.dispatch import Signal
 
 from signal_tracer.describing.names import find_in_class, is_a, namespace_of
 from signal_tracer.mapping.effects.following import Following
-from signal_tracer.mapping.effects.functions import Functions, self_of_live
+from signal_tracer.mapping.effects.functions import Functions, name_of, self_of_live
 from signal_tracer.mapping.effects.meanings import (
     UNKNOWN,
     Bound,
@@ -41,9 +43,11 @@ from signal_tracer.mapping.effects.stepping import Outcome
 from signal_tracer.mapping.looking import look_up
 from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.senders import through_models
+from signal_tracer.records import Location
 from signal_tracer.source_steps import SourceStep
 
 _MOST_DEPTH = 8
+_MOST_RUNS = 600
 # Sent by Django with `sender=user.__class__, user=user`; looked up, since it may not be loaded.
 _OF_USERS = tuple(
     f"django.contrib.auth.signals.{name}" for name in ("user_logged_in", "user_logged_out")
@@ -55,13 +59,14 @@ class Effects:
 
     def __init__(self, project: Project) -> None:
         self.functions = Functions(project)
-        self._known: dict[object, Outcome] = {}
-        self._running: list[int] = []
-        # How often something was not followed because it is being followed already.
-        self.cuts = 0
+        # Of what is being read: what was gone through, what is being, and how often.
+        self._known: dict[object, list[_Run]] = {}
+        self._running: list[_Run] = []
+        self._runs = 0
         # What each signal is sent with, by its id: the senders, and the arguments by name.
         self._sent: dict[int, list[tuple[Value, Mapping[str, Value]]]] = {}
         self._has_looked_for_sends = False
+        self._is_looking_for_sends = False
 
     def of_receiver(
         self, receiver: object, *, sender: object = None, signal: Signal | None = None
@@ -87,19 +92,19 @@ class Effects:
         code, first = self.functions.code_of(value)
         if code is None or not self.functions.is_projects(code.source.file):
             return ()
-        return self.run(code, first, keywords).steps
+        return self._read(code, first, keywords)
 
     def of_function(self, file: str, line: int, qualname: str) -> tuple[SourceStep, ...]:
         """What the function does that begins on the line, with its decorators or without."""
         code = self.functions.find(file, line, qualname)
-        return () if code is None else self.run(code, self.functions.self_of(code), {}).steps
+        return () if code is None else self._read(code, self.functions.self_of(code), {})
 
     def of_method(self, model: type, name: str) -> tuple[SourceStep, ...]:
         """What the model's own method does, such as an overridden ``save()``; else nothing."""
         code, _ = self.functions.code_of(Bound(Instance(model), name))
         if code is None or not self.functions.is_projects(code.source.file):
             return ()
-        return self.run(code, (Instance(model),), {}).steps
+        return self._read(code, (Instance(model),), {})
 
     @cached_property
     def relations(self) -> set[str]:
@@ -116,14 +121,16 @@ class Effects:
 
     def note_sent(self, signal: Signal, sender: Value, keywords: Mapping[str, Value]) -> None:
         """Somebody was seen to send it so."""
-        self._sent.setdefault(id(signal), []).append((sender, keywords))
+        if self._is_looking_for_sends:
+            self._sent.setdefault(id(signal), []).append((sender, keywords))
 
     def _sent_with(self, signal: Signal, sender: object) -> dict[str, Value]:
         """What receivers of a custom signal are given, by every place that sends it."""
         if not self._has_looked_for_sends:
-            self._has_looked_for_sends = True
+            self._has_looked_for_sends = self._is_looking_for_sends = True
             for code in self.functions.that_send():
-                self.run(code, self.functions.self_of(code), {})
+                self._read(code, self.functions.self_of(code), {})
+            self._is_looking_for_sends = False
         found: dict[str, Value] = {}
         if is_model(sender) and any(signal is look_up(each) for each in _OF_USERS):
             found["user"] = Instance(sender)  # type: ignore[arg-type]  # is_model() asked
@@ -134,30 +141,100 @@ class Effects:
             found[name] = any_of(*(keywords.get(name, UNKNOWN) for keywords in places))
         return found
 
+    def _read(
+        self, code: Code, args: Sequence[Value], keywords: Mapping[str, Value]
+    ) -> tuple[SourceStep, ...]:
+        """What a function does that nobody calls here: the same whatever was read before."""
+        self._known.clear()
+        self._runs = 0
+        try:
+            return self.run(code, args, keywords).steps
+        except Exception as error:  # one that cannot be read is not the end of the others
+            return (_unknown(code, f"reading it failed with {type(error).__name__}"),)
+        finally:
+            self._running.clear()
+
     def run(self, code: Code, args: Sequence[Value], keywords: Mapping[str, Value]) -> Outcome:
         """What a function does and returns that is given these."""
+        node = id(code.node)
+        above = [each.node for each in self._running]
+        left = _MOST_DEPTH - len(above)
         key = (
             key_of(code),
             tuple(key_of(each) for each in args),
             tuple(sorted((name, repr(key_of(each))) for name, each in keywords.items())),
         )
-        if key in self._known:
-            return self._known[key]
-        if id(code.node) in self._running or len(self._running) >= _MOST_DEPTH:
-            self.cuts += 1
+        for known in self._known.get(key, ()):
+            if known.holds(above, left):
+                self._note_inside(known)
+                return known.outcome
+        run = _Run(node, left, {node}, is_calling=_calls_any(code.node))
+        if node in above:
+            self._running[-1].again.add(node)
             return Outcome((), UNKNOWN, is_cut=True)
-        cuts = self.cuts
-        self._running.append(id(code.node))
-        try:
-            outcome = Following(self, code, args, keywords).outcome()
-        except RecursionError:
-            self.cuts += 1
-            return Outcome((), UNKNOWN, is_cut=True)
-        finally:
-            self._running.pop()
-        if self.cuts == cuts:
-            self._known[key] = outcome
-        return outcome
+        if run.is_calling and left <= 0:
+            run.is_too_deep = True
+            run.outcome = Outcome(
+                (_unknown(code, "it is called deeper than is followed"),), UNKNOWN
+            )
+        elif self._runs >= _MOST_RUNS:
+            run.outcome = Outcome((_unknown(code, "too much is called to follow it all"),), UNKNOWN)
+        else:
+            self._runs += 1
+            self._running.append(run)
+            try:
+                run.outcome = Following(self, code, args, keywords).outcome()
+            except RecursionError:
+                run.is_too_deep = True
+                reason = "it is called deeper than is followed"
+                run.outcome = Outcome((_unknown(code, reason),), UNKNOWN)
+            finally:
+                self._running.pop()
+            run.again.discard(node)
+            self._known.setdefault(key, []).append(run)
+        self._note_inside(run)
+        return run.outcome
+
+    def _note_inside(self, run: _Run) -> None:
+        if self._running:
+            self._running[-1].add(run)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A function gone through, and what of those around it that depends on: told again if not."""
+
+    node: int
+    left: int
+    """How many more may be called in each other."""
+    inside: set[int]
+    """What was gone through in it, itself among them."""
+    is_calling: bool
+    again: set[int] = field(default_factory=set)
+    """What was not, since it is being gone through already."""
+    height: int = 0
+    is_too_deep: bool = False
+    outcome: Outcome = field(default_factory=partial(Outcome, (), UNKNOWN))
+
+    def add(self, other: _Run) -> None:
+        self.inside |= other.inside
+        self.again |= other.again
+        self.height = max(self.height, other.height + 1)
+        self.is_too_deep |= other.is_too_deep
+
+    def holds(self, above: Collection[int], left: int) -> bool:
+        """Whether it would come out the same inside these, so many deep."""
+        fits = self.left == left if self.is_too_deep else self.height < left
+        return fits and self.again.issubset(above) and self.inside.isdisjoint(above)
+
+
+def _calls_any(node: ast.AST) -> bool:
+    return any(isinstance(each, ast.Call) for each in ast.walk(node))
+
+
+def _unknown(code: Code, reason: str) -> SourceStep:
+    location = Location(code.source.file, code.node.lineno, code.qualname)
+    return SourceStep("call", f"{name_of(code)}()", "unknown", location, reason=reason)
 
 
 def _value_of_receiver(receiver: Any) -> Value:

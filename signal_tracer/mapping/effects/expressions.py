@@ -545,8 +545,8 @@ class Expressions(Steps):
                 if (name in SAVE or name in DELETE) and call.args:
                     first = call.args[0]
                     # Of a mixin it is one of its methods if that is what it is given.
-                    of = first.cls if isinstance(first, Instance) else cls
-                    if is_subclass(of, cls) and (of is Model or is_model(of)):
+                    model = first.cls if isinstance(first, Instance) else cls
+                    if is_subclass(model, cls) and (model is Model or is_model(model)):
                         return self._of_class(cls, name, call)
                 return self._enter_method(owner, name, call)
             case Named(values=values):

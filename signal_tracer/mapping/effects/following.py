@@ -25,7 +25,7 @@ from signal_tracer.mapping.effects.meanings import (
     instance_of,
     is_model,
 )
-from signal_tracer.mapping.effects.stepping import MOST_STEPS, Outcome
+from signal_tracer.mapping.effects.stepping import Outcome
 from signal_tracer.mapping.surroundings import condition_of, text_of
 from signal_tracer.mapping.written import Function, bound_by
 
@@ -47,12 +47,12 @@ class Following(Expressions):
         else:
             self.block(node.body)
         if self.yielded:
-            return Outcome(tuple(self.steps[:MOST_STEPS]), Many(any_of(*self.yielded)))
+            return Outcome(tuple(self.steps), Many(any_of(*self.yielded)))
         declared = UNKNOWN if isinstance(node, ast.Lambda) else self.annotated(node.returns)
         returned = any_of(*self.returned) if self.returned else NONE
         if returned is UNKNOWN or returned is PLAIN:
             returned = declared if declared is not UNKNOWN else returned
-        return Outcome(tuple(self.steps[:MOST_STEPS]), returned)
+        return Outcome(tuple(self.steps), returned)
 
     def bind(self, args: Sequence[Value], keywords: Mapping[str, Value]) -> None:
         self.returned, self.yielded = [], []

@@ -68,7 +68,8 @@ from signal_tracer.mapping.surroundings import text_of, text_of_call
 from signal_tracer.records import Location
 from signal_tracer.source_steps import Certainty, SourceStep, StepKind
 
-MOST_STEPS = 300
+# With those inside them: what is told after them is that there are more.
+MOST_STEPS = 2_000
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -124,6 +125,9 @@ class Steps:
         self.conditions: list[str] = [code.condition] if code.condition else []
         # What is gone through only for what it stands for leaves no steps.
         self.quiet = 0
+        # The steps, with those inside them.
+        self.count = 0
+        self.is_full = False
         self.bind(args, keywords or {})
 
     def bind(self, args: Sequence[Value], keywords: Mapping[str, Value]) -> None:
@@ -434,8 +438,14 @@ class Steps:
         certainty: Certainty = "certain",
         reason: str = "",
     ) -> None:
-        if self.quiet or len(self.steps) > MOST_STEPS:
+        if self.quiet or self.is_full:
             return
+        self.count += 1 + _count(steps)
+        if self.count > MOST_STEPS:
+            self.is_full = True
+            name, kind, steps, sends, target = name_of(self.code), "call", (), (), ""
+            certainty, reason = "unknown", f"{name}() does more than is told here"
+            owner = None
         condition = " and ".join(dict.fromkeys(self.conditions)) or None
         is_certain = condition is None and call.is_sure and certainty == "certain"
         if owner is not None and not is_sure(owner):
@@ -510,6 +520,10 @@ def _is_abstract(cls: type) -> bool:
 def _looks_like_task(thing: object) -> bool:
     """Whether its class has a ``delay()`` or ``enqueue()``."""
     return any(find_in_class(type(thing), name) is not None for name in ("delay", "enqueue"))
+
+
+def _count(steps: Sequence[SourceStep]) -> int:
+    return sum(1 + _count(each.steps) for each in steps)
 
 
 def _has_unknown(steps: Sequence[SourceStep]) -> bool:
