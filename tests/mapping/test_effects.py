@@ -17,6 +17,7 @@ from django.test.utils import isolate_apps
 from commissions.models import Commission, WithSave
 from shop.models import Order, Product
 from signal_tracer.mapping.effects import Effects, sendings, stepping
+from signal_tracer.mapping.effects.following import Following
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
 from signal_tracer.source_steps import SourceStep
@@ -1367,3 +1368,81 @@ def test_a_save_of_a_class_by_its_name_is_that_of_the_class(effects: Effects, tr
         ),
         ("save models.Model.save(some): unknown (it may be any model that inherits from this one)"),
     ]
+
+
+def test_no_attribute_of_what_a_receiver_calls_is_computed(effects: Effects, trial: Trial) -> None:
+    module = trial("""
+        from types import MethodType
+
+        ran = []
+
+        class Loud:
+            def __getattr__(self, name):
+                ran.append(name)
+                raise RuntimeError(name)
+
+            def __call__(self, *args): ...
+
+        class Name:
+            def __format__(self, spec):
+                ran.append("format")
+                raise RuntimeError(spec)
+
+            __str__ = __format__
+
+        def in_no_module(): ...
+
+        method = MethodType(Loud(), Order)
+        in_no_module.__module__ = Name()
+
+        def f(**kwargs):
+            method()
+            in_no_module()
+            Order.objects.create()
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [ORDER_SAVED]
+    assert module.ran == []
+
+
+def test_a_list_that_holds_itself_can_be_given_to_a_receiver(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        endless = []
+        endless.append(endless)
+
+        def f(rows, **kwargs):
+            for row in rows:
+                row.save()
+            Order.objects.create()
+
+        hear = partial(f, endless)
+    """)
+
+    assert list(told(effects.of_receiver(module.hear))) == [ORDER_SAVED]
+
+
+def test_a_receiver_that_cannot_be_read_is_unknown_and_the_next_is_read(
+    effects: Effects, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = trial("""
+        def f(**kwargs):
+            Order.objects.create()
+    """)
+
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Following, "block", fail)
+        in_the_body = effects.of_receiver(module.f)
+    with monkeypatch.context() as patch:
+        patch.setattr(effects.functions, "code_of", fail)
+        before = effects.of_receiver(module.f)
+
+    assert list(told(in_the_body)) == [
+        "call trial_module.f(): unknown (reading it failed with ValueError)"
+    ]
+    assert list(told(before)) == ["call it: unknown (reading it failed with ValueError)"]
+    assert list(told(effects.of_receiver(module.f))) == [ORDER_SAVED]

@@ -75,6 +75,15 @@ class Effects:
 
         Empty for one whose source is not the project's, or is not there.
         """
+        try:
+            return self._of_receiver(receiver, sender, signal)
+        except Exception as error:  # one that cannot be read is not the end of the others
+            reason = f"reading it failed with {type(error).__name__}"
+            return (SourceStep("call", "it", "unknown", Location("", 1, ""), reason=reason),)
+
+    def _of_receiver(
+        self, receiver: object, sender: object, signal: Signal | None
+    ) -> tuple[SourceStep, ...]:
         value = _value_of_receiver(receiver)
         keywords: dict[str, Value] = {}
         if is_a(sender, type):

@@ -475,8 +475,10 @@ class Expressions(Steps):
     def _live_call(self, thing: Any, called: Live, call: Call) -> Value:
         first = call.args[0] if call.args else UNKNOWN
         if type(thing) is MethodType:
-            name = getattr(thing.__func__, "__name__", "")
-            return self._method(self_of_live(thing.__self__), name, call)
+            inner = thing.__func__
+            if type(inner) is not FunctionType:
+                return UNKNOWN
+            return self._method(self_of_live(thing.__self__), inner.__name__, call)
         if type(thing) is not FunctionType:
             name = thing.__name__ if type(thing) is BuiltinFunctionType else ""
             if name in ("sorted", "iter", "list"):
@@ -488,7 +490,8 @@ class Expressions(Steps):
             # Its decorator decides: it may remember what it returned.
             code = self.functions.code_named(called.name)
             return UNKNOWN if code is None else self._enter(code, (), replace(call, is_sure=False))
-        name = f"{thing.__module__}.{thing.__qualname__}"
+        module = thing.__module__ if type(thing.__module__) is str else ""
+        name = f"{module}.{thing.__qualname__}"
         if name == "django.db.transaction.on_commit":
             self._on_commit(first if call.args else call.keywords.get("func", UNKNOWN), call)
             return NONE

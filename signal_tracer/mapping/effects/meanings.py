@@ -268,7 +268,7 @@ def _subclasses(cls: type) -> list[type]:
     return [each for each in found if not is_of_migration(each)]
 
 
-def value_of_live(thing: Any, name: str = "") -> Value:
+def value_of_live(thing: Any, name: str = "", depth: int = 0) -> Value:
     """What a loaded object stands for."""
     if thing is None:
         return NONE
@@ -288,7 +288,11 @@ def value_of_live(thing: Any, name: str = "") -> Value:
     # By identity: a metaclass may have an __eq__ of its own.
     kind = type(thing)
     if (kind is list or kind is tuple) and 0 < len(thing) <= _FEW:
-        return Many(any_of(*(value_of_live(each) for each in thing)))
+        # A list may hold itself.
+        deep = depth > 3
+        return (
+            UNKNOWN if deep else Many(any_of(*(value_of_live(it, "", depth + 1) for it in thing)))
+        )
     if any(kind is each for each in (int, float, bool, bytes, list, set, tuple, frozenset)):
         return PLAIN
     return Live(thing, name)
