@@ -1446,3 +1446,40 @@ def test_a_receiver_that_cannot_be_read_is_unknown_and_the_next_is_read(
     ]
     assert list(told(before)) == ["call it: unknown (reading it failed with ValueError)"]
     assert list(told(effects.of_receiver(module.f))) == [ORDER_SAVED]
+
+
+def test_a_name_that_may_stand_for_something_else_is_not_told_to_be_the_last(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def in_a_comprehension(**kwargs):
+            row = Order()
+            [row := Review() for _ in kwargs["rows"]]
+            row.save()
+
+        def what_is_left_of_a_match(**kwargs):
+            row = Order()
+            match kwargs:
+                case {"a": 1, **row}:
+                    row.save()
+
+        def where_it_failed(**kwargs):
+            try:
+                row = Review()
+                row.clean()
+                row = Order()
+            except ValueError:
+                row.save()
+    """)
+    unknown = "(what `row` is cannot be told)"
+
+    assert list(told(effects.of_receiver(module.in_a_comprehension))) == [
+        f"save shop.Order: may > {SAVED('shop.Order')}",
+        f"save shop.Review: may > {SAVED('shop.Review')}",
+    ]
+    assert list(told(effects.of_receiver(module.what_is_left_of_a_match))) == [
+        f"save row.save(): unknown `case {{'a': 1, **row}}:` {unknown}"
+    ]
+    assert list(told(effects.of_receiver(module.where_it_failed))) == [
+        f"save row.save(): unknown `except ValueError:` {unknown}"
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from signal_tracer.mapping.written import Function
 
@@ -36,6 +36,12 @@ def bound_inside(outer: ast.AST) -> set[str]:
 def how_often_bound(name: str, outer: Function | ast.Lambda) -> int:
     """By its own statements: what is bound once cannot be anything else when it is called."""
     return sum(each == name for each, _ in _bound_in(outer))
+
+
+def rebound_in(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names that these bind more than once."""
+    names = [name for name, _ in _bound_in(ast.Module([*statements], []))]
+    return {name for name in names if names.count(name) > 1}
 
 
 def _place(node: ast.AST) -> tuple[tuple[int, int], tuple[int, int]]:

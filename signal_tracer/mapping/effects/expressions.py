@@ -177,6 +177,10 @@ class Expressions(Steps):
                 self.value(test)
         found = self.value(node.elt)
         del self.conditions[len(self.conditions) - added :]
+        # All that it binds is its own, but for what it assigns in an expression, if it runs at all.
+        assigned = {each.target.id for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
+        for name in assigned & self.names.keys():
+            before[name] = any_of(before.get(name, NONE), self.names[name])
         self.names = before
         return Many(found)
 

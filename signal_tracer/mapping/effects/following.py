@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from signal_tracer.mapping.effects.binding import bound_inside, how_often_bound
+from signal_tracer.mapping.effects.binding import bound_inside, how_often_bound, rebound_in
 from signal_tracer.mapping.effects.expressions import Expressions
 from signal_tracer.mapping.effects.meanings import (
     NONE,
@@ -141,6 +141,8 @@ class Following(Expressions):
                     for each in ast.walk(case.pattern):
                         if isinstance(each, ast.MatchAs | ast.MatchStar) and each.name:
                             self.names[each.name] = UNKNOWN
+                        elif isinstance(each, ast.MatchMapping) and each.rest:
+                            self.names[each.rest] = UNKNOWN
                     self._under(f"`case {text_of(case.pattern)}:`", case.body)
                     ends.append(self.names)
                 self.names = _merged(*ends)
@@ -254,6 +256,8 @@ class Following(Expressions):
         ends = [] if is_left else [self.names]
         for handler in node.handlers:
             self.names = _merged(before, self.names)
+            # Where in the body it failed is not known.
+            self.names |= dict.fromkeys(rebound_in(node.body), UNKNOWN)
             if handler.name:
                 self.names[handler.name] = UNKNOWN
             kind = f" {text_of(handler.type)}" if handler.type is not None else ""
