@@ -870,13 +870,18 @@ def _leads_on(step: ChainStep) -> bool:
 
 def _merged(steps: Iterable[ChainStep]) -> tuple[ChainStep, ...]:
     """Each thing once, with every place in the source that says so."""
-    kept: dict[tuple[str, str, str], ChainStep] = {}
+    kept: dict[tuple[object, ...], ChainStep] = {}
     for step in steps:
-        key = step.kind, step.name, step.sender
-        if step.kind == "unknown" or key not in kept:
-            # Each place that could not be resolved may mean something else.
-            kept[key if step.kind != "unknown" else (*key[:2], str(len(kept)))] = step
-        else:
-            earlier = kept[key]
-            kept[key] = replace(earlier, in_source=(*earlier.in_source, *step.in_source))
+        # Each place that could not be resolved may mean something else.
+        place = step.in_source[0].location if step.kind == "unknown" else step.position
+        key = step.kind, step.name, step.sender, place
+        if key not in kept:
+            kept[key] = step
+            continue
+        earlier = kept[key]
+        in_source = tuple(dict.fromkeys((*earlier.in_source, *step.in_source)))
+        # Other functions may go by the same name: every lambda is a `<lambda>`.
+        both = earlier.steps and step.steps
+        found = _merged((*earlier.steps, *step.steps)) if both else earlier.steps or step.steps
+        kept[key] = replace(earlier, in_source=in_source, steps=found)
     return tuple(kept.values())

@@ -339,6 +339,23 @@ def test_a_place_that_cannot_be_resolved_is_said() -> None:
     assert step.in_source[0].reason == "what `order` is cannot be told"
 
 
+def make_groups_and_orders_later(**kwargs: Any) -> None:
+    transaction.on_commit(lambda: Group.objects.create(name="potters"))
+    transaction.on_commit(lambda: Product.objects.create(name="pot"))
+
+
+def test_callbacks_that_go_by_one_name_are_one_step_with_what_each_does() -> None:
+    bell.connect(make_groups_and_orders_later)
+    [root] = chain_of("bell", "None").steps
+    [callback] = root.steps[0].steps
+
+    assert [step.name for step in callback.steps] == [
+        "auth.Group.save()",
+        "shop.Product.save()",
+    ]
+    assert len(callback.in_source) == 2
+
+
 # What was seen
 
 
@@ -604,6 +621,34 @@ def test_two_places_that_say_the_same_are_one_step(monkeypatch: pytest.MonkeyPat
 
     assert step.name == "shop.Order.save()"
     assert [each.text for each in step.in_source] == ["order.save(1)", "order.save(2)"]
+
+
+def test_tasks_that_go_by_one_name_are_one_step_with_what_each_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tasks = [
+        source_step(
+            "task",
+            "pack.delay()",
+            target="shop.tasks.pack",
+            steps=(
+                source_step("send", f"{name}.send()", sends=((f"{HERE}{name}", "None"),)),
+                source_step("save", "it.save()", certainty="unknown"),
+            ),
+        )
+        for name in ("gong", "chime")
+    ]
+    monkeypatch.setattr(Effects, "of_receiver", lambda *args, **kwargs: tuple(tasks))
+    bell.connect(hear, sender=Order)
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver hear",
+        "    errand task shop.tasks.pack (in_source)",
+        "      signal gong sender=None (in_source)",
+        "      unknown it.save() (in_source)",
+        "      signal chime sender=None (in_source)",
+    ]
 
 
 def test_a_deep_chain_is_followed_as_far_as_it_may_be() -> None:
