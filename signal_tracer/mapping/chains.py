@@ -209,7 +209,14 @@ class _Chains:
             yield Root("signal", _M2M, name)
             return
         yield Root("save", name)
+        if self._is_silent(Root("save", name)):
+            # Sent all the same by what calls no save(), as loading a fixture.
+            for signal in _ROWS["save"]:
+                if self._is_heard_or_seen(signal, name):
+                    yield Root("signal", signal, name)
         yield Root("delete", name)
+        if self._is_silent(Root("delete", name)):
+            yield Root("delete", name, _QUERYSET)
         for through in dict.fromkeys(self._throughs_of(model)):
             yield Root("signal", _M2M, through)
 
@@ -470,11 +477,14 @@ class _Chains:
         doer: _Doer | None,
         *,
         is_sought: bool = True,
+        is_visible: bool = True,
     ) -> Standing:
+        """``is_visible``: whether a graph would tell it from what else was done."""
         if seen is None and not in_source:
             return "connected"
         if seen is None:
-            return "only_in_source" if doer is not None and doer.is_watched else "in_source"
+            is_watched = doer is not None and doer.is_watched and is_visible
+            return "only_in_source" if is_watched else "in_source"
         if in_source:
             return "seen_and_in_source"
         return "only_seen" if doer is not None and doer.is_read and is_sought else "seen"
@@ -491,12 +501,13 @@ class _Chains:
         """A save or a delete of a model: what its own method does, and the signals it sends."""
         if self._own_method(root._replace(sender="")) is None:
             root = root._replace(sender="")
-        seen = self._seen_rows(root, doer, in_source)
+        is_silent = self._is_silent(root, doer)
+        seen = None if is_silent else self._seen_rows(root, doer, in_source)
         own = self._own_method(root)
         step = ChainStep(
             root.kind,
             f"{root.name}.{root.kind}(){root.sender and f' {root.sender}'}",
-            standing=self._standing(seen, in_source, doer),
+            standing=self._standing(seen, in_source, doer, is_visible=not is_silent),
             owner=DJANGO if own is None else own[1],
             location=None if own is None else own[0],
             seen=seen,
@@ -512,7 +523,8 @@ class _Chains:
         if model is not None and self._own_method(root) is not None:
             written = self.effects.of_method(model, root.kind)
         steps = [*self._of_source(written, doer or _Doer(), inside)]
-        if not any(_is_super(each) for each in _plain_steps(written)):
+        is_done = any(_is_super(each, root) for each in _plain_steps(written))
+        if not is_done and not self._is_silent(root, doer):
             steps += self._of_rows_themselves(root, doer, inside)
         return _merged(steps)
 
@@ -578,6 +590,15 @@ class _Chains:
         owner = None if location is None else owner_of_file(location.file, project_packages())
         return None if location is None or owner is None or owner == DJANGO else (location, owner)
 
+    def _is_silent(self, root: Root, doer: _Doer | None = None) -> bool:
+        """Whether its own method does something else, and Django sends nothing."""
+        model = self.models.get(root.name)
+        if root.kind == "signal" or model is None or self._own_method(root) is None:
+            return False
+        if doer is not None and any(doer.sent(each, root.name) for each in _ROWS[root.kind]):
+            return False
+        return self.effects.keeps_from_django(model, root.kind)
+
     def _seen_rows(
         self, root: Root, doer: _Doer | None, in_source: tuple[InSource, ...]
     ) -> Seen | None:
@@ -631,7 +652,7 @@ class _Chains:
                     yield ChainStep("unknown", step.text, standing="in_source", in_source=said)
                 case "call":
                     yield from self._of_source(step.steps, doer, place, place_in_source)
-                case "save" | "delete" if _is_super(step) and place.above:
+                case "save" | "delete" if place.above and _is_super(step, place.above[-1]):
                     yield from self._of_rows_themselves(place.above[-1], doer, place)
                 case "save" | "delete" if step.target:
                     # What sends by itself, though the model has a method of its own, calls none.
@@ -823,8 +844,8 @@ def _in_source(step: SourceStep, around: InSource | None) -> InSource:
     return InSource(step.text, worst, step.location, " ".join(conditions) or None, step.reason)
 
 
-def _is_super(step: SourceStep) -> bool:
-    return step.kind in ("save", "delete") and step.text.startswith("super(")
+def _is_super(step: SourceStep, of: Root) -> bool:
+    return step.kind == of.kind and step.text.startswith("super(")
 
 
 def _operation(step: SourceStep) -> str:

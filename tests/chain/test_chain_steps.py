@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import signals as model_signals
 from django.db.models.functions import Upper
-from django.db.models.signals import m2m_changed, post_init, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_save
 from django.dispatch import Signal
 
 from shop.models import Order, Product
@@ -218,6 +218,96 @@ def test_an_overridden_save_is_a_step_with_its_conditions() -> None:
     assert [(each.certainty, each.condition) for each in last.in_source] == [
         ("may", "`if is_new:`")
     ]
+
+
+def put_away(self: Product) -> None:
+    self.description = "gone"
+    self.save()
+
+
+def test_a_delete_of_its_own_that_never_goes_on_to_djangos_sends_what_that_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Product, "delete", put_away)
+    for signal in MODEL_SIGNALS:
+        signal.receivers = []
+        signal.sender_receivers_cache.clear()
+    post_delete.connect(hear, sender=Product)
+    post_save.connect(hear_too, sender=Product)
+
+    assert steps_of("shop.Product.delete") == [
+        "delete shop.Product.delete()",
+        "  save shop.Product.save() (in_source)",
+        "    signal post_save sender=shop.Product",
+        "      receiver hear_too",
+    ]
+    # A queryset calls no delete() of the model.
+    found = steps_of("shop.Product")
+    begin = found.index("delete shop.Product.delete() of a queryset")
+    assert found[begin + 1 : begin + 4] == [
+        "  signal pre_delete sender=shop.Product",
+        "  signal post_delete sender=shop.Product",
+        "    receiver hear",
+    ]
+
+
+def delete_for_good(self: Product) -> None:
+    Product.objects.filter(pk=self.pk).delete()
+
+
+def delete_as_others_do(self: Product) -> None:
+    ask_again(super(Product, self).delete)
+
+
+def delete_in_turn(self: Product) -> None:
+    models.Model.delete(self)
+
+
+class PutAway:
+    def delete(self) -> None:
+        super().save()  # type: ignore[misc]
+
+
+ask_again = methodcaller("__call__")
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        (delete_for_good, ["post_delete"]),
+        (delete_as_others_do, ["post_delete"]),
+        (delete_in_turn, ["post_delete"]),
+        (PutAway.delete, ["post_save"]),
+    ],
+)
+def test_a_delete_of_its_own_sends_what_it_may_go_on_to(
+    monkeypatch: pytest.MonkeyPatch, own: Any, found: list[str]
+) -> None:
+    monkeypatch.setattr(Product, "delete", own)
+    for signal in MODEL_SIGNALS:
+        signal.receivers = []
+        signal.sender_receivers_cache.clear()
+    post_delete.connect(hear, sender=Product)
+    post_save.connect(hear, sender=Product)
+    chain = chain_of("shop.Product.delete")
+    heard = [each for each in chain.walk() if each.kind == "signal" and each.steps]
+
+    assert [each.name.rpartition(".")[2] for each in heard] == found
+
+
+def delete_a_product(**kwargs: Any) -> None:
+    Product(pk=1).delete()
+
+
+def test_of_a_delete_that_leaves_no_trace_it_is_not_said_that_it_was_never_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Product, "delete", lambda self: None)
+    bell.connect(delete_a_product, sender=Order)
+
+    assert "    delete shop.Product.delete() (in_source)" in steps_of(
+        "bell", "shop.Order", graph=seen("test_bell")
+    )
 
 
 # What follows
