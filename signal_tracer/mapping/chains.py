@@ -64,8 +64,9 @@ _VERBS_OF_CALL = {
     "bulk_create": ("INSERT",),
     "update": ("UPDATE",),
     "bulk_update": ("UPDATE",),
+    "_raw_delete": ("DELETE",),
 }
-_VERBS: dict[StepKind, tuple[str, ...]] = {
+_VERBS: dict[str, tuple[str, ...]] = {
     "save": ("INSERT", "UPDATE"),
     "delete": ("DELETE",),
     "bulk": ("INSERT", "UPDATE", "DELETE"),
@@ -109,6 +110,8 @@ class _Doer:
     """Whose doing steps are: a receiver, or whoever begins the chain, and what was seen of it."""
 
     call: SeenCalls | None = None
+    written: tuple[SourceStep, ...] = ()
+    """What its source shows, all of it, in one row."""
     sendings: dict[tuple[str, str], list[SeenSendings]] = field(default_factory=dict)
     is_read: bool = False
     """Whether its source was looked at."""
@@ -399,7 +402,7 @@ class _Chains:
             sender = self._live_sender(root)[1]
             signal = self.live_signals.get(root.name)
             written = self.effects.of_receiver(receiver, sender=sender, signal=signal)
-        doer = _Doer(call, is_read=is_read, is_watched=self.graph is not None)
+        doer = _Doer(call, (*_flat(written),), is_read=is_read, is_watched=self.graph is not None)
         for each in [] if self.graph is None or call is None else self.graph.sent_by(call):
             doer.sendings.setdefault((each.sent_signal, each.sent_sender), []).append(each)
         inside = place.inside(root, 1)
@@ -502,12 +505,15 @@ class _Chains:
         if self._own_method(root._replace(sender="")) is None:
             root = root._replace(sender="")
         is_silent = self._is_silent(root, doer)
+        is_mixed_up = self._is_mixed_up(root.kind, root.name, doer, _calls_in(in_source))
         seen = None if is_silent else self._seen_rows(root, doer, in_source)
         own = self._own_method(root)
         step = ChainStep(
             root.kind,
             f"{root.name}.{root.kind}(){root.sender and f' {root.sender}'}",
-            standing=self._standing(seen, in_source, doer, is_visible=not is_silent),
+            standing=self._standing(
+                seen, in_source, doer, is_visible=not (is_silent or is_mixed_up)
+            ),
             owner=DJANGO if own is None else own[1],
             location=None if own is None else own[0],
             seen=seen,
@@ -612,27 +618,67 @@ class _Chains:
             ]
         else:
             found = [doer.sent(signal, root.name) for signal in signals]
-        calls = {each for said in in_source for each in _CALLED.findall(said.text)}
-        found.append(self._seen_to_write(root.kind, root.name, doer, calls))
+        found.append(self._seen_to_write(root.kind, root.name, doer, _calls_in(in_source)))
         return max((each for each in found if each is not None), key=_by_count, default=None)
 
     def _seen_to_write(
         self, kind: StepKind, name: str, doer: _Doer | None, calls: Iterable[str]
     ) -> Seen | None:
-        """How often the table was written to in the way of these calls, or of any."""
+        """How often the table was written to in the way of these calls, and in no other."""
+        others = self._verbs_of_others(kind, name, doer)
+        counts = self._writes(kind, name, doer, calls)
+        found = [count for verb, count in counts.items() if verb not in others]
+        return Seen(sum(found)) if found else None
+
+    def _is_mixed_up(
+        self, kind: StepKind, name: str, doer: _Doer | None, calls: Iterable[str]
+    ) -> bool:
+        """Whether the table was written to in the way of these calls, and of others as well."""
+        counts = self._writes(kind, name, doer, calls)
+        return not self._verbs_of_others(kind, name, doer).isdisjoint(counts)
+
+    def _writes(
+        self, kind: StepKind, name: str, doer: _Doer | None, calls: Iterable[str]
+    ) -> dict[str, int]:
+        """How often the table was written to in the way of these calls, or of any, by verb."""
         model = self.models.get(name)
         if model is None or doer is None or doer.call is None:
-            return None
+            return {}
+        if kind == "save" and not self._is_saved_unheard(name):
+            return {}
         # Not documented, and the same in Django 5.2, 6.0 and 6.1: db_table.
         table = namespace_of(model)["_meta"].db_table
-        known = [
-            _VERBS_OF_CALL[it]
-            for it in (each.removeprefix("a") for each in calls)
-            if it in _VERBS_OF_CALL
-        ]
-        verbs = {verb for each in known for verb in each} or _VERBS[kind]
-        counts = [doer.call.writes.get(f"{verb} {table}", 0) for verb in verbs]
-        return Seen(sum(counts)) if any(counts) else None
+        counts = {verb: doer.call.writes.get(f"{verb} {table}", 0) for verb in _verbs(kind, calls)}
+        return {verb: count for verb, count in counts.items() if count}
+
+    def _is_saved_unheard(self, name: str) -> bool:
+        """Whether rows of the model were saved, and the graph does not tell by whom.
+
+        Each save sends both signals; who sent one is known as soon as somebody hears it.
+        """
+        keys = [(signal, name) for signal in _ROWS["save"]]
+        found = [self.graph.dispatches.get(key) for key in keys] if self.graph is not None else []
+        seen = [each for each in found if each is not None]
+        return bool(seen) and all(each.unheard for each in seen)
+
+    def _verbs_of_others(self, kind: StepKind, name: str, doer: _Doer | None) -> set[str]:
+        """How the table is written to by what goes another way: past the signals, or not."""
+        if doer is None:
+            return set()
+        kinds: tuple[StepKind, ...] = ("bulk",)
+        is_sent = any(doer.sent(signal, name) is not None for signal in _ROWS["save"])
+        if kind == "bulk":
+            is_saved = is_sent or self._is_saved_unheard(name)
+            kinds = ("save", "delete") if is_saved else ("delete",)
+        steps = [each for each in doer.written if each.kind in kinds and each.target == name]
+        found = {verb for each in steps for verb in _verbs(each.kind, _CALLED.findall(each.text))}
+        if kind == "bulk" and is_sent and all(each.kind != "save" for each in steps):
+            found.update(_VERBS["save"])
+        for bypass in doer.call.bypasses if doer.call is not None and kind != "bulk" else ():
+            model, _, operation = bypass.removesuffix("()").rpartition(".")
+            if model == name:
+                found.update(_verbs("bulk", [operation]))
+        return found
 
     # What a receiver or a method does
 
@@ -695,6 +741,7 @@ class _Chains:
         model, _, operation = name.removesuffix("()").rpartition(".")
         seen = doer.did_like(doer.call.bypasses if doer.call else {}, name)
         seen = seen or self._seen_to_write("bulk", model, doer, [operation])
+        is_mixed_up = self._is_mixed_up("bulk", model, doer, [operation])
         skipped = [
             each.receiver
             for signal in signals_skipped_by(operation)
@@ -704,7 +751,7 @@ class _Chains:
         return ChainStep(
             "bulk",
             name,
-            standing=self._standing(seen, said, doer),
+            standing=self._standing(seen, said, doer, is_visible=not is_mixed_up),
             owner=DJANGO,
             seen=seen,
             in_source=said,
@@ -812,6 +859,13 @@ def _by_count(seen: Seen) -> int:
     return seen.count
 
 
+def _verbs(kind: str, calls: Iterable[str]) -> set[str]:
+    """What these calls send to the database; those whose name says nothing, by their kind."""
+    names = (each.removeprefix("a") for each in calls)
+    known = {verb for each in names for verb in _VERBS_OF_CALL.get(each, ())}
+    return known or {*_VERBS[kind]}
+
+
 def _is_sought(signal: str) -> bool:
     """Whether the source is read for it: not for what Django sends beside those of rows."""
     return not signal.startswith("django.") or signal in {*_KIND_OF, _M2M}
@@ -842,6 +896,10 @@ def _in_source(step: SourceStep, around: InSource | None) -> InSource:
         (step.certainty, around.certainty if around else "certain"), key=lambda each: _RANK[each]
     )
     return InSource(step.text, worst, step.location, " ".join(conditions) or None, step.reason)
+
+
+def _calls_in(places: Iterable[InSource]) -> set[str]:
+    return {name for each in places for name in _CALLED.findall(each.text)}
 
 
 def _is_super(step: SourceStep, of: Root) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import signals as model_signals
 from django.db.models.functions import Upper
 from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_save
@@ -592,6 +592,80 @@ def test_a_row_that_is_made_is_no_row_that_is_updated() -> None:
         for each in chain.walk()
         if each.kind in ("save", "bulk")
     ] == [("auth.Group.save()", 2), ("auth.Group.update()", 1)]
+
+
+def rename_groups_and_perhaps_save_them(please: bool = False, **kwargs: Any) -> None:
+    Group.objects.update(name=Upper("name"))
+    if please:
+        Group.objects.get().save()
+
+
+def rename_groups_by_hand_and_perhaps_save_them(please: bool = False, **kwargs: Any) -> None:
+    connection.cursor().execute("UPDATE auth_group SET name = 'POTTERS'")
+    if please:
+        Group.objects.get().save()
+
+
+def save_groups_and_perhaps_rename_them(please: bool = False, **kwargs: Any) -> None:
+    save_by_name(Group.objects.get())
+    if please:
+        Group.objects.update(name=Upper("name"))
+
+
+save_by_name = methodcaller("save")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("receiver", "found"),
+    [
+        (
+            rename_groups_and_perhaps_save_them,
+            [
+                "    bulk auth.Group.update() (seen_and_in_source)",
+                "    save auth.Group.save() (only_in_source)",
+            ],
+        ),
+        (
+            rename_groups_by_hand_and_perhaps_save_them,
+            ["    save auth.Group.save() (only_in_source)"],
+        ),
+    ],
+)
+def test_a_row_that_is_updated_past_its_signals_is_not_saved(
+    receiver: Any, found: list[str]
+) -> None:
+    Group.objects.create(name="potters")
+    bell.connect(receiver, sender=Order)
+
+    assert steps_of("bell", "shop.Order", graph=seen("test_bell"))[2:] == found
+
+
+@pytest.mark.django_db
+def test_of_rows_that_were_written_to_in_two_ways_it_is_not_said_which_was_seen() -> None:
+    bell.connect(rename_groups_and_perhaps_save_them, sender=Order)
+    with trace_signals("test_bell") as trace:
+        Group.objects.create(name="potters")
+        bell.send(sender=Order)
+
+    assert steps_of("bell", "shop.Order", graph=SignalGraph.from_traces([trace]))[2:] == [
+        "    bulk auth.Group.update() (in_source)",
+        "    save auth.Group.save() (in_source)",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_row_that_is_saved_is_not_updated_past_its_signals() -> None:
+    Group.objects.create(name="potters")
+    bell.connect(save_groups_and_perhaps_rename_them, sender=Order)
+    post_save.connect(hear, sender=Group)
+
+    assert steps_of("bell", "shop.Order", graph=seen("test_bell"))[2:] == [
+        "    bulk auth.Group.update() (in_source)",
+        "    save auth.Group.save() (only_seen)",
+        "      signal post_save sender=auth.Group (seen)",
+        "        receiver hear (seen)",
+    ]
 
 
 # As data
