@@ -44,8 +44,11 @@ from signal_tracer.signal_graph import (
     SignalGraph,
     median_duration,
     median_queries,
+    steady_name,
+    steady_sender,
+    steady_signal,
 )
-from signal_tracer.signal_map import SENT_BY_MODELS, Prospect
+from signal_tracer.signal_map import SENT_BY_MODELS, Connection, Prospect
 from signal_tracer.source_steps import Certainty, SourceStep
 
 MOST_DEPTH = 50
@@ -119,9 +122,11 @@ class _Doer:
     """Whether a graph would have what it does: that knows of receivers, and of no others."""
 
     def sent(self, signal: str, sender: str) -> Seen | None:
-        edges = self.sendings.get((signal, sender))
+        edges = self.sendings.get(_key(signal, sender))
         if not edges:
             return None
+        if not _is_of_one(signal, sender):
+            return Seen(0)
         return Seen(
             sum(each.count for each in edges),
             traces=max(each.traces for each in edges),
@@ -252,6 +257,11 @@ class _Chains:
             if each.sender is not None and each.sender_kind not in ("gone", "unknown", "lazy")
         }
         seen = set() if self.graph is None else {*self.graph.dispatches}
+        # An instance was seen as its class.
+        connected = {
+            (signal, steady_sender(sender)) if _key(signal, sender) in seen else (signal, sender)
+            for signal, sender in connected
+        }
         return connected | seen | {*_sent_in(self.project)}
 
     @cached_property
@@ -298,8 +308,10 @@ class _Chains:
     ) -> ChainStep:
         """``is_sought``: whether the source would show it by a step of its own."""
         root = Root("signal", name, sender)
-        dispatches = None if self.graph is None else self.graph.dispatches.get((name, sender))
+        dispatches = self._dispatches(name, sender)
         seen = doer.sent(name, sender) if doer is not None else _of_dispatches(dispatches)
+        if dispatches is not None and not _is_of_one(name, sender):
+            seen, dispatches = seen and Seen(0), None
         step = ChainStep(
             "signal",
             name,
@@ -352,8 +364,9 @@ class _Chains:
         entries = [] if live is None else entries_of(live)
         names = set()
         for position, connection in enumerate(running, 1):
-            names.add(connection.receiver)
+            names.add(steady_name(connection.receiver))
             call = self._call(name, sender, connection.receiver)
+            seen = _of_calls(call)
             step = ChainStep(
                 "receiver",
                 connection.receiver,
@@ -362,16 +375,18 @@ class _Chains:
                 location=connection.defined_at,
                 position=position,
                 is_async=connection.is_async is True,
-                seen=_of_calls(call),
+                seen=Seen(0) if seen is not None and not _is_of_one(name, sender) else seen,
             )
             receiver = read_entry(entries[connection.position - 1]).receiver
             yield self._with_doings(step, root, call, receiver, place)
-        for call in [] if self.graph is None else self.graph.calls_of(name, sender):
-            if call.receiver not in names:
+        alike = {*self._connected_alike(name, sender)}
+        for call in self._calls_of(name, sender):
+            if call.receiver not in names | alike:
                 step = ChainStep(
                     "receiver",
                     call.receiver,
-                    standing="only_seen",
+                    # To which of all that have no name it is connected cannot be told.
+                    standing="seen" if name.startswith("<unnamed ") else "only_seen",
                     owner=call.owner,
                     is_async=call.is_async,
                     seen=_of_calls(call),
@@ -381,9 +396,11 @@ class _Chains:
         for each in prospects:
             if each.obstacle in ("dead", "waiting") or (
                 # Who is only nearly called, of what was asked for; further down it were too much.
-                each.obstacle is not None and is_asked_for and each.connection.receiver not in names
+                each.obstacle is not None
+                and is_asked_for
+                and steady_name(each.connection.receiver) not in names
             ):
-                names.add(each.connection.receiver)
+                names.add(steady_name(each.connection.receiver))
                 yield ChainStep(
                     "receiver",
                     each.connection.receiver,
@@ -413,7 +430,7 @@ class _Chains:
 
     def _count(self, written: tuple[SourceStep, ...], doer: _Doer) -> int:
         """How many steps would follow: those that the source shows, and what else was seen."""
-        mentioned = {*self._sent_by_source(written)}
+        mentioned = {_key(*each) for each in self._sent_by_source(written)}
         return len([*_plain_steps(written)]) + len({*doer.sendings} - mentioned)
 
     def _prospects(self, name: str, sender: str) -> list[Prospect]:
@@ -437,7 +454,10 @@ class _Chains:
                 for each in mapped.connections
                 if each.state == "alive"
             )
-        for each in prospects:
+        for prospect in prospects:
+            each = prospect
+            if prospect.obstacle is not None and self._was_seen(prospect.connection, root):
+                each = Prospect(prospect.connection, None)
             if each.obstacle in ("connected_to_other", "sender_gone"):
                 continue
             if each.obstacle in ("dead", "waiting"):
@@ -462,8 +482,43 @@ class _Chains:
     def _classes(self) -> dict[str, type]:
         return {class_name(each): each for each in classes_by_id().values()}
 
+    # What the graph has, by the names that it has for it
+
+    def _dispatches(self, signal: str, sender: str) -> SeenDispatches | None:
+        return None if self.graph is None else self.graph.dispatches.get(_key(signal, sender))
+
     def _call(self, signal: str, sender: str, receiver: str) -> SeenCalls | None:
-        return None if self.graph is None else self.graph.calls.get((signal, sender, receiver))
+        if self.graph is None:
+            return None
+        key = (*_key(signal, sender), steady_name(receiver))
+        if key not in self.graph.calls and signal != key[0] and sender == "None":
+            # Of what signals without a name were sent with it is only known that it was all that.
+            same = (each for each in self.graph.calls if each[::2] == key[::2])
+            key = next(same, key)
+        return self.graph.calls.get(key)
+
+    def _calls_of(self, signal: str, sender: str) -> list[SeenCalls]:
+        """Not of one signal without a name: they may be of any other."""
+        if self.graph is None or signal != steady_signal(signal):
+            return []
+        return self.graph.calls_of(*_key(signal, sender))
+
+    def _connected_alike(self, signal: str, sender: str) -> Iterator[str]:
+        """Receivers that are connected to what counts as this sender in a graph."""
+        mapped = self.look.mapped.get(signal)
+        for each in () if mapped is None else mapped.connections:
+            is_other = each.state == "alive" and each.sender not in (None, sender)
+            if is_other and steady_sender(each.sender or "") == steady_sender(sender):
+                yield steady_name(each.receiver)
+
+    def _was_seen(self, connection: Connection, root: Root) -> bool:
+        """Whether it was called for a sender that is connected by itself, as an instance is."""
+        return (
+            connection.state == "alive"
+            and connection.sender not in (None, root.sender)
+            and steady_sender(connection.sender or "") == root.sender
+            and self._call(root.name, root.sender, connection.receiver) is not None
+        )
 
     def _owner_of(self, signal: str) -> Owner:
         mapped = self.look.mapped.get(signal)
@@ -582,7 +637,7 @@ class _Chains:
     def _is_heard_or_seen(self, signal: str, sender: str) -> bool:
         if self._prospects(signal, sender):
             return True
-        return self.graph is not None and bool(self.graph.calls_of(signal, sender))
+        return bool(self._calls_of(signal, sender))
 
     def _own_method(self, root: Root) -> tuple[Location, Owner] | None:
         """Where a save() or delete() is defined that is not Django's, and whose it is."""
@@ -611,11 +666,7 @@ class _Chains:
         """By the signals that were sent, or by what was written to the table."""
         signals = _ROWS["save" if root.kind == "save" else "delete"]
         if doer is None:
-            found = [
-                _of_dispatches(self.graph.dispatches.get((signal, root.name)))
-                for signal in (signals if self.graph is not None else ())
-                if self.graph is not None
-            ]
+            found = [_of_dispatches(self._dispatches(signal, root.name)) for signal in signals]
         else:
             found = [doer.sent(signal, root.name) for signal in signals]
         found.append(self._seen_to_write(root.kind, root.name, doer, _calls_in(in_source)))
@@ -656,8 +707,7 @@ class _Chains:
 
         Each save sends both signals; who sent one is known as soon as somebody hears it.
         """
-        keys = [(signal, name) for signal in _ROWS["save"]]
-        found = [self.graph.dispatches.get(key) for key in keys] if self.graph is not None else []
+        found = [self._dispatches(signal, name) for signal in _ROWS["save"]]
         seen = [each for each in found if each is not None]
         return bool(seen) and all(each.unheard for each in seen)
 
@@ -762,7 +812,7 @@ class _Chains:
         self, written: tuple[SourceStep, ...], doer: _Doer, place: _Place
     ) -> Iterator[ChainStep]:
         """What its calls were seen to do, and its source does not show."""
-        mentioned = {*self._sent_by_source(written)}
+        mentioned = {_key(*each) for each in self._sent_by_source(written)}
         callbacks: dict[str, list[ChainStep]] = {}
         rows: set[Root] = set()
         for (signal, sender), edges in doer.sendings.items():
@@ -824,6 +874,15 @@ class _Chains:
 
 
 # What was seen
+
+
+def _key(signal: str, sender: str) -> tuple[str, str]:
+    return steady_signal(signal), steady_sender(sender)
+
+
+def _is_of_one(signal: str, sender: str) -> bool:
+    """Whether what a graph has by their names is of these alone."""
+    return _key(signal, sender) == (signal, sender)
 
 
 def _of_dispatches(seen: SeenDispatches | None) -> Seen | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from operator import methodcaller
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from django.dispatch import Signal
 
 from shop.models import Order, Product
 from signal_tracer import plain, trace_signals
-from signal_tracer.chain import Chain, ChainStep
+from signal_tracer.chain import Chain, ChainStep, Seen
+from signal_tracer.describing.names import signal_name
 from signal_tracer.mapping.chains import chain_of
 from signal_tracer.mapping.effects import Effects
 from signal_tracer.records import Location
@@ -665,6 +667,62 @@ def test_a_row_that_is_saved_is_not_updated_past_its_signals() -> None:
         "    save auth.Group.save() (only_seen)",
         "      signal post_save sender=auth.Group (seen)",
         "        receiver hear (seen)",
+    ]
+
+
+def ring_what_has_no_name(**kwargs: Any) -> None:
+    NAMELESS[0].send(sender=Order)
+
+
+NAMELESS = [Signal()]
+
+
+def test_a_signal_without_a_name_was_seen_without_it_being_said_how_often() -> None:
+    bell.connect(ring_what_has_no_name, sender=Order)
+    NAMELESS[0].connect(hear)
+    graph = seen("test_bell")
+    name = signal_name(NAMELESS[0])
+
+    for sender in ("None", "shop.Order"):
+        [root] = chain_of(name, sender, graph=graph).steps
+        [call] = root.steps
+        assert (call.name, call.standing, call.seen) == (f"{HERE}hear", "seen", Seen(0))
+    assert steps_of("bell", "shop.Order", graph=graph) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver ring_what_has_no_name (seen)",
+        f"    signal {name} sender=shop.Order (seen_and_in_source)",
+        "      receiver hear (seen)",
+    ]
+
+
+def test_a_receiver_of_one_instance_was_seen_as_that_of_its_class() -> None:
+    pot, bowl = Product(pk=1), Product(pk=2)
+    bell.connect(hear, sender=pot)
+    bell.connect(hear_too, sender=bowl)
+    with trace_signals("test_bell") as trace:
+        bell.send(sender=pot)
+        bell.send(sender=bowl)
+    graph = SignalGraph.from_traces([trace])
+
+    assert steps_of("bell", graph=graph) == [
+        "signal bell sender=shop.Product (seen)",
+        "  receiver hear (seen)",
+        "  receiver hear_too (seen)",
+    ]
+    assert steps_of("bell", "shop.Product(pk=1)", graph=graph) == [
+        "signal bell sender=shop.Product(pk=1) (seen)",
+        "  receiver hear (seen)",
+    ]
+
+
+def test_a_receiver_whose_name_differs_from_run_to_run_is_known_again() -> None:
+    hear_here = FunctionType(hear.__code__, {"__name__": __name__})
+    hear_here.__qualname__ = "hear_0x7f0011223344"
+    bell.connect(hear_here, sender=Order)
+
+    assert steps_of("bell", "shop.Order", graph=seen("test_bell")) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver hear_0x7f0011223344 (seen)",
     ]
 
 
