@@ -171,6 +171,7 @@ class _Chains:
         }
         # How deep each was shown whose steps are not to be shown again.
         self.shown: dict[Root, int] = {}
+        self._silent: dict[Root, bool] = {}
         self._heard: dict[tuple[str, str], list[Prospect]] = {}
 
     # What it begins with
@@ -658,7 +659,9 @@ class _Chains:
             return False
         if doer is not None and any(doer.sent(each, root.name) for each in _ROWS[root.kind]):
             return False
-        return self.effects.keeps_from_django(model, root.kind)
+        if root not in self._silent:
+            self._silent[root] = self.effects.keeps_from_django(model, root.kind)
+        return self._silent[root]
 
     def _seen_rows(
         self, root: Root, doer: _Doer | None, in_source: tuple[InSource, ...]
@@ -977,7 +980,7 @@ def _name_of(step: SourceStep) -> str:
 
 def _is_like(seen: str, written: str) -> bool:
     """Whether a callback or task that was seen is the one that is written so."""
-    return written in (seen, seen.removeprefix("partial(").removesuffix(")"))
+    return steady_name(written) in (seen, seen.removeprefix("partial(").removesuffix(")"))
 
 
 def _sent_in(project: Project) -> Iterator[tuple[str, str]]:

@@ -253,6 +253,19 @@ def test_a_delete_of_its_own_that_never_goes_on_to_djangos_sends_what_that_does(
     ]
 
 
+def test_what_is_sent_without_a_save_stands_beside_one_that_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Group, "save", lambda self, **kwargs: None)
+    post_save.connect(hear, sender=Group)
+
+    assert steps_of("auth.Group")[:3] == [
+        "save auth.Group.save()",
+        "signal post_save sender=auth.Group",
+        "  receiver hear",
+    ]
+
+
 def delete_for_good(self: Product) -> None:
     Product.objects.filter(pk=self.pk).delete()
 
