@@ -61,7 +61,8 @@ _ROWS: dict[RowKind, tuple[str, str]] = {
     "delete": (f"{_MODELS}pre_delete", f"{_MODELS}post_delete"),
 }
 _KIND_OF = {signal: kind for kind, signals in _ROWS.items() for signal in signals}
-# What a call sends to the database by its name; any other by what it does.
+# What a call sends to the database by its name; any other by what it does. The last is private,
+# and the same in Django 5.2, 6.0 and 6.1.
 _VERBS_OF_CALL = {
     "create": ("INSERT",),
     "bulk_create": ("INSERT",),
