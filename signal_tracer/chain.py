@@ -53,6 +53,8 @@ class Seen:
     """What was seen of a step over all the traces of a graph."""
 
     count: Count
+    """0 where it is not known: in a graph all signals without a name are one, and all instances of
+    a class one sender."""
     of: Count = 0
     """Of a signal whose receivers stand below: all its dispatches by this sender, also those that
     were sent elsewhere; what stands below is of all."""

@@ -380,7 +380,7 @@ class _Adding:
         return record
 
     def _add_unheard(self, unheard: Unheard) -> None:
-        key = _steady_signal(unheard.signal), _steady_sender(unheard.sender)
+        key = steady_signal(unheard.signal), steady_sender(unheard.sender)
         seen: SeenDispatches | None = self._at(self._graph.dispatches, key, unheard.count)
         if seen is not None:
             seen.unheard = _total(seen.unheard, unheard.count)
@@ -403,7 +403,7 @@ class _Adding:
             self._add_call(key, call, position, contents)
         # Called in a loop of its own by a subclass of Signal: seen, but no more than that.
         for position, name in enumerate(dispatch.unwatched or (), 1):
-            call_key = *key, _steady(name)
+            call_key = *key, steady_name(name)
             calls: SeenCalls | None = self._at(self._graph.calls, call_key)
             if calls is not None:
                 _add_place(calls, position, contents.owner_of(None, name), is_async=False)
@@ -411,7 +411,7 @@ class _Adding:
     def _add_call(
         self, of: DispatchKey, call: ReceiverCall, position: int, contents: Contents
     ) -> None:
-        key = *of, _steady(call.receiver)
+        key = *of, steady_name(call.receiver)
         seen: SeenCalls | None = self._at(self._graph.calls, key)
         if seen is None:
             return
@@ -423,7 +423,7 @@ class _Adding:
             seen.swallowed = _total(seen.swallowed, outcome == "swallowed")
             seen.cancelled = _total(seen.cancelled, outcome == "cancelled")
         if call.error is not None:
-            _note(seen, seen.errors, _steady(call.error.type))
+            _note(seen, seen.errors, steady_name(call.error.type))
         duration = _nanoseconds(call.duration)
         seen.duration = _total(seen.duration, duration)
         seen.own_time = _total(seen.own_time, _nanoseconds(call.own_time))
@@ -435,9 +435,9 @@ class _Adding:
             if query.is_write:
                 _note(seen, seen.writes, written_by(query.sql))
         for bypass in call.bypasses:
-            _note(seen, seen.bypasses, _steady(f"{bypass.model}{bypass.operation}"))
+            _note(seen, seen.bypasses, steady_name(f"{bypass.model}{bypass.operation}"))
         for callback in call.on_commit:
-            _note(seen, seen.callbacks, _steady(callback.callback))
+            _note(seen, seen.callbacks, steady_name(callback.callback))
         for errand in call.errands:
             _note(seen, seen.errands, _spell_errand(errand))
 
@@ -478,11 +478,11 @@ def _walk(contents: Contents) -> Iterator[_Sent]:
         (each, None, position) for position, each in enumerate(contents.dispatches, 1)
     ]
     for dispatch, within, position in waiting:  # It grows.
-        key = _steady_signal(dispatch.signal), _steady_sender(dispatch.sender)
+        key = steady_signal(dispatch.signal), steady_sender(dispatch.sender)
         yield _Sent(dispatch, key, within, position)
         for call in dispatch.receiver_calls:
             if call.dispatches:
-                call_key = *key, _steady(call.receiver)
+                call_key = *key, steady_name(call.receiver)
                 waiting += [(each, call_key, n) for n, each in enumerate(call.dispatches, 1)]
 
 
@@ -495,7 +495,7 @@ def _registered(sent: Sequence[_Sent]) -> _Registered:
             for callback in call.on_commit:
                 if callback.ran_at is not None:
                     until = callback.ran_at + callback.duration
-                    key = *each.key, _steady(call.receiver)
+                    key = *each.key, steady_name(call.receiver)
                     found.setdefault(callback.callback, []).append((callback.ran_at, until, key))
     return found
 
@@ -509,7 +509,7 @@ def _sent_by(sent: _Sent, registered: _Registered) -> _By | None:
     # Of several that ran at once, in several threads, the last to begin.
     running = [each for each in registered.get(callback, ()) if each[0] <= moment <= each[1]]
     key = max(running)[2] if running else sent.within
-    return None if key is None else _By(key, sent.position, _steady(callback))
+    return None if key is None else _By(key, sent.position, steady_name(callback))
 
 
 # Numbers
@@ -617,12 +617,13 @@ def _cut(name: str) -> str:
 
 
 @lru_cache(maxsize=4_096)
-def _steady(name: str) -> str:
+def steady_name(name: str) -> str:
+    """The name of a receiver, or of anything else, as a graph has it."""
     return _cut(without_addresses(name))
 
 
 @lru_cache(maxsize=4_096)
-def _steady_signal(name: str) -> str:
+def steady_signal(name: str) -> str:
     """Signals that no module holds are numbered as they are met: all are as one here."""
     return _cut(re.sub(r"^(<unnamed .*) \d+>$", r"\1>", name))
 
@@ -639,20 +640,20 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
 @lru_cache(maxsize=4_096)
-def _steady_sender(name: str) -> str:
+def steady_sender(name: str) -> str:
     """An instance is its class: which one it is differs from run to run."""
     found = _OBJECT.fullmatch(name)
     if found is not None and found.lastgroup is not None:
         return _cut(found[found.lastgroup])
     if _NUMBER.fullmatch(name):
         return "float" if {*".eE"} & {*name} else "int"
-    return _steady(name)
+    return steady_name(name)
 
 
 def _spell_errand(errand: Errand) -> str:
     # The ports of test servers are whatever is free.
     target = re.sub(r":\d{5}$", "", errand.target)
-    return _steady(f"{errand.kind} {target}".rstrip())
+    return steady_name(f"{errand.kind} {target}".rstrip())
 
 
 _COMMENTS = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)

@@ -44,8 +44,11 @@ from signal_tracer.signal_graph import (
     SignalGraph,
     median_duration,
     median_queries,
+    steady_name,
+    steady_sender,
+    steady_signal,
 )
-from signal_tracer.signal_map import SENT_BY_MODELS, Prospect
+from signal_tracer.signal_map import SENT_BY_MODELS, Connection, Prospect
 from signal_tracer.source_steps import Certainty, SourceStep
 
 MOST_DEPTH = 50
@@ -58,14 +61,16 @@ _ROWS: dict[RowKind, tuple[str, str]] = {
     "delete": (f"{_MODELS}pre_delete", f"{_MODELS}post_delete"),
 }
 _KIND_OF = {signal: kind for kind, signals in _ROWS.items() for signal in signals}
-# What a call sends to the database by its name; any other by what it does.
+# What a call sends to the database by its name; any other by what it does. The last is private,
+# and the same in Django 5.2, 6.0 and 6.1.
 _VERBS_OF_CALL = {
     "create": ("INSERT",),
     "bulk_create": ("INSERT",),
     "update": ("UPDATE",),
     "bulk_update": ("UPDATE",),
+    "_raw_delete": ("DELETE",),
 }
-_VERBS: dict[StepKind, tuple[str, ...]] = {
+_VERBS: dict[str, tuple[str, ...]] = {
     "save": ("INSERT", "UPDATE"),
     "delete": ("DELETE",),
     "bulk": ("INSERT", "UPDATE", "DELETE"),
@@ -109,6 +114,8 @@ class _Doer:
     """Whose doing steps are: a receiver, or whoever begins the chain, and what was seen of it."""
 
     call: SeenCalls | None = None
+    written: tuple[SourceStep, ...] = ()
+    """What its source shows, all of it, in one row."""
     sendings: dict[tuple[str, str], list[SeenSendings]] = field(default_factory=dict)
     is_read: bool = False
     """Whether its source was looked at."""
@@ -116,9 +123,11 @@ class _Doer:
     """Whether a graph would have what it does: that knows of receivers, and of no others."""
 
     def sent(self, signal: str, sender: str) -> Seen | None:
-        edges = self.sendings.get((signal, sender))
+        edges = self.sendings.get(_key(signal, sender))
         if not edges:
             return None
+        if not _is_of_one(signal, sender):
+            return Seen(0)
         return Seen(
             sum(each.count for each in edges),
             traces=max(each.traces for each in edges),
@@ -163,6 +172,7 @@ class _Chains:
         }
         # How deep each was shown whose steps are not to be shown again.
         self.shown: dict[Root, int] = {}
+        self._silent: dict[Root, bool] = {}
         self._heard: dict[tuple[str, str], list[Prospect]] = {}
 
     # What it begins with
@@ -209,7 +219,14 @@ class _Chains:
             yield Root("signal", _M2M, name)
             return
         yield Root("save", name)
+        if self._is_silent(Root("save", name)):
+            # Sent all the same by what calls no save(), as loading a fixture.
+            for signal in _ROWS["save"]:
+                if self._is_heard_or_seen(signal, name):
+                    yield Root("signal", signal, name)
         yield Root("delete", name)
+        if self._is_silent(Root("delete", name)):
+            yield Root("delete", name, _QUERYSET)
         for through in dict.fromkeys(self._throughs_of(model)):
             yield Root("signal", _M2M, through)
 
@@ -242,6 +259,11 @@ class _Chains:
             if each.sender is not None and each.sender_kind not in ("gone", "unknown", "lazy")
         }
         seen = set() if self.graph is None else {*self.graph.dispatches}
+        # An instance was seen as its class.
+        connected = {
+            (signal, steady_sender(sender)) if _key(signal, sender) in seen else (signal, sender)
+            for signal, sender in connected
+        }
         return connected | seen | {*_sent_in(self.project)}
 
     @cached_property
@@ -288,8 +310,10 @@ class _Chains:
     ) -> ChainStep:
         """``is_sought``: whether the source would show it by a step of its own."""
         root = Root("signal", name, sender)
-        dispatches = None if self.graph is None else self.graph.dispatches.get((name, sender))
+        dispatches = self._dispatches(name, sender)
         seen = doer.sent(name, sender) if doer is not None else _of_dispatches(dispatches)
+        if dispatches is not None and not _is_of_one(name, sender):
+            seen, dispatches = seen and Seen(0), None
         step = ChainStep(
             "signal",
             name,
@@ -342,8 +366,9 @@ class _Chains:
         entries = [] if live is None else entries_of(live)
         names = set()
         for position, connection in enumerate(running, 1):
-            names.add(connection.receiver)
+            names.add(steady_name(connection.receiver))
             call = self._call(name, sender, connection.receiver)
+            seen = _of_calls(call)
             step = ChainStep(
                 "receiver",
                 connection.receiver,
@@ -352,16 +377,18 @@ class _Chains:
                 location=connection.defined_at,
                 position=position,
                 is_async=connection.is_async is True,
-                seen=_of_calls(call),
+                seen=Seen(0) if seen is not None and not _is_of_one(name, sender) else seen,
             )
             receiver = read_entry(entries[connection.position - 1]).receiver
             yield self._with_doings(step, root, call, receiver, place)
-        for call in [] if self.graph is None else self.graph.calls_of(name, sender):
-            if call.receiver not in names:
+        alike = {*self._connected_alike(name, sender)}
+        for call in self._calls_of(name, sender):
+            if call.receiver not in names | alike:
                 step = ChainStep(
                     "receiver",
                     call.receiver,
-                    standing="only_seen",
+                    # To which of all that have no name it is connected cannot be told.
+                    standing="seen" if name.startswith("<unnamed ") else "only_seen",
                     owner=call.owner,
                     is_async=call.is_async,
                     seen=_of_calls(call),
@@ -371,9 +398,11 @@ class _Chains:
         for each in prospects:
             if each.obstacle in ("dead", "waiting") or (
                 # Who is only nearly called, of what was asked for; further down it were too much.
-                each.obstacle is not None and is_asked_for and each.connection.receiver not in names
+                each.obstacle is not None
+                and is_asked_for
+                and steady_name(each.connection.receiver) not in names
             ):
-                names.add(each.connection.receiver)
+                names.add(steady_name(each.connection.receiver))
                 yield ChainStep(
                     "receiver",
                     each.connection.receiver,
@@ -392,7 +421,7 @@ class _Chains:
             sender = self._live_sender(root)[1]
             signal = self.live_signals.get(root.name)
             written = self.effects.of_receiver(receiver, sender=sender, signal=signal)
-        doer = _Doer(call, is_read=is_read, is_watched=self.graph is not None)
+        doer = _Doer(call, (*_flat(written),), is_read=is_read, is_watched=self.graph is not None)
         for each in [] if self.graph is None or call is None else self.graph.sent_by(call):
             doer.sendings.setdefault((each.sent_signal, each.sent_sender), []).append(each)
         inside = place.inside(root, 1)
@@ -403,7 +432,7 @@ class _Chains:
 
     def _count(self, written: tuple[SourceStep, ...], doer: _Doer) -> int:
         """How many steps would follow: those that the source shows, and what else was seen."""
-        mentioned = {*self._sent_by_source(written)}
+        mentioned = {_key(*each) for each in self._sent_by_source(written)}
         return len([*_plain_steps(written)]) + len({*doer.sendings} - mentioned)
 
     def _prospects(self, name: str, sender: str) -> list[Prospect]:
@@ -427,7 +456,10 @@ class _Chains:
                 for each in mapped.connections
                 if each.state == "alive"
             )
-        for each in prospects:
+        for prospect in prospects:
+            each = prospect
+            if prospect.obstacle is not None and self._was_seen(prospect.connection, root):
+                each = Prospect(prospect.connection, None)
             if each.obstacle in ("connected_to_other", "sender_gone"):
                 continue
             if each.obstacle in ("dead", "waiting"):
@@ -452,8 +484,43 @@ class _Chains:
     def _classes(self) -> dict[str, type]:
         return {class_name(each): each for each in classes_by_id().values()}
 
+    # What the graph has, by the names that it has for it
+
+    def _dispatches(self, signal: str, sender: str) -> SeenDispatches | None:
+        return None if self.graph is None else self.graph.dispatches.get(_key(signal, sender))
+
     def _call(self, signal: str, sender: str, receiver: str) -> SeenCalls | None:
-        return None if self.graph is None else self.graph.calls.get((signal, sender, receiver))
+        if self.graph is None:
+            return None
+        key = (*_key(signal, sender), steady_name(receiver))
+        if key not in self.graph.calls and signal != key[0] and sender == "None":
+            # Of what signals without a name were sent with it is only known that it was all that.
+            same = (each for each in self.graph.calls if each[::2] == key[::2])
+            key = next(same, key)
+        return self.graph.calls.get(key)
+
+    def _calls_of(self, signal: str, sender: str) -> list[SeenCalls]:
+        """Not of one signal without a name: they may be of any other."""
+        if self.graph is None or signal != steady_signal(signal):
+            return []
+        return self.graph.calls_of(*_key(signal, sender))
+
+    def _connected_alike(self, signal: str, sender: str) -> Iterator[str]:
+        """Receivers that are connected to what counts as this sender in a graph."""
+        mapped = self.look.mapped.get(signal)
+        for each in () if mapped is None else mapped.connections:
+            is_other = each.state == "alive" and each.sender not in (None, sender)
+            if is_other and steady_sender(each.sender or "") == steady_sender(sender):
+                yield steady_name(each.receiver)
+
+    def _was_seen(self, connection: Connection, root: Root) -> bool:
+        """Whether it was called for a sender that is connected by itself, as an instance is."""
+        return (
+            connection.state == "alive"
+            and connection.sender not in (None, root.sender)
+            and steady_sender(connection.sender or "") == root.sender
+            and self._call(root.name, root.sender, connection.receiver) is not None
+        )
 
     def _owner_of(self, signal: str) -> Owner:
         mapped = self.look.mapped.get(signal)
@@ -470,11 +537,14 @@ class _Chains:
         doer: _Doer | None,
         *,
         is_sought: bool = True,
+        is_visible: bool = True,
     ) -> Standing:
+        """``is_visible``: whether a graph would tell it from what else was done."""
         if seen is None and not in_source:
             return "connected"
         if seen is None:
-            return "only_in_source" if doer is not None and doer.is_watched else "in_source"
+            is_watched = doer is not None and doer.is_watched and is_visible
+            return "only_in_source" if is_watched else "in_source"
         if in_source:
             return "seen_and_in_source"
         return "only_seen" if doer is not None and doer.is_read and is_sought else "seen"
@@ -491,12 +561,16 @@ class _Chains:
         """A save or a delete of a model: what its own method does, and the signals it sends."""
         if self._own_method(root._replace(sender="")) is None:
             root = root._replace(sender="")
-        seen = self._seen_rows(root, doer, in_source)
+        is_silent = self._is_silent(root, doer)
+        is_mixed_up = self._is_mixed_up(root.kind, root.name, doer, _calls_in(in_source))
+        seen = None if is_silent else self._seen_rows(root, doer, in_source)
         own = self._own_method(root)
         step = ChainStep(
             root.kind,
             f"{root.name}.{root.kind}(){root.sender and f' {root.sender}'}",
-            standing=self._standing(seen, in_source, doer),
+            standing=self._standing(
+                seen, in_source, doer, is_visible=not (is_silent or is_mixed_up)
+            ),
             owner=DJANGO if own is None else own[1],
             location=None if own is None else own[0],
             seen=seen,
@@ -512,7 +586,8 @@ class _Chains:
         if model is not None and self._own_method(root) is not None:
             written = self.effects.of_method(model, root.kind)
         steps = [*self._of_source(written, doer or _Doer(), inside)]
-        if not any(_is_super(each) for each in _plain_steps(written)):
+        is_done = any(_is_super(each, root) for each in _plain_steps(written))
+        if not is_done and not self._is_silent(root, doer):
             steps += self._of_rows_themselves(root, doer, inside)
         return _merged(steps)
 
@@ -564,7 +639,7 @@ class _Chains:
     def _is_heard_or_seen(self, signal: str, sender: str) -> bool:
         if self._prospects(signal, sender):
             return True
-        return self.graph is not None and bool(self.graph.calls_of(signal, sender))
+        return bool(self._calls_of(signal, sender))
 
     def _own_method(self, root: Root) -> tuple[Location, Owner] | None:
         """Where a save() or delete() is defined that is not Django's, and whose it is."""
@@ -578,40 +653,86 @@ class _Chains:
         owner = None if location is None else owner_of_file(location.file, project_packages())
         return None if location is None or owner is None or owner == DJANGO else (location, owner)
 
+    def _is_silent(self, root: Root, doer: _Doer | None = None) -> bool:
+        """Whether its own method does something else, and Django sends nothing."""
+        model = self.models.get(root.name)
+        if root.kind == "signal" or model is None or self._own_method(root) is None:
+            return False
+        if doer is not None and any(doer.sent(each, root.name) for each in _ROWS[root.kind]):
+            return False
+        if root not in self._silent:
+            self._silent[root] = self.effects.keeps_from_django(model, root.kind)
+        return self._silent[root]
+
     def _seen_rows(
         self, root: Root, doer: _Doer | None, in_source: tuple[InSource, ...]
     ) -> Seen | None:
         """By the signals that were sent, or by what was written to the table."""
         signals = _ROWS["save" if root.kind == "save" else "delete"]
         if doer is None:
-            found = [
-                _of_dispatches(self.graph.dispatches.get((signal, root.name)))
-                for signal in (signals if self.graph is not None else ())
-                if self.graph is not None
-            ]
+            found = [_of_dispatches(self._dispatches(signal, root.name)) for signal in signals]
         else:
             found = [doer.sent(signal, root.name) for signal in signals]
-        calls = {each for said in in_source for each in _CALLED.findall(said.text)}
-        found.append(self._seen_to_write(root.kind, root.name, doer, calls))
+        found.append(self._seen_to_write(root.kind, root.name, doer, _calls_in(in_source)))
         return max((each for each in found if each is not None), key=_by_count, default=None)
 
     def _seen_to_write(
         self, kind: StepKind, name: str, doer: _Doer | None, calls: Iterable[str]
     ) -> Seen | None:
-        """How often the table was written to in the way of these calls, or of any."""
+        """How often the table was written to in the way of these calls, and in no other."""
+        others = self._verbs_of_others(kind, name, doer)
+        counts = self._writes(kind, name, doer, calls)
+        found = [count for verb, count in counts.items() if verb not in others]
+        return Seen(sum(found)) if found else None
+
+    def _is_mixed_up(
+        self, kind: StepKind, name: str, doer: _Doer | None, calls: Iterable[str]
+    ) -> bool:
+        """Whether the table was written to in the way of these calls, and of others as well."""
+        counts = self._writes(kind, name, doer, calls)
+        return not self._verbs_of_others(kind, name, doer).isdisjoint(counts)
+
+    def _writes(
+        self, kind: StepKind, name: str, doer: _Doer | None, calls: Iterable[str]
+    ) -> dict[str, int]:
+        """How often the table was written to in the way of these calls, or of any, by verb."""
         model = self.models.get(name)
         if model is None or doer is None or doer.call is None:
-            return None
+            return {}
+        if kind == "save" and not self._is_saved_unheard(name):
+            return {}
         # Not documented, and the same in Django 5.2, 6.0 and 6.1: db_table.
         table = namespace_of(model)["_meta"].db_table
-        known = [
-            _VERBS_OF_CALL[it]
-            for it in (each.removeprefix("a") for each in calls)
-            if it in _VERBS_OF_CALL
-        ]
-        verbs = {verb for each in known for verb in each} or _VERBS[kind]
-        counts = [doer.call.writes.get(f"{verb} {table}", 0) for verb in verbs]
-        return Seen(sum(counts)) if any(counts) else None
+        counts = {verb: doer.call.writes.get(f"{verb} {table}", 0) for verb in _verbs(kind, calls)}
+        return {verb: count for verb, count in counts.items() if count}
+
+    def _is_saved_unheard(self, name: str) -> bool:
+        """Whether rows of the model were saved, and the graph does not tell by whom.
+
+        Each save sends both signals; who sent one is known as soon as somebody hears it.
+        """
+        found = [self._dispatches(signal, name) for signal in _ROWS["save"]]
+        seen = [each for each in found if each is not None]
+        return bool(seen) and all(each.unheard for each in seen)
+
+    def _verbs_of_others(self, kind: StepKind, name: str, doer: _Doer | None) -> set[str]:
+        """How the table is written to by what goes another way: past the signals, or not."""
+        if doer is None:
+            return set()
+        kinds: tuple[StepKind, ...] = ("bulk",)
+        is_sent = any(doer.sent(signal, name) is not None for signal in _ROWS["save"])
+        if kind == "bulk":
+            is_saved = is_sent or self._is_saved_unheard(name)
+            kinds = ("save", "delete") if is_saved else ("delete",)
+        steps = [each for each in doer.written if each.kind in kinds and each.target == name]
+        found = {verb for each in steps for verb in _verbs(each.kind, _CALLED.findall(each.text))}
+        if kind == "bulk" and is_sent and all(each.kind != "save" for each in steps):
+            found.update(_VERBS["save"])
+        for bypass in doer.call.bypasses if doer.call is not None and kind != "bulk" else ():
+            model, _, operation = bypass.removesuffix("()").rpartition(".")
+            if model == name:
+                found.update(_verbs("bulk", [operation]))
+        return found
 
     # What a receiver or a method does
 
@@ -631,7 +752,7 @@ class _Chains:
                     yield ChainStep("unknown", step.text, standing="in_source", in_source=said)
                 case "call":
                     yield from self._of_source(step.steps, doer, place, place_in_source)
-                case "save" | "delete" if _is_super(step) and place.above:
+                case "save" | "delete" if place.above and _is_super(step, place.above[-1]):
                     yield from self._of_rows_themselves(place.above[-1], doer, place)
                 case "save" | "delete" if step.target:
                     # What sends by itself, though the model has a method of its own, calls none.
@@ -674,6 +795,7 @@ class _Chains:
         model, _, operation = name.removesuffix("()").rpartition(".")
         seen = doer.did_like(doer.call.bypasses if doer.call else {}, name)
         seen = seen or self._seen_to_write("bulk", model, doer, [operation])
+        is_mixed_up = self._is_mixed_up("bulk", model, doer, [operation])
         skipped = [
             each.receiver
             for signal in signals_skipped_by(operation)
@@ -683,7 +805,7 @@ class _Chains:
         return ChainStep(
             "bulk",
             name,
-            standing=self._standing(seen, said, doer),
+            standing=self._standing(seen, said, doer, is_visible=not is_mixed_up),
             owner=DJANGO,
             seen=seen,
             in_source=said,
@@ -694,7 +816,7 @@ class _Chains:
         self, written: tuple[SourceStep, ...], doer: _Doer, place: _Place
     ) -> Iterator[ChainStep]:
         """What its calls were seen to do, and its source does not show."""
-        mentioned = {*self._sent_by_source(written)}
+        mentioned = {_key(*each) for each in self._sent_by_source(written)}
         callbacks: dict[str, list[ChainStep]] = {}
         rows: set[Root] = set()
         for (signal, sender), edges in doer.sendings.items():
@@ -758,6 +880,15 @@ class _Chains:
 # What was seen
 
 
+def _key(signal: str, sender: str) -> tuple[str, str]:
+    return steady_signal(signal), steady_sender(sender)
+
+
+def _is_of_one(signal: str, sender: str) -> bool:
+    """Whether what a graph has by their names is of these alone."""
+    return _key(signal, sender) == (signal, sender)
+
+
 def _of_dispatches(seen: SeenDispatches | None) -> Seen | None:
     if seen is None:
         return None
@@ -789,6 +920,13 @@ def _of_calls(seen: SeenCalls | None) -> Seen | None:
 
 def _by_count(seen: Seen) -> int:
     return seen.count
+
+
+def _verbs(kind: str, calls: Iterable[str]) -> set[str]:
+    """What these calls send to the database; those whose name says nothing, by their kind."""
+    names = (each.removeprefix("a") for each in calls)
+    known = {verb for each in names for verb in _VERBS_OF_CALL.get(each, ())}
+    return known or {*_VERBS[kind]}
 
 
 def _is_sought(signal: str) -> bool:
@@ -823,8 +961,12 @@ def _in_source(step: SourceStep, around: InSource | None) -> InSource:
     return InSource(step.text, worst, step.location, " ".join(conditions) or None, step.reason)
 
 
-def _is_super(step: SourceStep) -> bool:
-    return step.kind in ("save", "delete") and step.text.startswith("super(")
+def _calls_in(places: Iterable[InSource]) -> set[str]:
+    return {name for each in places for name in _CALLED.findall(each.text)}
+
+
+def _is_super(step: SourceStep, of: Root) -> bool:
+    return step.kind == of.kind and step.text.startswith("super(")
 
 
 def _operation(step: SourceStep) -> str:
@@ -839,7 +981,7 @@ def _name_of(step: SourceStep) -> str:
 
 def _is_like(seen: str, written: str) -> bool:
     """Whether a callback or task that was seen is the one that is written so."""
-    return written in (seen, seen.removeprefix("partial(").removesuffix(")"))
+    return steady_name(written) in (seen, seen.removeprefix("partial(").removesuffix(")"))
 
 
 def _sent_in(project: Project) -> Iterator[tuple[str, str]]:
@@ -870,13 +1012,18 @@ def _leads_on(step: ChainStep) -> bool:
 
 def _merged(steps: Iterable[ChainStep]) -> tuple[ChainStep, ...]:
     """Each thing once, with every place in the source that says so."""
-    kept: dict[tuple[str, str, str], ChainStep] = {}
+    kept: dict[tuple[object, ...], ChainStep] = {}
     for step in steps:
-        key = step.kind, step.name, step.sender
-        if step.kind == "unknown" or key not in kept:
-            # Each place that could not be resolved may mean something else.
-            kept[key if step.kind != "unknown" else (*key[:2], str(len(kept)))] = step
-        else:
-            earlier = kept[key]
-            kept[key] = replace(earlier, in_source=(*earlier.in_source, *step.in_source))
+        # Each place that could not be resolved may mean something else.
+        place = step.in_source[0].location if step.kind == "unknown" else step.position
+        key = step.kind, step.name, step.sender, place
+        if key not in kept:
+            kept[key] = step
+            continue
+        earlier = kept[key]
+        in_source = tuple(dict.fromkeys((*earlier.in_source, *step.in_source)))
+        # Other functions may go by the same name: every lambda is a `<lambda>`.
+        both = earlier.steps and step.steps
+        found = _merged((*earlier.steps, *step.steps)) if both else earlier.steps or step.steps
+        kept[key] = replace(earlier, in_source=in_source, steps=found)
     return tuple(kept.values())

@@ -131,7 +131,7 @@ class _Picture:
         return text.append(self.spelling.clean(title.after))
 
     def numbers(self, seen: Seen, line: Line, facts: list[str]) -> None:
-        line.queries = f"{seen.count:,}"
+        line.queries = f"{seen.count:,}" if seen.count else ""
         if seen.queries and self.spelling.is_wide:
             line.own_time = f"{seen.queries:,}"
         elif seen.queries:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from signal_tracer.chain import Chain, ChainStep, InSource, Seen
+from signal_tracer.records import DJANGO
 from signal_tracer.showing.facts import REASONS, Title
 from signal_tracer.wording import location_of, plural
 
@@ -134,7 +135,9 @@ def beside(step: ChainStep, *, is_first: bool = False) -> Iterator[str]:
         yield "as above"
     elif step.kind in ("save", "delete") and not (step.again or shown_below(step)):
         names = " and ".join(each.name.removeprefix(_MODELS) for each in step.steps)
-        yield f"sends {names}: nobody listens" if names else "nobody listens"
+        if names or step.owner == DJANGO:
+            yield f"sends {names}: nobody listens" if names else "nobody listens"
+        # Of a method of its own that does nothing here it is not said whether it sends any.
     elif _is_unheard(step):
         yield "nobody listens"
     elif _is_of_loading(step) and not step.again and not shown_below(step, is_first=is_first):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from operator import methodcaller
+from types import FunctionType
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.db import connection, models, transaction
 from django.db.models import signals as model_signals
 from django.db.models.functions import Upper
-from django.db.models.signals import m2m_changed, post_init, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_save
 from django.dispatch import Signal
 
 from shop.models import Order, Product
 from signal_tracer import plain, trace_signals
-from signal_tracer.chain import Chain, ChainStep
+from signal_tracer.chain import Chain, ChainStep, Seen
+from signal_tracer.describing.names import signal_name
 from signal_tracer.mapping.chains import chain_of
 from signal_tracer.mapping.effects import Effects
 from signal_tracer.records import Location
@@ -220,6 +222,109 @@ def test_an_overridden_save_is_a_step_with_its_conditions() -> None:
     ]
 
 
+def put_away(self: Product) -> None:
+    self.description = "gone"
+    self.save()
+
+
+def test_a_delete_of_its_own_that_never_goes_on_to_djangos_sends_what_that_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Product, "delete", put_away)
+    for signal in MODEL_SIGNALS:
+        signal.receivers = []
+        signal.sender_receivers_cache.clear()
+    post_delete.connect(hear, sender=Product)
+    post_save.connect(hear_too, sender=Product)
+
+    assert steps_of("shop.Product.delete") == [
+        "delete shop.Product.delete()",
+        "  save shop.Product.save() (in_source)",
+        "    signal post_save sender=shop.Product",
+        "      receiver hear_too",
+    ]
+    # A queryset calls no delete() of the model.
+    found = steps_of("shop.Product")
+    begin = found.index("delete shop.Product.delete() of a queryset")
+    assert found[begin + 1 : begin + 4] == [
+        "  signal pre_delete sender=shop.Product",
+        "  signal post_delete sender=shop.Product",
+        "    receiver hear",
+    ]
+
+
+def test_what_is_sent_without_a_save_stands_beside_one_that_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Group, "save", lambda self, **kwargs: None)
+    post_save.connect(hear, sender=Group)
+
+    assert steps_of("auth.Group")[:3] == [
+        "save auth.Group.save()",
+        "signal post_save sender=auth.Group",
+        "  receiver hear",
+    ]
+
+
+def delete_for_good(self: Product) -> None:
+    Product.objects.filter(pk=self.pk).delete()
+
+
+def delete_as_others_do(self: Product) -> None:
+    ask_again(super(Product, self).delete)
+
+
+def delete_in_turn(self: Product) -> None:
+    models.Model.delete(self)
+
+
+class PutAway:
+    def delete(self) -> None:
+        super().save()  # type: ignore[misc]
+
+
+ask_again = methodcaller("__call__")
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        (delete_for_good, ["post_delete"]),
+        (delete_as_others_do, ["post_delete"]),
+        (delete_in_turn, ["post_delete"]),
+        (PutAway.delete, ["post_save"]),
+    ],
+)
+def test_a_delete_of_its_own_sends_what_it_may_go_on_to(
+    monkeypatch: pytest.MonkeyPatch, own: Any, found: list[str]
+) -> None:
+    monkeypatch.setattr(Product, "delete", own)
+    for signal in MODEL_SIGNALS:
+        signal.receivers = []
+        signal.sender_receivers_cache.clear()
+    post_delete.connect(hear, sender=Product)
+    post_save.connect(hear, sender=Product)
+    chain = chain_of("shop.Product.delete")
+    heard = [each for each in chain.walk() if each.kind == "signal" and each.steps]
+
+    assert [each.name.rpartition(".")[2] for each in heard] == found
+
+
+def delete_a_product(**kwargs: Any) -> None:
+    Product(pk=1).delete()
+
+
+def test_of_a_delete_that_leaves_no_trace_it_is_not_said_that_it_was_never_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Product, "delete", lambda self: None)
+    bell.connect(delete_a_product, sender=Order)
+
+    assert "    delete shop.Product.delete() (in_source)" in steps_of(
+        "bell", "shop.Order", graph=seen("test_bell")
+    )
+
+
 # What follows
 
 
@@ -337,6 +442,23 @@ def test_a_place_that_cannot_be_resolved_is_said() -> None:
 
     assert step.name == "order.save()"
     assert step.in_source[0].reason == "what `order` is cannot be told"
+
+
+def make_groups_and_orders_later(**kwargs: Any) -> None:
+    transaction.on_commit(lambda: Group.objects.create(name="potters"))
+    transaction.on_commit(lambda: Product.objects.create(name="pot"))
+
+
+def test_callbacks_that_go_by_one_name_are_one_step_with_what_each_does() -> None:
+    bell.connect(make_groups_and_orders_later)
+    [root] = chain_of("bell", "None").steps
+    [callback] = root.steps[0].steps
+
+    assert [step.name for step in callback.steps] == [
+        "auth.Group.save()",
+        "shop.Product.save()",
+    ]
+    assert len(callback.in_source) == 2
 
 
 # What was seen
@@ -487,6 +609,136 @@ def test_a_row_that_is_made_is_no_row_that_is_updated() -> None:
     ] == [("auth.Group.save()", 2), ("auth.Group.update()", 1)]
 
 
+def rename_groups_and_perhaps_save_them(please: bool = False, **kwargs: Any) -> None:
+    Group.objects.update(name=Upper("name"))
+    if please:
+        Group.objects.get().save()
+
+
+def rename_groups_by_hand_and_perhaps_save_them(please: bool = False, **kwargs: Any) -> None:
+    connection.cursor().execute("UPDATE auth_group SET name = 'POTTERS'")
+    if please:
+        Group.objects.get().save()
+
+
+def save_groups_and_perhaps_rename_them(please: bool = False, **kwargs: Any) -> None:
+    save_by_name(Group.objects.get())
+    if please:
+        Group.objects.update(name=Upper("name"))
+
+
+save_by_name = methodcaller("save")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("receiver", "found"),
+    [
+        (
+            rename_groups_and_perhaps_save_them,
+            [
+                "    bulk auth.Group.update() (seen_and_in_source)",
+                "    save auth.Group.save() (only_in_source)",
+            ],
+        ),
+        (
+            rename_groups_by_hand_and_perhaps_save_them,
+            ["    save auth.Group.save() (only_in_source)"],
+        ),
+    ],
+)
+def test_a_row_that_is_updated_past_its_signals_is_not_saved(
+    receiver: Any, found: list[str]
+) -> None:
+    Group.objects.create(name="potters")
+    bell.connect(receiver, sender=Order)
+
+    assert steps_of("bell", "shop.Order", graph=seen("test_bell"))[2:] == found
+
+
+@pytest.mark.django_db
+def test_of_rows_that_were_written_to_in_two_ways_it_is_not_said_which_was_seen() -> None:
+    bell.connect(rename_groups_and_perhaps_save_them, sender=Order)
+    with trace_signals("test_bell") as trace:
+        Group.objects.create(name="potters")
+        bell.send(sender=Order)
+
+    assert steps_of("bell", "shop.Order", graph=SignalGraph.from_traces([trace]))[2:] == [
+        "    bulk auth.Group.update() (in_source)",
+        "    save auth.Group.save() (in_source)",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_row_that_is_saved_is_not_updated_past_its_signals() -> None:
+    Group.objects.create(name="potters")
+    bell.connect(save_groups_and_perhaps_rename_them, sender=Order)
+    post_save.connect(hear, sender=Group)
+
+    assert steps_of("bell", "shop.Order", graph=seen("test_bell"))[2:] == [
+        "    bulk auth.Group.update() (in_source)",
+        "    save auth.Group.save() (only_seen)",
+        "      signal post_save sender=auth.Group (seen)",
+        "        receiver hear (seen)",
+    ]
+
+
+def ring_what_has_no_name(**kwargs: Any) -> None:
+    NAMELESS[0].send(sender=Order)
+
+
+NAMELESS = [Signal()]
+
+
+def test_a_signal_without_a_name_was_seen_without_it_being_said_how_often() -> None:
+    bell.connect(ring_what_has_no_name, sender=Order)
+    NAMELESS[0].connect(hear)
+    graph = seen("test_bell")
+    name = signal_name(NAMELESS[0])
+
+    for sender in ("None", "shop.Order"):
+        [root] = chain_of(name, sender, graph=graph).steps
+        [call] = root.steps
+        assert (call.name, call.standing, call.seen) == (f"{HERE}hear", "seen", Seen(0))
+    assert steps_of("bell", "shop.Order", graph=graph) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver ring_what_has_no_name (seen)",
+        f"    signal {name} sender=shop.Order (seen_and_in_source)",
+        "      receiver hear (seen)",
+    ]
+
+
+def test_a_receiver_of_one_instance_was_seen_as_that_of_its_class() -> None:
+    pot, bowl = Product(pk=1), Product(pk=2)
+    bell.connect(hear, sender=pot)
+    bell.connect(hear_too, sender=bowl)
+    with trace_signals("test_bell") as trace:
+        bell.send(sender=pot)
+        bell.send(sender=bowl)
+    graph = SignalGraph.from_traces([trace])
+
+    assert steps_of("bell", graph=graph) == [
+        "signal bell sender=shop.Product (seen)",
+        "  receiver hear (seen)",
+        "  receiver hear_too (seen)",
+    ]
+    assert steps_of("bell", "shop.Product(pk=1)", graph=graph) == [
+        "signal bell sender=shop.Product(pk=1) (seen)",
+        "  receiver hear (seen)",
+    ]
+
+
+def test_a_receiver_whose_name_differs_from_run_to_run_is_known_again() -> None:
+    hear_here = FunctionType(hear.__code__, {"__name__": __name__})
+    hear_here.__qualname__ = "hear_0x7f0011223344"
+    bell.connect(hear_here, sender=Order)
+
+    assert steps_of("bell", "shop.Order", graph=seen("test_bell")) == [
+        "signal bell sender=shop.Order (seen)",
+        "  receiver hear_0x7f0011223344 (seen)",
+    ]
+
+
 # As data
 
 
@@ -604,6 +856,34 @@ def test_two_places_that_say_the_same_are_one_step(monkeypatch: pytest.MonkeyPat
 
     assert step.name == "shop.Order.save()"
     assert [each.text for each in step.in_source] == ["order.save(1)", "order.save(2)"]
+
+
+def test_tasks_that_go_by_one_name_are_one_step_with_what_each_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tasks = [
+        source_step(
+            "task",
+            "pack.delay()",
+            target="shop.tasks.pack",
+            steps=(
+                source_step("send", f"{name}.send()", sends=((f"{HERE}{name}", "None"),)),
+                source_step("save", "it.save()", certainty="unknown"),
+            ),
+        )
+        for name in ("gong", "chime")
+    ]
+    monkeypatch.setattr(Effects, "of_receiver", lambda *args, **kwargs: tuple(tasks))
+    bell.connect(hear, sender=Order)
+
+    assert steps_of("bell", "shop.Order") == [
+        "signal bell sender=shop.Order",
+        "  receiver hear",
+        "    errand task shop.tasks.pack (in_source)",
+        "      signal gong sender=None (in_source)",
+        "      unknown it.save() (in_source)",
+        "      signal chime sender=None (in_source)",
+    ]
 
 
 def test_a_deep_chain_is_followed_as_far_as_it_may_be() -> None:

@@ -20,7 +20,13 @@ from django.db.models.fields.related_descriptors import ManyToManyDescriptor
 from django.db.models.signals import ModelSignal, m2m_changed
 from django.dispatch import Signal
 
-from signal_tracer.describing.names import find_in_class, is_a, namespace_of
+from signal_tracer.describing.names import (
+    class_name,
+    find_in_class,
+    is_a,
+    namespace_of,
+    unwrapped,
+)
 from signal_tracer.mapping.effects.following import Following
 from signal_tracer.mapping.effects.functions import Functions, name_of, self_of_live
 from signal_tracer.mapping.effects.meanings import (
@@ -114,6 +120,23 @@ class Effects:
         if code is None or not self.functions.is_projects(code.source.file):
             return ()
         return self._read(code, (Instance(model),), {})
+
+    def keeps_from_django(self, model: type, name: str) -> bool:
+        """Whether the model's own ``save()`` or ``delete()`` never goes on to Django's.
+
+        Only where it was read to its end, and nothing in it could be that.
+        """
+        found = find_in_class(model, name)
+        code, _ = self.functions.code_of(Bound(Instance(model), name))
+        if code is None or type(found) is not FunctionType or code.condition is not None:
+            return False
+        # Whatever its decorators are.
+        own = self.functions.code_of_function(unwrapped(found))
+        if own is None or not self.functions.is_projects(own.source.file):
+            return False
+        if _mentions_django(own.node, name):
+            return False
+        return not any(_may_be_own(each, model, name) for each in self.of_method(model, name))
 
     @cached_property
     def relations(self) -> set[str]:
@@ -269,6 +292,33 @@ def _value_of_receiver(receiver: Any) -> Value:
     if issubclass(kind, type):
         return Bound(Instance(receiver), "__init__")
     return Bound(self_of_live(receiver), "__call__")
+
+
+def _mentions_django(node: ast.AST, name: str) -> bool:
+    """Whether it uses ``super()`` for anything but other methods, or ``Base.save(self)``."""
+    named, others = 0, 0
+    for each in ast.walk(node):
+        match each:
+            case ast.Name(id="super"):
+                named += 1
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=attr):
+                others += attr not in (name, "save_base")
+            case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Name(id="self"), *_]):
+                named += attr in (name, "save_base")
+    return named > others
+
+
+def _may_be_own(step: SourceStep, model: type, name: str) -> bool:
+    """Whether a step of the model's own method may be Django's, for the same row.
+
+    What a queryset deletes is no such: that has its signals beside it.
+    """
+    if step.kind in ("call", "callback") and step.certainty != "unknown":
+        return any(_may_be_own(each, model, name) for each in step.steps)
+    if step.certainty == "unknown":
+        return step.kind in (name, "call", "callback")
+    is_same = step.kind == name and step.target == class_name(model)
+    return is_same and not (name == "delete" and step.sends)
 
 
 def _may_be(value: Value, sender: object) -> bool:
