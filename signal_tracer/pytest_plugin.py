@@ -596,7 +596,8 @@ class _Pieces:
         self.inside: list[dict[str, dict[str, int]]] = []
         self.tracing: trace_signals | None = None
         self.trace: Trace | None = None
-        self.is_set_up: set[pytest.FixtureDef[Any]] = set()
+        # What is set up, with its name and with the parameters it was set up for.
+        self.shared: dict[pytest.FixtureDef[Any], tuple[dict[str, dict[str, int]], list[str]]] = {}
         self.is_last_of_its_kind = False
 
     @pytest.hookimpl(trylast=True)
@@ -628,17 +629,29 @@ class _Pieces:
         # One of a class is set up for each test that is in none.
         if fixturedef.scope == "function" or (fixturedef.scope == "class" and request.cls is None):
             return (yield)
-        self.is_set_up.add(fixturedef)
-        with self._looking_at(_as_shared(fixturedef)):
+        params = self._params(fixturedef, request)
+        shared = _as_shared(fixturedef, request.node.nodeid, params)
+        self.shared[fixturedef] = shared, params
+        with self._looking_at(shared):
             return (yield)
+
+    def _params(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> list[str]:
+        """Its parameter, and those of what it asks for: for each of them it is set up anew."""
+        is_set_up = {each.argname: params for each, (_, params) in self.shared.items()}
+        params = [each for name in fixturedef.argnames for each in is_set_up.get(name, ())]
+        if hasattr(request, "param"):
+            params.append(f"{fixturedef.argname}={_named(request)}")
+        return [*dict.fromkeys(params)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         if not self.inside:
             return
-        if fixturedef in self.is_set_up:  # Others are asked again and again, and have nothing left.
-            self.is_set_up.discard(fixturedef)
-            self._end(_as_shared(fixturedef), is_end=True)
+        if fixturedef in self.shared:  # Others are asked again and again, and have nothing left.
+            shared, _ = self.shared.pop(fixturedef)
+            self._end(shared, is_end=True)
             self._begin()
         elif fixturedef.scope == "function" and self.is_last_of_its_kind:
             self._end(self.inside[-1])
@@ -819,9 +832,27 @@ class _Graph(_OfPieces):
                 self._fail(each)
 
 
-def _as_shared(fixturedef: pytest.FixtureDef[Any]) -> dict[str, dict[str, int]]:
+def _as_shared(
+    fixturedef: pytest.FixtureDef[Any], owner: str, params: list[str]
+) -> dict[str, dict[str, int]]:
+    """By a name that is the same in each worker, and another for each time it is to be set up.
+
+    ``owner``: the node id of the class, module or package for which it is; none for the session.
+    """
     of = f" of {fixturedef.baseid}" if fixturedef.baseid else ""
-    return {"fixtures": {f"the {fixturedef.scope} fixture {fixturedef.argname}{of}": 0}}
+    of += f" for {owner}" if owner not in ("", fixturedef.baseid) else ""
+    name = fixturedef.argname
+    if params:
+        name += f"[{', '.join(each.removeprefix(f'{name}=') for each in params)}]"
+    return {"fixtures": {f"the {fixturedef.scope} fixture {name}{of}": 0}}
+
+
+def _named(request: pytest.FixtureRequest) -> str:
+    """Its parameter: by itself if it is plain, since tests may number the same one differently."""
+    param = request.param
+    if type(param) in (str, bytes, int, float, bool, type(None)) and len(said := repr(param)) < 80:
+        return said
+    return f"#{request.param_index}"
 
 
 def _what(error: Exception) -> str:

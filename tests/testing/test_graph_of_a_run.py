@@ -109,6 +109,87 @@ def test_workers_see_what_one_process_sees(project: Project, dist: str) -> None:
     assert one.dispatches[SAVED, "shop.Order"].example == ("test_orders.py::OrderTests::test_saves")
 
 
+SHARED = """
+import pytest
+from shop.signals import paid
+
+@pytest.fixture(scope="module", params=["card", "cash", object()])
+def till(request):
+    paid.send(str(request.param)[:4])
+    yield
+    paid.send("torn down")
+
+@pytest.fixture(scope="module")
+def drawer(till):
+    paid.send("drawer")
+
+@pytest.fixture(scope="session")
+def asked(request):
+    paid.send(f"asked {request.param}")
+
+@pytest.mark.parametrize("number", range(2))
+def test_pays(drawer, number):
+    pass
+
+@pytest.mark.parametrize("asked", ["twice", "here"], indirect=True)
+def test_asks(asked):
+    pass
+"""
+USES = """
+import pytest
+
+class TestOne:
+    def test_it(self, bell, door): pass
+
+class TestTwo:
+    def test_it(self, bell, door): pass
+
+@pytest.mark.parametrize("asked", ["twice"], indirect=True)
+def test_asks(asked): pass
+"""
+SHARED_BY_MODULES = """
+import pytest
+from shop.signals import paid
+
+@pytest.fixture(scope="module")
+def bell(request):
+    paid.send(f"bell of {request.module.__name__}")
+
+@pytest.fixture(scope="class")
+def door(request):
+    paid.send(f"door of {request.cls.__name__}")
+
+@pytest.fixture(scope="session")
+def asked(request):
+    paid.send(f"asked {request.param}")
+"""
+
+
+@pytest.mark.parametrize("processes", [(), ("-n2",)], ids=["one process", "two workers"])
+def test_what_is_shared_counts_for_each_parameter_and_for_each_that_it_is_set_up_for(
+    project: Project, processes: tuple[str, ...]
+) -> None:
+    project.tests(test_shared=SHARED, test_a=USES, test_b=USES, conftest=SHARED_BY_MODULES)
+
+    project.run("--signal-graph=graph.json", *processes).assert_outcomes(passed=14)
+
+    graph = graph_in(project.path / "graph.json")
+    assert {key[1]: (each.count, each.example) for key, each in graph.dispatches.items()} == {
+        "'<obj'": (1, "the module fixture till[#2] of test_shared.py"),
+        "'card'": (1, "the module fixture till['card'] of test_shared.py"),
+        "'cash'": (1, "the module fixture till['cash'] of test_shared.py"),
+        "'torn down'": (3, "the module fixture till[#2] of test_shared.py, torn down"),
+        "'drawer'": (3, "the module fixture drawer[till=#2] of test_shared.py"),
+        "'asked here'": (1, "the session fixture asked['here'] of test_shared.py"),
+        # Of the module itself, and of conftest.py.
+        "'asked twice'": (2, "the session fixture asked['twice']"),
+        "'bell of test_a'": (1, "the module fixture bell for test_a.py"),
+        "'bell of test_b'": (1, "the module fixture bell for test_b.py"),
+        "'door of TestOne'": (2, "the class fixture door for test_a.py::TestOne"),
+        "'door of TestTwo'": (2, "the class fixture door for test_a.py::TestTwo"),
+    }
+
+
 def test_it_goes_with_all_other_options_and_none_traces_twice(project: Project) -> None:
     project.tests(test_pays=PAYS)
 
