@@ -581,6 +581,10 @@ class _OfPieces(_OfTheRun):
         """The trace of a test, or of a fixture; ``is_end``: of the latter's teardown."""
         raise NotImplementedError
 
+    def _chooses(self) -> bool:
+        """Whether an option of pytest's own has left out tests without saying so to us."""
+        return any(getattr(self.config.option, name, False) for name in ("lf", "stepwise"))
+
 
 class _Pieces:
     """Traces each test of this process, and each fixture that tests share.
@@ -760,10 +764,6 @@ class _Findings(_OfPieces):
         if self.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _chooses(self) -> bool:
-        """Whether an option of pytest's own has left out tests without saying so to us."""
-        return any(getattr(self.config.option, name, False) for name in ("lf", "stepwise"))
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         with self._going_on("to read what a worker found"):
@@ -793,6 +793,8 @@ class _Graph(_OfPieces):
         super().__init__(config)
         self.path = config.invocation_params.dir / config.getoption("signal_graph")
         self.graph: RunGraph = RunGraph()
+        # Why it may not be of all tests.
+        self.lacks: list[str] = []
         try:
             check(self.path)
         except NotWrittenError as error:
@@ -806,16 +808,41 @@ class _Graph(_OfPieces):
             trace.name = f"{name}{', torn down' * is_end}"
             self.graph.note_shared(trace)
 
+    def _lack(self, why: str) -> None:
+        if why not in self.lacks:
+            self.lacks.append(why)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._lack("some could not be collected")
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        if items:
+            self._lack("some were deselected")
+
+    def pytest_keyboard_interrupt(self) -> None:  # Or pytest.exit(), or -x in a worker.
+        self._lack("the run was stopped")
+
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if session.shouldfail or exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            self._lack("the run was stopped")
         worker: dict[str, Any] | None = getattr(self.config, "workeroutput", None)
         if worker is not None:
             with self._going_on("to add up what the tests set off"):
-                worker[GRAPH_OUTPUT] = json.dumps([self.graph.to_text(), self.failures])
+                worker[GRAPH_OUTPUT] = json.dumps([self.graph.to_text(), self.failures, self.lacks])
             self.is_told = True
             return
         with self._going_on("to be written"):
-            self.said += self.graph.write(self.path)
+            if self._chooses():
+                self._lack("some were left out by --lf or --stepwise")
+            if self.config.args_source is pytest.Config.ArgsSource.ARGS:
+                self._lack(f"pytest was asked for {', '.join(self.config.args)}")
+            self.said += self.graph.write(
+                self.path,
+                lacks=self.lacks,
+                is_of_workers=self.config.pluginmanager.hasplugin("dsession"),
+            )
         if self.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -826,8 +853,10 @@ class _Graph(_OfPieces):
             if given is None:
                 self.said.append(f"What worker {node.gateway.id} saw is not in it: it crashed.")
                 return
-            graph, failures = json.loads(given)
+            graph, failures, lacks = json.loads(given)
             self.graph.join(graph)
+            for each in lacks:
+                self._lack(each)
             for each in failures:
                 self._fail(each)
 
@@ -852,7 +881,7 @@ def _named(request: pytest.FixtureRequest) -> str:
     param = request.param
     if type(param) in (str, bytes, int, float, bool, type(None)) and len(said := repr(param)) < 80:
         return said
-    return f"#{request.param_index}"
+    return f"#{getattr(request, 'param_index', 0)}"
 
 
 def _what(error: Exception) -> str:

@@ -8,8 +8,8 @@ import threading
 from contextlib import suppress
 
 
-def replace(path: str | os.PathLike[str], text: str) -> None:
-    """Put ``text``, of ASCII, in the place of what is in the file, or in a new one.
+def replace(path: str | os.PathLike[str], text: str, mode: int = 0o666) -> None:
+    """Put ``text``, of ASCII, in the place of what is in the file, or in a new one of this mode.
 
     The file that is there keeps its mode and its group, and whatever links to it goes on doing so.
     Raises ``OSError``.
@@ -28,7 +28,7 @@ def replace(path: str | os.PathLike[str], text: str) -> None:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         # Until it has the mode of the former, it is for its owner alone.
-        file = os.open(beside, flags, 0o666 if former is None else 0o600)
+        file = os.open(beside, flags, mode if former is None else 0o600)
         with os.fdopen(file, "w", encoding="ascii") as stream:
             stream.write(text)
             stream.flush()

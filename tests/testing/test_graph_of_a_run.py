@@ -280,6 +280,84 @@ def test_a_run_without_tests_leaves_the_file_alone(project: Project) -> None:
     assert file.read_text() == "of yesterday"
 
 
+STOPS = """
+import pytest
+from shop.signals import paid
+
+def test_fails():
+    paid.send("till")
+    assert False
+
+def test_pays():
+    paid.send("till")
+"""
+EXITS = STOPS.replace("assert False", "pytest.exit('enough', returncode=0)")
+
+
+@pytest.mark.parametrize(
+    ("tests", "options", "why"),
+    [
+        (STOPS, ("-x",), "the run was stopped"),
+        (STOPS, ("-x", "-n1"), "the run was stopped"),
+        (STOPS.replace("assert False", "raise KeyboardInterrupt"), (), "the run was stopped"),
+        (EXITS, (), "the run was stopped"),
+        (STOPS, ("-k", "fails"), "some were deselected"),
+        (STOPS, ("-k", "fails", "-n2"), "some were deselected"),
+        (STOPS, ("--stepwise",), "the run was stopped; some were left out by --lf or --stepwise"),
+        (STOPS, ("test_it.py::test_fails",), "pytest was asked for test_it.py::test_fails"),
+    ],
+    ids=["-x", "-x -n1", "Ctrl-C", "pytest.exit()", "-k", "-k -n2", "--stepwise", "a test"],
+)
+def test_a_graph_that_may_not_be_of_all_tests_says_so(
+    project: Project, tests: str, options: tuple[str, ...], why: str
+) -> None:
+    project.tests(test_it=tests)
+
+    result = project.pytester.runpytest_subprocess("--signal-graph=graph.json", *options)
+
+    result.stdout.fnmatch_lines(
+        [f"It may not be of all tests: {why}. What the others set off is not in it."]
+    )
+    assert graph_in(project.path / "graph.json").traces
+
+
+def test_a_graph_of_all_tests_is_not_said_to_lack_any(project: Project) -> None:
+    project.tests(test_it=STOPS)
+
+    result = project.run("--signal-graph=graph.json")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.no_fnmatch_line("*not be of all tests*")
+
+
+def test_files_that_cannot_be_collected_are_said(project: Project) -> None:
+    project.tests(test_it=STOPS, test_other="import nowhere")
+
+    result = project.run("--signal-graph=graph.json", "--continue-on-collection-errors")
+
+    result.stdout.fnmatch_lines(["It may not be of all tests: some could not be collected. *"])
+
+
+def test_a_crash_while_it_is_written_leaves_the_former_file(project: Project) -> None:
+    file = project.path / "graph.json"
+    file.write_text("of yesterday")
+    project.tests(
+        test_it=STOPS,
+        conftest="""
+        import os
+
+        def crash(file):
+            os._exit(1)
+
+        os.fsync = crash
+        """,
+    )
+
+    project.pytester.runpytest_subprocess("--signal-graph=graph.json")
+
+    assert file.read_text() == "of yesterday"
+
+
 def test_a_worker_that_crashed_is_said(project: Project) -> None:
     project.tests(
         test_pays=PAYS,

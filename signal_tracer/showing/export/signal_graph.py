@@ -130,7 +130,7 @@ def _add_to(path: str, graph: SignalGraph) -> bool:
             text = file.read()
         whole = load(text) if text.strip() else SignalGraph()
         whole.merge(graph)
-        replace(path, f"{whole.to_json()}\n")
+        replace(path, f"{whole.to_json()}\n", 0o600)
         return is_alone
 
 
