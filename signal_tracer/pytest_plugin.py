@@ -581,6 +581,10 @@ class _OfPieces(_OfTheRun):
         """The trace of a test, or of a fixture; ``is_end``: of the latter's teardown."""
         raise NotImplementedError
 
+    def _chooses(self) -> bool:
+        """Whether an option of pytest's own has left out tests without saying so to us."""
+        return any(getattr(self.config.option, name, False) for name in ("lf", "stepwise"))
+
 
 class _Pieces:
     """Traces each test of this process, and each fixture that tests share.
@@ -596,7 +600,8 @@ class _Pieces:
         self.inside: list[dict[str, dict[str, int]]] = []
         self.tracing: trace_signals | None = None
         self.trace: Trace | None = None
-        self.is_set_up: set[pytest.FixtureDef[Any]] = set()
+        # What is set up, with its name and with the parameters it was set up for.
+        self.shared: dict[pytest.FixtureDef[Any], tuple[dict[str, dict[str, int]], list[str]]] = {}
         self.is_last_of_its_kind = False
 
     @pytest.hookimpl(trylast=True)
@@ -628,17 +633,29 @@ class _Pieces:
         # One of a class is set up for each test that is in none.
         if fixturedef.scope == "function" or (fixturedef.scope == "class" and request.cls is None):
             return (yield)
-        self.is_set_up.add(fixturedef)
-        with self._looking_at(_as_shared(fixturedef)):
+        params = self._params(fixturedef, request)
+        shared = _as_shared(fixturedef, request.node.nodeid, params)
+        self.shared[fixturedef] = shared, params
+        with self._looking_at(shared):
             return (yield)
+
+    def _params(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> list[str]:
+        """Its parameter, and those of what it asks for: for each of them it is set up anew."""
+        is_set_up = {each.argname: params for each, (_, params) in self.shared.items()}
+        params = [each for name in fixturedef.argnames for each in is_set_up.get(name, ())]
+        if hasattr(request, "param"):
+            params.append(f"{fixturedef.argname}={_named(request)}")
+        return [*dict.fromkeys(params)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
         if not self.inside:
             return
-        if fixturedef in self.is_set_up:  # Others are asked again and again, and have nothing left.
-            self.is_set_up.discard(fixturedef)
-            self._end(_as_shared(fixturedef), is_end=True)
+        if fixturedef in self.shared:  # Others are asked again and again, and have nothing left.
+            shared, _ = self.shared.pop(fixturedef)
+            self._end(shared, is_end=True)
             self._begin()
         elif fixturedef.scope == "function" and self.is_last_of_its_kind:
             self._end(self.inside[-1])
@@ -747,10 +764,6 @@ class _Findings(_OfPieces):
         if self.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _chooses(self) -> bool:
-        """Whether an option of pytest's own has left out tests without saying so to us."""
-        return any(getattr(self.config.option, name, False) for name in ("lf", "stepwise"))
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         with self._going_on("to read what a worker found"):
@@ -780,6 +793,8 @@ class _Graph(_OfPieces):
         super().__init__(config)
         self.path = config.invocation_params.dir / config.getoption("signal_graph")
         self.graph: RunGraph = RunGraph()
+        # Why it may not be of all tests.
+        self.lacks: list[str] = []
         try:
             check(self.path)
         except NotWrittenError as error:
@@ -793,16 +808,41 @@ class _Graph(_OfPieces):
             trace.name = f"{name}{', torn down' * is_end}"
             self.graph.note_shared(trace)
 
+    def _lack(self, why: str) -> None:
+        if why not in self.lacks:
+            self.lacks.append(why)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._lack("some could not be collected")
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        if items:
+            self._lack("some were deselected")
+
+    def pytest_keyboard_interrupt(self) -> None:  # Or pytest.exit(), or -x in a worker.
+        self._lack("the run was stopped")
+
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if session.shouldfail or exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            self._lack("the run was stopped")
         worker: dict[str, Any] | None = getattr(self.config, "workeroutput", None)
         if worker is not None:
             with self._going_on("to add up what the tests set off"):
-                worker[GRAPH_OUTPUT] = json.dumps([self.graph.to_text(), self.failures])
+                worker[GRAPH_OUTPUT] = json.dumps([self.graph.to_text(), self.failures, self.lacks])
             self.is_told = True
             return
         with self._going_on("to be written"):
-            self.said += self.graph.write(self.path)
+            if self._chooses():
+                self._lack("some were left out by --lf or --stepwise")
+            if self.config.args_source is pytest.Config.ArgsSource.ARGS:
+                self._lack(f"pytest was asked for {', '.join(self.config.args)}")
+            self.said += self.graph.write(
+                self.path,
+                lacks=self.lacks,
+                is_of_workers=self.config.pluginmanager.hasplugin("dsession"),
+            )
         if self.failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -813,15 +853,35 @@ class _Graph(_OfPieces):
             if given is None:
                 self.said.append(f"What worker {node.gateway.id} saw is not in it: it crashed.")
                 return
-            graph, failures = json.loads(given)
+            graph, failures, lacks = json.loads(given)
             self.graph.join(graph)
+            for each in lacks:
+                self._lack(each)
             for each in failures:
                 self._fail(each)
 
 
-def _as_shared(fixturedef: pytest.FixtureDef[Any]) -> dict[str, dict[str, int]]:
+def _as_shared(
+    fixturedef: pytest.FixtureDef[Any], owner: str, params: list[str]
+) -> dict[str, dict[str, int]]:
+    """By a name that is the same in each worker, and another for each time it is to be set up.
+
+    ``owner``: the node id of the class, module or package for which it is; none for the session.
+    """
     of = f" of {fixturedef.baseid}" if fixturedef.baseid else ""
-    return {"fixtures": {f"the {fixturedef.scope} fixture {fixturedef.argname}{of}": 0}}
+    of += f" for {owner}" if owner not in ("", fixturedef.baseid) else ""
+    name = fixturedef.argname
+    if params:
+        name += f"[{', '.join(each.removeprefix(f'{name}=') for each in params)}]"
+    return {"fixtures": {f"the {fixturedef.scope} fixture {name}{of}": 0}}
+
+
+def _named(request: pytest.FixtureRequest) -> str:
+    """Its parameter: by itself if it is plain, since tests may number the same one differently."""
+    param = request.param
+    if type(param) in (str, bytes, int, float, bool, type(None)) and len(said := repr(param)) < 80:
+        return said
+    return f"#{getattr(request, 'param_index', 0)}"
 
 
 def _what(error: Exception) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from signal_tracer import plain, signal_graph
@@ -204,9 +204,12 @@ def load(text: str) -> KeptGraph | SignalGraph:
             data["edges"] = [
                 {**_EMPTY, **each} if isinstance(each, dict) else each for each in edges
             ]
-        return plain.read(KeptGraph, data)
+        kept = plain.read(KeptGraph, data)
     except plain.DamageError as damage:
         raise SignalGraphFormatError(f"This kept graph is damaged ({damage}).") from damage
+    # Who merged by hand may have kept what a receiver does without the line that it runs, or both.
+    edges = {*kept.edges, *(each.call for each in kept.edges)}
+    return replace(kept, edges=tuple(sorted(edges)))
 
 
 # What differs

@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from signal_tracer.replacing import replace
 from signal_tracer.signal_graph import SignalGraph, load
 from signal_tracer.wording import plural
 
@@ -92,20 +93,38 @@ class RunGraph:
             graph.merge(_unpacked(each))
         return graph
 
-    def write(self, path: Path) -> list[str]:
-        """Write it, and say what is in it. Raises ``NotWrittenError``."""
+    def write(self, path: Path, *, lacks: list[str], is_of_workers: bool) -> list[str]:
+        """Write it, and say what is in it. Raises ``NotWrittenError``.
+
+        ``lacks``: why it may not be of all tests.
+        """
         graph = self.whole()
         if not graph.traces:
-            return [f"No test has run, and so {path} was not written."]
+            none = "No worker has told what a test set off" if is_of_workers else "No test has run"
+            return [f"{none}, and so {path} was not written."]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{graph.to_json()}\n", encoding="ascii")
+            _write(path, f"{graph.to_json()}\n")
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have.
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             raise NotWrittenError(
                 f"{path} cannot be written ({reason}). Give another file: {OPTION}=FILE"
             ) from error
-        return said_of(graph, path)
+        said = said_of(graph, path)
+        if lacks:
+            said.append(
+                f"It may not be of all tests: {'; '.join(lacks)}. What the others set off is not "
+                "in it."
+            )
+        return said
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        replace(path, text)
+    except PermissionError:
+        # In its folder nothing may be made, or replaced, and in the file it may be written.
+        path.write_text(text, encoding="ascii")
 
 
 def said_of(graph: SignalGraph, path: Path) -> list[str]:

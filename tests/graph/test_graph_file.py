@@ -92,6 +92,25 @@ def test_the_first_trace_is_written_and_others_ten_seconds_later(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_the_file_that_is_there_keeps_its_mode_and_what_links_to_it(
+    file: Path, clock: list[float]
+) -> None:
+    real = file.with_name("shared.json")
+    real.touch()
+    real.chmod(0o664)
+    file.symlink_to(real)
+    add = GraphFile(file)
+
+    add(TRACE)
+    clock.append(1010.0)
+    add(TRACE)
+
+    assert file.is_symlink()
+    assert calls_in(real) == 2
+    assert stat.S_IMODE(real.stat().st_mode) == 0o664
+    assert {*file.parent.iterdir()} == {file, real}
+
+
 def test_it_goes_on_from_what_is_in_the_file(file: Path) -> None:
     file.write_text(SignalGraph.from_traces([TRACE, TRACE]).to_json(indent=1))
 

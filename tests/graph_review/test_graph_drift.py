@@ -337,6 +337,27 @@ def test_a_whole_graph_is_read_where_a_kept_one_is() -> None:
     assert graph_drift.load(graph.to_json()) == graph
 
 
+def test_what_was_merged_by_hand_without_the_line_that_a_receiver_runs_has_that_line() -> None:
+    graph = graph_of(order(call(INVOICE), call(TEXT, writes=(SMS,))))
+    kept = keep(graph)
+    data = json.loads(kept.to_text())
+    effects = [each for each in data["edges"] if "does" in each]
+    runs = [each for each in data["edges"] if each["receiver"] == INVOICE]
+    # Of both sides of a conflict the same line was kept, and of both another was not.
+    data["edges"] = [*effects, *effects, *runs]
+    assert [each["what"] for each in effects] == ["INSERT notifications_sms"]
+
+    merged = graph_drift.load(json.dumps(data))
+
+    assert merged == kept
+    silent = graph_of(order(call(INVOICE), call(TEXT)))
+    [lost] = graph_drift.compare(merged, silent).lost
+    assert lost == (
+        "saving shop.Order runs notifications.receivers.text_customer (1 time), which no longer "
+        "writes to notifications_sms"
+    )
+
+
 def no_edge(data: dict[str, object]) -> None:
     data["edges"] = ["x"]
 

@@ -109,6 +109,87 @@ def test_workers_see_what_one_process_sees(project: Project, dist: str) -> None:
     assert one.dispatches[SAVED, "shop.Order"].example == ("test_orders.py::OrderTests::test_saves")
 
 
+SHARED = """
+import pytest
+from shop.signals import paid
+
+@pytest.fixture(scope="module", params=["card", "cash", object()])
+def till(request):
+    paid.send(str(request.param)[:4])
+    yield
+    paid.send("torn down")
+
+@pytest.fixture(scope="module")
+def drawer(till):
+    paid.send("drawer")
+
+@pytest.fixture(scope="session")
+def asked(request):
+    paid.send(f"asked {request.param}")
+
+@pytest.mark.parametrize("number", range(2))
+def test_pays(drawer, number):
+    pass
+
+@pytest.mark.parametrize("asked", ["twice", "here"], indirect=True)
+def test_asks(asked):
+    pass
+"""
+USES = """
+import pytest
+
+class TestOne:
+    def test_it(self, bell, door): pass
+
+class TestTwo:
+    def test_it(self, bell, door): pass
+
+@pytest.mark.parametrize("asked", ["twice"], indirect=True)
+def test_asks(asked): pass
+"""
+SHARED_BY_MODULES = """
+import pytest
+from shop.signals import paid
+
+@pytest.fixture(scope="module")
+def bell(request):
+    paid.send(f"bell of {request.module.__name__}")
+
+@pytest.fixture(scope="class")
+def door(request):
+    paid.send(f"door of {request.cls.__name__}")
+
+@pytest.fixture(scope="session")
+def asked(request):
+    paid.send(f"asked {request.param}")
+"""
+
+
+@pytest.mark.parametrize("processes", [(), ("-n2",)], ids=["one process", "two workers"])
+def test_what_is_shared_counts_for_each_parameter_and_for_each_that_it_is_set_up_for(
+    project: Project, processes: tuple[str, ...]
+) -> None:
+    project.tests(test_shared=SHARED, test_a=USES, test_b=USES, conftest=SHARED_BY_MODULES)
+
+    project.run("--signal-graph=graph.json", *processes).assert_outcomes(passed=14)
+
+    graph = graph_in(project.path / "graph.json")
+    assert {key[1]: (each.count, each.example) for key, each in graph.dispatches.items()} == {
+        "'<obj'": (1, "the module fixture till[#2] of test_shared.py"),
+        "'card'": (1, "the module fixture till['card'] of test_shared.py"),
+        "'cash'": (1, "the module fixture till['cash'] of test_shared.py"),
+        "'torn down'": (3, "the module fixture till[#2] of test_shared.py, torn down"),
+        "'drawer'": (3, "the module fixture drawer[till=#2] of test_shared.py"),
+        "'asked here'": (1, "the session fixture asked['here'] of test_shared.py"),
+        # Of the module itself, and of conftest.py.
+        "'asked twice'": (2, "the session fixture asked['twice']"),
+        "'bell of test_a'": (1, "the module fixture bell for test_a.py"),
+        "'bell of test_b'": (1, "the module fixture bell for test_b.py"),
+        "'door of TestOne'": (2, "the class fixture door for test_a.py::TestOne"),
+        "'door of TestTwo'": (2, "the class fixture door for test_a.py::TestTwo"),
+    }
+
+
 def test_it_goes_with_all_other_options_and_none_traces_twice(project: Project) -> None:
     project.tests(test_pays=PAYS)
 
@@ -196,6 +277,84 @@ def test_a_run_without_tests_leaves_the_file_alone(project: Project) -> None:
     result = project.run("--signal-graph=graph.json")
 
     result.stdout.fnmatch_lines([f"No test has run, and so {file} was not written."])
+    assert file.read_text() == "of yesterday"
+
+
+STOPS = """
+import pytest
+from shop.signals import paid
+
+def test_fails():
+    paid.send("till")
+    assert False
+
+def test_pays():
+    paid.send("till")
+"""
+EXITS = STOPS.replace("assert False", "pytest.exit('enough', returncode=0)")
+
+
+@pytest.mark.parametrize(
+    ("tests", "options", "why"),
+    [
+        (STOPS, ("-x",), "the run was stopped"),
+        (STOPS, ("-x", "-n1"), "the run was stopped"),
+        (STOPS.replace("assert False", "raise KeyboardInterrupt"), (), "the run was stopped"),
+        (EXITS, (), "the run was stopped"),
+        (STOPS, ("-k", "fails"), "some were deselected"),
+        (STOPS, ("-k", "fails", "-n2"), "some were deselected"),
+        (STOPS, ("--stepwise",), "the run was stopped; some were left out by --lf or --stepwise"),
+        (STOPS, ("test_it.py::test_fails",), "pytest was asked for test_it.py::test_fails"),
+    ],
+    ids=["-x", "-x -n1", "Ctrl-C", "pytest.exit()", "-k", "-k -n2", "--stepwise", "a test"],
+)
+def test_a_graph_that_may_not_be_of_all_tests_says_so(
+    project: Project, tests: str, options: tuple[str, ...], why: str
+) -> None:
+    project.tests(test_it=tests)
+
+    result = project.pytester.runpytest_subprocess("--signal-graph=graph.json", *options)
+
+    result.stdout.fnmatch_lines(
+        [f"It may not be of all tests: {why}. What the others set off is not in it."]
+    )
+    assert graph_in(project.path / "graph.json").traces
+
+
+def test_a_graph_of_all_tests_is_not_said_to_lack_any(project: Project) -> None:
+    project.tests(test_it=STOPS)
+
+    result = project.run("--signal-graph=graph.json")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.no_fnmatch_line("*not be of all tests*")
+
+
+def test_files_that_cannot_be_collected_are_said(project: Project) -> None:
+    project.tests(test_it=STOPS, test_other="import nowhere")
+
+    result = project.run("--signal-graph=graph.json", "--continue-on-collection-errors")
+
+    result.stdout.fnmatch_lines(["It may not be of all tests: some could not be collected. *"])
+
+
+def test_a_crash_while_it_is_written_leaves_the_former_file(project: Project) -> None:
+    file = project.path / "graph.json"
+    file.write_text("of yesterday")
+    project.tests(
+        test_it=STOPS,
+        conftest="""
+        import os
+
+        def crash(file):
+            os._exit(1)
+
+        os.fsync = crash
+        """,
+    )
+
+    project.pytester.runpytest_subprocess("--signal-graph=graph.json")
+
     assert file.read_text() == "of yesterday"
 
 

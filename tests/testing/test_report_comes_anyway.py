@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from loaded import QUICKLY, WITHOUT_SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ NO_FILE = "Give another file: --signal-coverage"
 def run(project: Project, *options: str) -> pytest.RunResult:
     """As ``Project.run()``, which wants nothing on stderr."""
     return project.pytester.runpytest_subprocess(
-        *("-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:anyio"), *options
+        *QUICKLY, *WITHOUT_SNAPSHOTS, "-p no:randomly", *options
     )
 
 

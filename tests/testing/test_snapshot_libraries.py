@@ -81,6 +81,8 @@ def run(project: Project, library: Library, key: int, *options: str) -> pytest.R
     others = [f"-p no:{name}" for name in SNAPSHOT_PLUGINS if name not in library.plugins]
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("KEY", str(key))
+        # It is no worker, whatever this one is.
+        environment.delenv("PYTEST_XDIST_WORKER", raising=False)
         return project.pytester.runpytest_subprocess(
             *QUICKLY, *others, "-p no:randomly", "-W ignore", *options
         )

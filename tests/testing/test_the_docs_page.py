@@ -35,7 +35,7 @@ def test_it_names_every_assertion_and_option() -> None:
     plugin = Path(signal_tracer.__file__).with_name("pytest_plugin.py").read_text()
     options = re.findall(r'"(--[a-z-]+)"', plugin)
     assert len(assertions) == 7
-    assert len(set(options)) == 10
+    assert len(set(options)) == 11
     for name in (*assertions, *options, *signal_tracer.testing.__all__):
         assert name in PAGE
 

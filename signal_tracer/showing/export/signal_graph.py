@@ -12,10 +12,11 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from signal_tracer.printable import printable
 from signal_tracer.records import Recorded
+from signal_tracer.replacing import replace
 from signal_tracer.showing.export.json_lines import fcntl, locked, opened
 from signal_tracer.signal_graph import SignalGraph, SignalGraphFormatError, load
 
@@ -37,8 +38,8 @@ class GraphFile:
 
         graph_file = GraphFile("/var/log/shop/graph.json")
 
-    ``path``: of the file, whose folder has to exist; it is made with the mode 0600. It goes on
-    from the graph that is in it: remove it to begin anew.
+    ``path``: of the file, whose folder has to exist; it is made with the mode 0600, and one that
+    is there keeps its own. It goes on from the graph that is in it: remove it to begin anew.
 
     Threads, async code, forked workers and any number of other processes may add to the same
     file. A process does so with its first trace, then with one at least ten seconds later, and
@@ -129,14 +130,7 @@ def _add_to(path: str, graph: SignalGraph) -> bool:
             text = file.read()
         whole = load(text) if text.strip() else SignalGraph()
         whole.merge(graph)
-        beside = f"{path}.{os.getpid()}.{threading.get_ident()}"
-        try:
-            _write(beside, f"{whole.to_json()}\n")
-            os.replace(beside, path)
-        except BaseException:
-            with suppress(OSError):
-                os.remove(beside)
-            raise
+        replace(path, f"{whole.to_json()}\n", 0o600)
         return is_alone
 
 
@@ -162,16 +156,6 @@ def _is_at(path: str, file: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(file))
     except FileNotFoundError:
         return False
-
-
-def _write(path: str, text: str) -> None:
-    """Whole, and for its owner alone."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "w", encoding="ascii") as stream:
-        stream.write(text)
-        stream.flush()
-        with suppress(OSError):
-            os.fsync(file)
 
 
 _all: weakref.WeakSet[GraphFile] = weakref.WeakSet()
