@@ -111,7 +111,7 @@ class Effects:
     def keeps_from_django(self, model: type, name: str) -> bool:
         """Whether the model's own ``save()`` or ``delete()`` never goes on to Django's.
 
-        Only where it was read to its end, and nothing in it could be that.
+        Only where its source is there, and nothing in it could be that.
         """
         found = find_in_class(model, name)
         code, _ = self.functions.code_of(Bound(Instance(model), name))
@@ -121,10 +121,9 @@ class Effects:
         own = self.functions.code_of_function(unwrapped(found))
         if own is None or not self.functions.is_projects(own.source.file):
             return False
-        cuts = self.cuts
-        steps = self.of_method(model, name)
-        is_whole = self.cuts == cuts and not _mentions_django(own.node, name)
-        return is_whole and not any(_may_be_own(each, model, name) for each in steps)
+        if _mentions_django(own.node, name):
+            return False
+        return not any(_may_be_own(each, model, name) for each in self.of_method(model, name))
 
     @cached_property
     def relations(self) -> set[str]:
