@@ -124,7 +124,7 @@ class Effects:
     def keeps_from_django(self, model: type, name: str) -> bool:
         """Whether the model's own ``save()`` or ``delete()`` never goes on to Django's.
 
-        Only where it was read to its end, and nothing in it could be that.
+        Only where its source is there, and nothing in it could be that.
         """
         found = find_in_class(model, name)
         code, _ = self.functions.code_of(Bound(Instance(model), name))
