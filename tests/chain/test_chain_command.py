@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 
 from signal_tracer.chain import Chain, ChainStep, InSource, Seen
 from signal_tracer.management.paper import drawn
-from signal_tracer.records import Location
+from signal_tracer.records import DJANGO, Location
 from signal_tracer.showing.chain_console import ChainTree
 from signal_tracer.showing.chain_graph import dot, mermaid, too_large_for_mermaid
 
@@ -231,7 +231,7 @@ def chain_named(name: str) -> Chain:
     again = ChainStep("signal", name, sender="s.S", again="cycle")
     call = ChainStep("receiver", name, position=1, seen=Seen(2, swallowed=1), steps=(again,))
     others = tuple(
-        ChainStep(kind, name, standing="in_source", in_source=(place,))
+        ChainStep(kind, name, standing="in_source", owner=DJANGO, in_source=(place,))
         for kind in ("save", "bulk", "callback", "errand", "unknown", "package", "cascade")
     )
     root = ChainStep("signal", name, sender="s.S", steps=(call, *others))
