@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,38 @@ from scenarios import sample_data
 from shop.checkout import place_order
 from shop.models import Product
 from signal_tracer import trace_signals
+from signal_tracer.describing.connections import read_entry
+from signal_tracer.mapping.searching import find_signals
 from signal_tracer.signal_graph import SignalGraph
 
 SITE = Path(__file__).parents[2] / "example_site"
+TESTS = str(Path(__file__).parents[1])
 
 ChainText = Callable[..., str]
 
 
 @pytest.fixture
-def chain_text(monkeypatch: pytest.MonkeyPatch) -> ChainText:
+def only_the_site_is_connected() -> Iterator[None]:
+    """Without what other tests in this process have left connected to signals of their own."""
+    signals, _ = find_signals(thorough=True)
+    before = [(signal, signal.receivers) for signal in signals]
+    for signal, entries in before:
+        signal.receivers = [each for each in entries if not is_of_tests(each)]
+        signal.sender_receivers_cache.clear()
+    yield
+    for signal, entries in before:
+        signal.receivers = entries
+        signal.sender_receivers_cache.clear()
+
+
+def is_of_tests(entry: Any) -> bool:
+    receiver = read_entry(entry).receiver
+    module = sys.modules.get(getattr(receiver, "__module__", None) or "")
+    return receiver is None or str(getattr(module, "__file__", TESTS)).startswith(TESTS)
+
+
+@pytest.fixture
+def chain_text(monkeypatch: pytest.MonkeyPatch, only_the_site_is_connected: None) -> ChainText:
     """What ``signal_map --chain`` prints in the folder of the example site."""
     monkeypatch.chdir(SITE)
 
