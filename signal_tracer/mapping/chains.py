@@ -79,6 +79,10 @@ _MAY_SEND = re.compile(r"\.\s*a?send(_robust)?\s*\(")
 _CALLED = re.compile(r"\.\s*(\w+)\s*\(")
 _NOWHERE = Location("", 1, "")
 _QUERYSET = "of a queryset"
+_WITHOUT_PARENTS = "that keeps its parents"
+_PAST_ITS_OWN = "past its own"
+# `super().save()`, and `Model.save(self)`.
+_IN_TURN = re.compile(r"super\(|[\w.]+\.(save|delete)\(\s*self\b")
 _RANK: dict[Certainty, int] = {"certain": 0, "may": 1, "unknown": 2}
 
 
@@ -559,7 +563,8 @@ class _Chains:
         in_source: tuple[InSource, ...] = (),
     ) -> ChainStep:
         """A save or a delete of a model: what its own method does, and the signals it sends."""
-        if self._own_method(root._replace(sender="")) is None:
+        has_own = self._own_method(root._replace(sender="")) is not None
+        if root.sender != _WITHOUT_PARENTS and not has_own:
             root = root._replace(sender="")
         is_silent = self._is_silent(root, doer)
         is_mixed_up = self._is_mixed_up(root.kind, root.name, doer, _calls_in(in_source))
@@ -586,27 +591,31 @@ class _Chains:
         if model is not None and self._own_method(root) is not None:
             written = self.effects.of_method(model, root.kind)
         steps = [*self._of_source(written, doer or _Doer(), inside)]
-        is_done = any(_is_super(each, root) for each in _plain_steps(written))
+        is_done = any(_is_in_turn(each, root) for each in _plain_steps(written))
         if not is_done and not self._is_silent(root, doer):
-            steps += self._of_rows_themselves(root, doer, inside)
+            keeps_parents = root.sender == _WITHOUT_PARENTS
+            steps += self._of_rows_themselves(root, doer, inside, keeps_parents=keeps_parents)
         return _merged(steps)
 
     def _of_rows_themselves(
-        self, root: Root, doer: _Doer | None, place: _Place
+        self, root: Root, doer: _Doer | None, place: _Place, *, keeps_parents: bool = False
     ) -> Iterator[ChainStep]:
         """What Django sends; and between the first and the last, what a deletion takes along."""
         model = self.models.get(root.name)
         before, after = _ROWS["save" if root.kind == "save" else "delete"]
-        sends = [(before, root.name), (after, root.name)]
-        if model is not None:
-            sends = [*(of_save(model) if root.kind == "save" else of_delete(model))]
+        sends: Iterable[tuple[str, str]] = [(before, root.name), (after, root.name)]
+        taken: Iterable[SourceStep] = ()
+        if model is not None and root.kind == "save":
+            sends = of_save(model)
+        elif model is not None:
+            sends = of_delete(model, keeps_parents=keeps_parents)
+            taken = cascades(model, _NOWHERE, keeps_parents=keeps_parents)
         is_begun = False
         for signal, sender in sends:
             if signal == after and not is_begun:
                 is_begun = True
-                if model is not None and root.kind == "delete":
-                    for each in cascades(model, _NOWHERE):
-                        yield from self._cascade(each, doer, place)
+                for each in taken:
+                    yield from self._cascade(each, doer, place)
             # Of what nobody hears, only what was asked for is shown.
             is_asked_for = place.level == 1 and len(place.above) == 1
             if is_asked_for or self._is_heard_or_seen(signal, sender):
@@ -752,44 +761,66 @@ class _Chains:
                     yield ChainStep("unknown", step.text, standing="in_source", in_source=said)
                 case "call":
                     yield from self._of_source(step.steps, doer, place, place_in_source)
-                case "save" | "delete" if place.above and _is_super(step, place.above[-1]):
-                    yield from self._of_rows_themselves(place.above[-1], doer, place)
+                case "save" | "delete" if place.above and _is_in_turn(step, place.above[-1]):
+                    keeps_parents = self._keeps_parents(step)
+                    yield from self._of_rows_themselves(
+                        place.above[-1], doer, place, keeps_parents=keeps_parents
+                    )
                 case "save" | "delete" if step.target:
-                    # What sends by itself, though the model has a method of its own, calls none.
-                    by = _QUERYSET if step.kind == "delete" and step.sends else ""
-                    yield self._rows(Root(step.kind, step.target, by), doer, place, said)
+                    root = Root(step.kind, step.target, self._manner_of(step))
+                    yield self._rows(root, doer, place, said)
                 case "bulk" if step.target:
                     yield self._bulk(f"{step.target}.{_operation(step)}()", doer, said)
                 case "callback":
-                    name = step.target or step.text
-                    seen = doer.did_like(doer.call.callbacks if doer.call else {}, name)
-                    inside = (*self._of_source(step.steps, doer, place, place_in_source),)
-                    yield ChainStep(
-                        "callback",
-                        name,
-                        standing=self._standing(seen, said, doer),
-                        seen=seen,
-                        in_source=said,
-                        steps=_merged(inside),
-                    )
+                    yield self._put_off("callback", step, doer, place, said)
                 case "task":
-                    name = f"task {step.target or step.text}"
-                    seen = doer.did_like(doer.call.errands if doer.call else {}, name)
-                    # Whoever runs it is no longer this receiver.
-                    inside = (*self._of_source(step.steps, _Doer(), place),)
-                    yield ChainStep(
-                        "errand",
-                        name,
-                        standing=self._standing(seen, said, doer),
-                        seen=seen,
-                        in_source=said,
-                        steps=_merged(inside),
-                    )
+                    yield self._put_off("errand", step, doer, place, said)
                 case _ if step.sends:
                     for signal, sender in step.sends:
                         yield self._signal(signal, sender, doer, place, said)
                 case _:
                     yield ChainStep("unknown", step.text, standing="in_source", in_source=said)
+
+    def _put_off(
+        self,
+        kind: Literal["callback", "errand"],
+        step: SourceStep,
+        doer: _Doer,
+        place: _Place,
+        said: tuple[InSource, ...],
+    ) -> ChainStep:
+        """What is done later: a callback by the same receiver, a task by whoever runs it."""
+        if kind == "callback":
+            counts = doer.call.callbacks if doer.call else {}
+            inside = self._of_source(step.steps, doer, place, said[0])
+        else:
+            counts = doer.call.errands if doer.call else {}
+            inside = self._of_source(step.steps, _Doer(), place)
+        name = _name_of(step)
+        seen = doer.did_like(counts, name)
+        return ChainStep(
+            kind,
+            name,
+            standing=self._standing(seen, said, doer),
+            seen=seen,
+            in_source=said,
+            steps=_merged(inside),
+        )
+
+    def _manner_of(self, step: SourceStep) -> str:
+        """What sends by itself, though the model has a method of its own, calls none."""
+        if self._keeps_parents(step):
+            return _WITHOUT_PARENTS
+        if step.sends and _IN_TURN.match(step.text):
+            return _PAST_ITS_OWN
+        return _QUERYSET if step.sends and step.kind == "delete" else ""
+
+    def _keeps_parents(self, step: SourceStep) -> bool:
+        """Whether it deletes a row, and not the rows of its parents."""
+        model = self.models.get(step.target)
+        if step.kind != "delete" or model is None or not step.sends:
+            return False
+        return len(step.sends) < len(of_delete(model))
 
     def _bulk(self, name: str, doer: _Doer, said: tuple[InSource, ...] = ()) -> ChainStep:
         model, _, operation = name.removesuffix("()").rpartition(".")
@@ -870,7 +901,7 @@ class _Chains:
         """All signals that these steps account for, with those of the rows they take along."""
         for step in _flat(steps):
             yield from step.sends
-            if step.kind in ("save", "delete") and step.target in self.models:
+            if step.kind in ("save", "delete") and not step.sends and step.target in self.models:
                 model = self.models[step.target]
                 yield from of_save(model) if step.kind == "save" else of_delete(model)
                 for each in cascades(model, _NOWHERE) if step.kind == "delete" else ():
@@ -965,8 +996,10 @@ def _calls_in(places: Iterable[InSource]) -> set[str]:
     return {name for each in places for name in _CALLED.findall(each.text)}
 
 
-def _is_super(step: SourceStep, of: Root) -> bool:
-    return step.kind == of.kind and step.text.startswith("super(")
+def _is_in_turn(step: SourceStep, of: Root) -> bool:
+    """Whether a model's own ``save()`` or ``delete()`` goes on to Django's by it."""
+    is_same = step.kind == of.kind and step.target == of.name
+    return is_same and bool(step.sends) and _IN_TURN.match(step.text) is not None
 
 
 def _operation(step: SourceStep) -> str:

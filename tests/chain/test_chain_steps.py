@@ -15,6 +15,7 @@ from django.db.models import signals as model_signals
 from django.db.models.functions import Upper
 from django.db.models.signals import m2m_changed, post_delete, post_init, post_save, pre_save
 from django.dispatch import Signal
+from django.test.utils import isolate_apps
 
 from shop.models import Order, Product
 from signal_tracer import plain, trace_signals
@@ -308,6 +309,83 @@ def test_a_delete_of_its_own_sends_what_it_may_go_on_to(
     heard = [each for each in chain.walk() if each.kind == "signal" and each.steps]
 
     assert [each.name.rpartition(".")[2] for each in heard] == found
+
+
+def save_by_class(self: Product, *args: Any, **kwargs: Any) -> None:
+    models.Model.save(self, *args, **kwargs)
+
+
+def test_a_save_of_its_own_goes_on_to_djangos_by_its_class_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Product, "save", save_by_class)
+    post_save.connect(hear, sender=Product)
+
+    found = steps_of("shop.Product.save")
+    assert found[0] == "save shop.Product.save()"
+    assert not [line for line in found[1:] if "shop.Product.save()" in line]
+    assert "    receiver hear" in found
+
+
+def test_a_delete_of_its_own_may_save_past_the_save_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Product, "save", save_by_class)
+    monkeypatch.setattr(Product, "delete", PutAway.delete)
+    post_save.connect(hear, sender=Product)
+
+    assert "  save shop.Product.save() past its own (in_source)" in steps_of("shop.Product.delete")
+
+
+def test_a_deletion_that_keeps_the_parents_tells_nobody_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def close(**kwargs: Any) -> None:
+        Cafe().delete(keep_parents=True)
+
+    def close_for_good(**kwargs: Any) -> None:
+        Cafe().delete()
+
+    with isolate_apps("shop") as isolated:
+        monkeypatch.setattr("signal_tracer.mapping.chains.apps", isolated)
+
+        class Place(models.Model):
+            class Meta:
+                app_label = "shop"
+
+        class Cafe(Place):
+            class Meta:
+                app_label = "shop"
+
+        class Bar(Place):
+            class Meta:
+                app_label = "shop"
+
+            def delete(self, using: Any = None, keep_parents: bool = False) -> Any:
+                return models.Model.delete(self, keep_parents=True)
+
+        for model in (Place, Cafe, Bar):
+            post_delete.connect(hear, sender=model)
+        bell.connect(close)
+        gong.connect(close_for_good)
+
+        def told_by(*start: str) -> list[str]:
+            return [line.strip() for line in steps_of(*start) if "delete" in line]
+
+        assert told_by("bell", "None") == [
+            "delete shop.Cafe.delete() that keeps its parents (in_source)",
+            "signal post_delete sender=shop.Cafe",
+        ]
+        assert told_by("gong", "None") == [
+            "delete shop.Cafe.delete() (in_source)",
+            "signal post_delete sender=shop.Cafe",
+            "signal post_delete sender=shop.Place",
+        ]
+        assert told_by("shop.Bar.delete") == [
+            "delete shop.Bar.delete()",
+            "signal pre_delete sender=shop.Bar",
+            "signal post_delete sender=shop.Bar",
+        ]
 
 
 def delete_a_product(**kwargs: Any) -> None:

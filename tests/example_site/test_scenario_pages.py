@@ -328,10 +328,12 @@ def test_the_site_starts_though_a_receiver_is_missing_and_the_map_says_what_woul
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_fragile_receiver_lives_with_debug_only(settings: Any) -> None:
+def test_a_fragile_receiver_lives_with_debug_only(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # pytest-django turns DEBUG off after the apps were set up.
     settings.DEBUG = True
-    kiln_opened.receivers = []
+    monkeypatch.setattr(kiln_opened, "receivers", [])
     connect_notice(kiln_opened)
     with trace_signals("fragile") as trace:
         page = Client().post("/fragile/").content.decode()

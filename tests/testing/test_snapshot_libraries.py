@@ -36,7 +36,9 @@ def tell_warehouse(sender, **kwargs):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """``creates``: what pytest is told to make a snapshot; ``shows``: the difference, as marked."""
+    """``creates``: what pytest is told to make a snapshot; ``compares``: and to compare with it;
+    ``shows``: the difference, as marked.
+    """
 
     package: str
     plugins: tuple[str, ...]
@@ -45,6 +47,7 @@ class Library:
     shows: tuple[str, ...]
     fixture: str = ""
     imports: str = ""
+    compares: tuple[str, ...] = ()
 
 
 LIBRARIES = [
@@ -64,6 +67,8 @@ LIBRARIES = [
         # In its own words, as it would change the test; and in pytest's.
         ("+  shop.receivers.tell_warehouse", "+   shop.receivers.tell_warehouse"),
         imports="from inline_snapshot import snapshot",
+        # What it does by itself, but for runs that say `CI` in the environment.
+        compares=("--inline-snapshot=report",),
     ),
     Library(
         "pytest_regressions",
@@ -107,7 +112,7 @@ def test_a_snapshot_of_an_outline_holds_until_the_behaviour_changes(
 
     with (project.path / "shop" / "receivers.py").open("a") as receivers:
         receivers.write(RECEIVER)
-    changed = run(project, library, 7)
+    changed = run(project, library, 7, *library.compares)
     assert changed.parseoutcomes()["failed"] == 1
     assert differences(changed) == library.shows
 
