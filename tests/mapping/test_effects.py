@@ -985,7 +985,7 @@ def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
             service.run()
             service.check()
             service.model_of().objects.create()
-            orders()
+            list(orders())
             once()
             Service().run()
     """)
@@ -1006,6 +1006,55 @@ def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
         "call trial_module.Service.run: certain",
         f"  {ORDER_SAVED}",
     ]
+
+
+def test_what_is_only_called_does_nothing_until_it_is_awaited_or_gone_over(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        import asyncio
+        from asgiref.sync import async_to_sync, sync_to_async
+        from functools import wraps
+
+        async def later():
+            Order().save()
+
+        def one_by_one():
+            Order().save()
+            yield 1
+
+        def at_once(function):
+            return lambda: asyncio.run(function())
+
+        @at_once
+        async def now():
+            Order().save()
+
+        def f(**kwargs):
+            later()
+            one_by_one()
+
+        def perhaps(**kwargs):
+            kwargs["loop"].create_task(later())
+            list(one_by_one())
+
+        def surely(**kwargs):
+            now()
+            asyncio.run(later())
+            async_to_sync(later)()
+
+        async def awaited(**kwargs):
+            await later()
+            await sync_to_async(Order().save)()
+    """)
+
+    def certainties(function: Any) -> list[str]:
+        return [each.certainty for each in effects.of_receiver(function)]
+
+    assert certainties(module.f) == []
+    assert certainties(module.perhaps) == ["may"] * 2
+    assert certainties(module.surely) == ["certain"] * 3
+    assert certainties(module.awaited) == ["certain"] * 2
 
 
 def test_what_a_generator_yields_is_gone_over_or_entered(effects: Effects, trial: Trial) -> None:

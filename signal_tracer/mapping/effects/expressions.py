@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -99,7 +100,10 @@ class Expressions(Steps):
                 return self._attribute(node)
             case ast.Call():
                 return self._call(node)
-            case ast.Await(value=inner) | ast.YieldFrom(value=inner):
+            case ast.Await(value=inner):
+                self.awaited.add(inner)
+                return self.value(inner)
+            case ast.YieldFrom(value=inner):
                 return self.value(inner)
             case ast.Yield(value=inner):
                 self.yielded.append(NONE if inner is None else self.value(inner))
@@ -392,6 +396,8 @@ class Expressions(Steps):
 
     def _call(self, node: ast.Call) -> Value:
         called = self.value(node.func)
+        if isinstance(called, Live) and called.thing is asyncio.run:
+            self.awaited.update(node.args)
         args = tuple(self._arguments(node.args))
         keywords: dict[str, Value] = {}
         for each in node.keywords:

@@ -102,6 +102,7 @@ class Following(Expressions):
             case ast.Break() | ast.Continue():
                 return True
             case ast.Expr(value=value):
+                self.dropped.add(value)
                 self.value(value)
             case ast.Assign(targets=targets, value=value):
                 found = self.value(value)

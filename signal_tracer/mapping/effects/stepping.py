@@ -123,6 +123,9 @@ class Steps:
         self.names: dict[str, Value] = dict(code.names)
         self.steps: list[SourceStep] = []
         self.conditions: list[str] = [code.condition] if code.condition else []
+        # Calls that are awaited, and those whose result nobody takes.
+        self.awaited: set[ast.expr] = set()
+        self.dropped: set[ast.expr] = set()
         # What is gone through only for what it stands for leaves no steps.
         self.quiet = 0
         # The steps, with those inside them.
@@ -384,12 +387,25 @@ class Steps:
         if not self._is_followed(code):
             return type(self)(self.reader, code).declared()
         outcome = self.reader.run(code, (*first, *more, *call.args), call.keywords)
-        if outcome.steps:
-            # A generator does nothing until somebody goes over it.
-            certainty: Certainty = "may" if _is_generator(code.node) else "certain"
+        certainty = self._begins(code, call)
+        if outcome.steps and certainty is not None:
             name = name_of(code)
             self._note("call", call, None, target=name, steps=outcome.steps, certainty=certainty)
         return outcome.returned
+
+    def _begins(self, code: Code, call: Call) -> Literal["certain", "may"] | None:
+        """Whether the call runs the body: a generator does when it is gone over, a coroutine when
+        it is awaited."""
+        node = code.node
+        is_coroutine = isinstance(node, ast.AsyncFunctionDef)
+        # `async_to_sync(function)()` has no function as its name.
+        is_plain = isinstance(call.node.func, ast.Name | ast.Attribute)
+        if not (is_coroutine and is_plain) and not _is_generator(node):
+            return "certain"
+        if call.node in self.dropped and not isinstance(node, ast.Lambda):
+            # A decorator may make of it what runs at once.
+            return "may" if node.decorator_list else None
+        return "certain" if is_coroutine and call.node in self.awaited else "may"
 
     def _of_unknown(self, name: str, call: Call) -> Value:
         """Only what is most probably Django's: dictionaries and sets have an update() and add()."""
