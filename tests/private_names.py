@@ -494,8 +494,8 @@ DATABASES = (
         ),
         ("(self, using)", ["_raw_delete"], True),
         "collecting/watching/bulk.py, collecting/watching/deletions.py and mapping/doors.py; "
-        "findings/absences.py, mapping/bulk_calls.py, mapping/chains.py and mapping/methods.py "
-        "know the method by its name",
+        "findings/absences.py, mapping/bulk_calls.py, mapping/chains/seen.py and "
+        "mapping/methods.py know the method by its name",
     ),
     Detail(
         "bulk_create",
