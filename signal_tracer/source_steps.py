@@ -35,6 +35,8 @@ class SourceStep:
     ``save()`` sends: that is among its ``steps``."""
     target: str = ""
     """The model, function or task: ``shop.Order``, ``shop.orders.ship``."""
+    method: str = ""
+    """The name of what is called, of Django's async methods the sync one's: ``save``."""
     condition: str | None = None
     """What must hold, in its own words, for this step alone: "`if created:`", "what `if raw:` may
     return before"."""

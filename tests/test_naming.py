@@ -26,6 +26,7 @@ from django.template import Context, Engine
 
 from shop.models import Order, Product
 from signal_tracer import Dispatch, ReceiverCall, trace_signals
+from signal_tracer.describing import names
 from signal_tracer.describing.names import signals_in_modules
 
 HERE = Path(__file__)
@@ -423,6 +424,21 @@ def test_a_signal_assigned_while_its_module_is_imported_is_named_by_its_sender(
     ]
 
 
+def test_a_look_through_the_modules_that_is_cut_short_leaves_nothing_half_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def give_up(module: object) -> dict[str, object]:
+        raise RecursionError
+
+    names.signal_name.forget(post_save)
+    with monkeypatch.context() as near_the_limit:
+        near_the_limit.setattr(names, "module_namespace", give_up)
+        with pytest.raises(RecursionError):
+            signals_in_modules(again=True)
+
+    assert names.signal_name(post_save) == "django.db.models.signals.post_save"
+
+
 def test_a_module_that_hides_its_contents_is_not_asked() -> None:
     touched = []
 
@@ -431,7 +447,7 @@ def test_a_module_that_hides_its_contents_is_not_asked() -> None:
             touched.append(name)
             return super().__getattribute__(name)
 
-        __dict__ = property(lambda self: touched.append("__dict__"))  # type: ignore[assignment]
+        __dict__ = property(lambda self: touched.append("__dict__"))
 
     class Strange:
         def __eq__(self, other: object) -> bool:

@@ -237,35 +237,36 @@ def module_namespace(module: object) -> dict[str, object]:
 
 def _scan_modules() -> None:
     """Note under which names each signal stands in a module, or in a class of one."""
-    global _scanned_modules
-    _scanned_modules = _modules_now()
+    global _scanned_modules, _bindings, _bound
+    modules = _modules_now()
     # By id, because hashing a class would run the __hash__ of its metaclass.
     kinds = {id(kind) for kind in signal_types()}
-    _bindings.clear()
-    _bound.clear()
+    bindings: dict[int, list[tuple[str, str]]] = {}
+    bound: list[weakref.ref[Signal]] = []
+
+    def note(signal: Any, module_name: str, name: str) -> None:
+        names = bindings.setdefault(id(signal), [])
+        if not names:
+            bound.append(weakref.ref(signal))
+        names.append((module_name, name))
+
     for module_name, module in list(sys.modules.items()):
         for name, value in list(module_namespace(module).items()):
             if id(type(value)) in kinds:
-                _note_binding(value, module_name, name)
+                note(value, module_name, name)
             elif issubclass(type(value), type) and value is not Signal:
-                _scan_class(value, module_name, kinds)
+                for inner, held in _held_by(value, module_name):
+                    if id(type(held)) in kinds:
+                        note(held, module_name, f"{_qualname_of(value)}.{inner}")
+    # Only now: if it ends before, as it may near the recursion limit, half of it would stay.
+    _scanned_modules, _bindings, _bound = modules, bindings, bound
 
 
-def _scan_class(cls: Any, module_name: str, kinds: set[int]) -> None:
+def _held_by(cls: Any, module_name: str) -> list[tuple[str, object]]:
+    """The attributes of a class, unless the module only imports it."""
     namespace = namespace_of(cls)
     home = namespace.get("__module__")
-    if type(home) is not str or home != module_name:
-        return
-    for name, value in list(namespace.items()):
-        if id(type(value)) in kinds:
-            _note_binding(value, module_name, f"{_qualname_of(cls)}.{name}")
-
-
-def _note_binding(signal: Any, module_name: str, name: str) -> None:
-    names = _bindings.setdefault(id(signal), [])
-    if not names:
-        _bound.append(weakref.ref(signal))
-    names.append((module_name, name))
+    return list(namespace.items()) if type(home) is str and home == module_name else []
 
 
 def signals_in_modules(*, again: bool = False) -> list[Signal]:

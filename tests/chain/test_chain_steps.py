@@ -367,7 +367,7 @@ def test_a_deletion_that_keeps_the_parents_tells_nobody_of_them(
         for model in (Place, Cafe, Bar):
             post_delete.connect(hear, sender=model)
         bell.connect(close)
-        gong.connect(close_for_good)
+        tinkle.connect(close_for_good)
 
         def told_by(*start: str) -> list[str]:
             return [line.strip() for line in steps_of(*start) if "delete" in line]
@@ -376,7 +376,7 @@ def test_a_deletion_that_keeps_the_parents_tells_nobody_of_them(
             "delete shop.Cafe.delete() that keeps its parents (in_source)",
             "signal post_delete sender=shop.Cafe",
         ]
-        assert told_by("gong", "None") == [
+        assert told_by("tinkle", "None") == [
             "delete shop.Cafe.delete() (in_source)",
             "signal post_delete sender=shop.Cafe",
             "signal post_delete sender=shop.Place",

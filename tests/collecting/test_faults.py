@@ -437,6 +437,8 @@ def run_traced(breaking: Any = None) -> tuple[list[Any], Any]:
         breaking or nullcontext(),
     ):
         answers = play()
+    # What was described while something of ours failed is no name for other tests.
+    forget_names()
     assert inner.trace.faults <= trace.faults
     return answers, trace
 

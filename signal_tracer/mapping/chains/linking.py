@@ -35,14 +35,12 @@ from signal_tracer.mapping.chains.seen import (
     of_dispatches,
 )
 from signal_tracer.mapping.chains.written import (
-    calls_in,
     flat,
     goes_on_to_djangos,
     in_source,
     is_in_turn,
     is_like,
     name_of,
-    operation_of,
     plain_steps,
 )
 from signal_tracer.mapping.effects import Effects
@@ -277,14 +275,18 @@ class Links:
         doer: Doer | None,
         place: _Place,
         in_source: tuple[InSource, ...] = (),
+        method: str = "",
     ) -> ChainStep:
-        """A save or a delete of a model: what its own method does, and the signals it sends."""
+        """A save or a delete of a model: what its own method does, and the signals it sends.
+
+        ``method``: that which is called for it in the source, as ``create``.
+        """
         has_own = self.own_methods.of(root._replace(sender="")) is not None
         if root.sender != WITHOUT_PARENTS and not has_own:
             root = root._replace(sender="")
         is_silent = self.own_methods.is_silent(root, doer)
-        is_mixed_up = self.watched.is_mixed_up(root.kind, root.name, doer, calls_in(in_source))
-        seen = None if is_silent else self.watched.rows(root, doer, in_source)
+        is_mixed_up = self.watched.is_mixed_up(root.kind, root.name, doer, method)
+        seen = None if is_silent else self.watched.rows(root, doer, method)
         own = self.own_methods.of(root)
         step = ChainStep(
             root.kind,
@@ -386,9 +388,9 @@ class Links:
                     )
                 case "save" | "delete" if step.target:
                     root = Root(step.kind, step.target, self._manner_of(step))
-                    yield self._rows(root, doer, place, said)
+                    yield self._rows(root, doer, place, said, step.method)
                 case "bulk" if step.target:
-                    yield self._bulk(f"{step.target}.{operation_of(step)}()", doer, said)
+                    yield self._bulk(_bulk_name(step), doer, said)
                 case "callback":
                     yield self._put_off("callback", step, doer, place, said)
                 case "task":
@@ -443,8 +445,8 @@ class Links:
     def _bulk(self, name: str, doer: Doer, said: tuple[InSource, ...] = ()) -> ChainStep:
         model, _, operation = name.removesuffix("()").rpartition(".")
         seen = doer.did_like(doer.call.bypasses if doer.call else {}, name)
-        seen = seen or self.watched.written_to("bulk", model, doer, [operation])
-        is_mixed_up = self.watched.is_mixed_up("bulk", model, doer, [operation])
+        seen = seen or self.watched.written_to("bulk", model, doer, operation)
+        is_mixed_up = self.watched.is_mixed_up("bulk", model, doer, operation)
         skipped = [
             each.receiver
             for signal in signals_skipped_by(operation)
@@ -497,7 +499,7 @@ class Links:
         if call is None:
             return
         steps = [*flat(written)]
-        shown = {f"{each.target}.{operation_of(each)}()" for each in steps if each.kind == "bulk"}
+        shown = {_bulk_name(each) for each in steps if each.kind == "bulk"}
         for name in sorted({*call.bypasses} - shown):
             yield self._bulk(name, doer)
         told = [name_of(each) for each in steps if each.kind in ("callback", "task")]
@@ -528,6 +530,10 @@ class Links:
                 yield from of_save(model) if step.kind == "save" else of_delete(model)
                 for each in cascades(model, _NOWHERE) if step.kind == "delete" else ():
                     yield from (sent for nested in flat([each]) for sent in nested.sends)
+
+
+def _bulk_name(step: SourceStep) -> str:
+    return f"{step.target}.{step.method}()" if step.method else step.text
 
 
 def _is_sought(signal: str) -> bool:

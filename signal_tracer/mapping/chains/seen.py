@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from signal_tracer.chain import InSource, Seen, StepKind
+from signal_tracer.chain import Seen, StepKind
 from signal_tracer.describing.names import namespace_of
 from signal_tracer.mapping.chains.roots import ROWS, Root
-from signal_tracer.mapping.chains.written import called_in, calls_in, is_like
+from signal_tracer.mapping.chains.written import is_like
 from signal_tracer.signal_graph import (
     SeenCalls,
     SeenDispatches,
@@ -23,9 +22,9 @@ from signal_tracer.signal_graph import (
 )
 from signal_tracer.source_steps import SourceStep
 
-# What a call sends to the database by its name; any other by what it does. The last is private,
+# What a method sends to the database by its name; any other by what it does. The last is private,
 # and the same in Django 5.2, 6.0 and 6.1.
-_VERBS_OF_CALL = {
+_VERBS_OF_METHOD = {
     "create": ("INSERT",),
     "bulk_create": ("INSERT",),
     "update": ("UPDATE",),
@@ -101,36 +100,30 @@ class Watched:
 
     # Rows that were written
 
-    def rows(self, root: Root, doer: Doer | None, in_source: tuple[InSource, ...]) -> Seen | None:
+    def rows(self, root: Root, doer: Doer | None, method: str) -> Seen | None:
         """By the signals that were sent, or by what was written to the table."""
         signals = ROWS["save" if root.kind == "save" else "delete"]
         if doer is None:
             found = [of_dispatches(self.dispatches(signal, root.name)) for signal in signals]
         else:
             found = [doer.sent(signal, root.name) for signal in signals]
-        found.append(self.written_to(root.kind, root.name, doer, calls_in(in_source)))
+        found.append(self.written_to(root.kind, root.name, doer, method))
         return max((each for each in found if each is not None), key=by_count, default=None)
 
-    def written_to(
-        self, kind: StepKind, name: str, doer: Doer | None, calls: Iterable[str]
-    ) -> Seen | None:
-        """How often the table was written to in the way of these calls, and in no other."""
+    def written_to(self, kind: StepKind, name: str, doer: Doer | None, method: str) -> Seen | None:
+        """How often the table was written to in the way of the method, and in no other."""
         others = self._verbs_of_others(kind, name, doer)
-        counts = self._writes(kind, name, doer, calls)
+        counts = self._writes(kind, name, doer, method)
         found = [count for verb, count in counts.items() if verb not in others]
         return Seen(sum(found)) if found else None
 
-    def is_mixed_up(
-        self, kind: StepKind, name: str, doer: Doer | None, calls: Iterable[str]
-    ) -> bool:
-        """Whether the table was written to in the way of these calls, and of others as well."""
-        counts = self._writes(kind, name, doer, calls)
+    def is_mixed_up(self, kind: StepKind, name: str, doer: Doer | None, method: str) -> bool:
+        """Whether the table was written to in the way of the method, and in others as well."""
+        counts = self._writes(kind, name, doer, method)
         return not self._verbs_of_others(kind, name, doer).isdisjoint(counts)
 
-    def _writes(
-        self, kind: StepKind, name: str, doer: Doer | None, calls: Iterable[str]
-    ) -> dict[str, int]:
-        """How often the table was written to in the way of these calls, or of any, by verb."""
+    def _writes(self, kind: StepKind, name: str, doer: Doer | None, method: str) -> dict[str, int]:
+        """How often the table was written to in the way of the method, or in any, by verb."""
         model = self._models.get(name)
         if model is None or doer is None or doer.call is None:
             return {}
@@ -138,7 +131,7 @@ class Watched:
             return {}
         # Not documented, and the same in Django 5.2, 6.0 and 6.1: db_table.
         table = namespace_of(model)["_meta"].db_table
-        counts = {verb: doer.call.writes.get(f"{verb} {table}", 0) for verb in _verbs(kind, calls)}
+        counts = {verb: doer.call.writes.get(f"{verb} {table}", 0) for verb in _verbs(kind, method)}
         return {verb: count for verb, count in counts.items() if count}
 
     def _is_saved_unheard(self, name: str) -> bool:
@@ -160,13 +153,13 @@ class Watched:
             is_saved = is_sent or self._is_saved_unheard(name)
             kinds = ("save", "delete") if is_saved else ("delete",)
         steps = [each for each in doer.written if each.kind in kinds and each.target == name]
-        found = {verb for each in steps for verb in _verbs(each.kind, called_in(each.text))}
+        found = {verb for each in steps for verb in _verbs(each.kind, each.method)}
         if kind == "bulk" and is_sent and all(each.kind != "save" for each in steps):
             found.update(_VERBS["save"])
         for bypass in doer.call.bypasses if doer.call is not None and kind != "bulk" else ():
             model, _, operation = bypass.removesuffix("()").rpartition(".")
             if model == name:
-                found.update(_verbs("bulk", [operation]))
+                found.update(_verbs("bulk", operation))
         return found
 
 
@@ -212,8 +205,6 @@ def by_count(seen: Seen) -> int:
     return seen.count
 
 
-def _verbs(kind: str, calls: Iterable[str]) -> set[str]:
-    """What these calls send to the database; those whose name says nothing, by their kind."""
-    names = (each.removeprefix("a") for each in calls)
-    known = {verb for each in names for verb in _VERBS_OF_CALL.get(each, ())}
-    return known or {*_VERBS[kind]}
+def _verbs(kind: str, method: str) -> set[str]:
+    """What the method sends to the database; one whose name says nothing, by its kind."""
+    return {*_VERBS_OF_METHOD.get(method, _VERBS[kind])}

@@ -10,7 +10,6 @@ from signal_tracer.mapping.chains.roots import Root
 from signal_tracer.signal_graph import steady_name
 from signal_tracer.source_steps import Certainty, SourceStep
 
-_CALLED = re.compile(r"\.\s*(\w+)\s*\(")
 _IN_TURN = re.compile(r"super\(|[\w.]+\.(save|delete)\(\s*self\b")
 _RANK: dict[Certainty, int] = {"certain": 0, "may": 1, "unknown": 2}
 
@@ -39,15 +38,6 @@ def in_source(step: SourceStep, around: InSource | None) -> InSource:
     return InSource(step.text, worst, step.location, " ".join(conditions) or None, step.reason)
 
 
-def called_in(text: str) -> list[str]:
-    """The names of the methods that are called there."""
-    return _CALLED.findall(text)
-
-
-def calls_in(places: Iterable[InSource]) -> set[str]:
-    return {name for each in places for name in called_in(each.text)}
-
-
 def goes_on_to_djangos(step: SourceStep) -> bool:
     """Whether it is ``super().save()`` or ``Model.save(self)``, and that is Django's."""
     return bool(step.sends) and _IN_TURN.match(step.text) is not None
@@ -56,11 +46,6 @@ def goes_on_to_djangos(step: SourceStep) -> bool:
 def is_in_turn(step: SourceStep, of: Root) -> bool:
     """Whether a model's own ``save()`` or ``delete()`` goes on to Django's by it."""
     return step.kind == of.kind and step.target == of.name and goes_on_to_djangos(step)
-
-
-def operation_of(step: SourceStep) -> str:
-    found = called_in(step.text)
-    return found[-1] if found else step.text
 
 
 def name_of(step: SourceStep) -> str:

@@ -63,6 +63,7 @@ from signal_tracer.mapping.methods import (
     SAME_ROWS,
     SAVE,
     SENDING,
+    SYNC_NAMES,
 )
 from signal_tracer.mapping.surroundings import text_of, text_of_call
 from signal_tracer.records import Location
@@ -475,6 +476,7 @@ class Steps:
                 self._location(call.node),
                 sends=sends,
                 target=target or ("" if owner is None else class_name(owner.cls)),
+                method=_method_of(call.node),
                 condition=condition,
                 reason=reason,
                 steps=steps,
@@ -486,6 +488,16 @@ class Steps:
 
     def _location(self, node: ast.expr) -> Location:
         return Location(self.source.file, node.lineno, self.code.qualname)
+
+
+def _method_of(node: ast.Call) -> str:
+    called = node.func
+    if isinstance(called, ast.Call) and called.args:  # `sync_to_async(rows.update)()`
+        called = called.args[0]
+    match called:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return SYNC_NAMES.get(name, name)
+    return ""
 
 
 def _name_of_sender(sender: Value) -> str | None:
