@@ -388,6 +388,55 @@ def test_a_deletion_that_keeps_the_parents_tells_nobody_of_them(
         ]
 
 
+def save_unless_gone(self: Product, *args: Any, **kwargs: Any) -> None:
+    if self.description == "gone":
+        return
+    models.Model.save(self, *args, **kwargs)
+
+
+def save_and_perhaps_again(self: Product, *args: Any, **kwargs: Any) -> None:
+    models.Model.save(self, *args, **kwargs)
+    if self.description == "gone":
+        models.Model.save(self)
+
+
+@pytest.mark.parametrize(
+    ("own", "how"),
+    [
+        (save_unless_gone, [("may", "what `if self.description == 'gone':` may return before")]),
+        (save_and_perhaps_again, []),
+    ],
+)
+def test_what_a_save_of_its_own_goes_on_to_under_a_condition_may_be_sent(
+    monkeypatch: pytest.MonkeyPatch, own: Any, how: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(Product, "save", own)
+    post_save.connect(hear, sender=Product)
+    [saving] = chain_of("shop.Product.save").steps
+    [sent] = [each for each in saving.steps if each.name.endswith("post_save")]
+
+    assert [(each.certainty, each.condition) for each in sent.in_source] == how
+    assert sent.is_certain is (how == [])
+
+
+def change_products(**kwargs: Any) -> None:
+    Product.objects.filter(description="gone").update(description="new".strip())
+
+
+def test_a_bulk_operation_goes_by_its_method_and_skips_who_hears_every_model() -> None:
+    bell.connect(change_products, sender=Order)
+    for signal in (pre_save, post_save):
+        signal.receivers = []
+        signal.sender_receivers_cache.clear()
+    post_save.connect(hear)
+    post_save.connect(hear_too, sender=Product)
+    post_save.connect(hear_later, sender=Order)
+    [changing] = [each for each in chain_of("bell", "shop.Order").walk() if each.kind == "bulk"]
+
+    assert changing.name == "shop.Product.update()"
+    assert changing.skipped == (f"{HERE}hear", f"{HERE}hear_too")
+
+
 def delete_a_product(**kwargs: Any) -> None:
     Product(pk=1).delete()
 

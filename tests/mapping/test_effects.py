@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models.signals import m2m_changed, post_save
 from django.test.utils import isolate_apps
 
@@ -20,6 +21,7 @@ from signal_tracer.mapping.effects import Effects, sendings, stepping
 from signal_tracer.mapping.effects.following import Following
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
+from signal_tracer.records import Location
 from signal_tracer.source_steps import SourceStep
 
 IMPORTS = """
@@ -1199,6 +1201,20 @@ def test_the_else_of_a_loop_runs_under_a_condition_where_something_ends_the_loop
         (f"save shop.Order: may the else of `for each in kwargs['rows']:` > {SAVED('shop.Order')}"),
         ORDER_SAVED,
     ]
+
+
+@isolate_apps("shop")
+def test_the_deletion_of_a_proxy_takes_along_what_refers_to_its_model() -> None:
+    class Patron(User):
+        class Meta:
+            proxy = True
+            app_label = "shop"
+
+    def taken_along_by(model: type) -> list[str]:
+        return [each.text for each in sendings.cascades(model, Location("", 1, ""))]
+
+    assert "CASCADE of accounts.Profile.user" in taken_along_by(User)
+    assert taken_along_by(Patron) == taken_along_by(User)
 
 
 @isolate_apps("shop")

@@ -45,6 +45,7 @@ from signal_tracer.mapping.chains.written import (
 )
 from signal_tracer.mapping.effects import Effects
 from signal_tracer.mapping.effects.sendings import cascades, of_delete, of_save
+from signal_tracer.mapping.methods import CHANGE_RELATED
 from signal_tracer.records import DJANGO, Location
 from signal_tracer.signal_graph import SeenCalls, steady_name
 from signal_tracer.source_steps import SourceStep
@@ -316,9 +317,18 @@ class Links:
         return _merged(steps)
 
     def _of_rows_themselves(
-        self, root: Root, doer: Doer | None, place: _Place, *, keeps_parents: bool = False
+        self,
+        root: Root,
+        doer: Doer | None,
+        place: _Place,
+        in_source: tuple[InSource, ...] = (),
+        *,
+        keeps_parents: bool = False,
     ) -> Iterator[ChainStep]:
-        """What Django sends; and between the first and the last, what a deletion takes along."""
+        """What Django sends; and between the first and the last, what a deletion takes along.
+
+        ``in_source``: where the model's own method goes on to it, unless that is certain.
+        """
         model = self.heard.models.get(root.name)
         before, after = ROWS["save" if root.kind == "save" else "delete"]
         sends: Iterable[tuple[str, str]] = [(before, root.name), (after, root.name)]
@@ -337,7 +347,7 @@ class Links:
             # Of what nobody hears, only what was asked for is shown.
             is_asked_for = place.level == 1 and len(place.above) == 1
             if is_asked_for or self.heard.is_heard_or_seen(signal, sender):
-                yield self._signal(signal, sender, doer, place, is_sought=False)
+                yield self._signal(signal, sender, doer, place, in_source, is_sought=False)
 
     def _cascade(
         self, cascade: SourceStep, doer: Doer | None, place: _Place
@@ -382,9 +392,12 @@ class Links:
                 case "call":
                     yield from self._of_source(step.steps, doer, place, place_in_source)
                 case "save" | "delete" if place.above and is_in_turn(step, place.above[-1]):
-                    keeps_parents = self._keeps_parents(step)
                     yield from self._of_rows_themselves(
-                        place.above[-1], doer, place, keeps_parents=keeps_parents
+                        place.above[-1],
+                        doer,
+                        place,
+                        () if place_in_source.certainty == "certain" else said,
+                        keeps_parents=self._keeps_parents(step),
                     )
                 case "save" | "delete" if step.target:
                     root = Root(step.kind, step.target, self._manner_of(step))
@@ -447,11 +460,15 @@ class Links:
         seen = doer.did_like(doer.call.bypasses if doer.call else {}, name)
         seen = seen or self.watched.written_to("bulk", model, doer, operation)
         is_mixed_up = self.watched.is_mixed_up("bulk", model, doer, operation)
+        # What is changed through a relation is changed by update().
+        method = "update" if operation in CHANGE_RELATED else operation
         skipped = [
             each.receiver
-            for signal in signals_skipped_by(operation)
+            for signal in signals_skipped_by(method)
             for each in self.heard.look.mapped[signal].connections
-            if each.state == "alive" and each.sender == model
+            # Packages that hear every model are no news of this one.
+            if each.state == "alive"
+            and (each.sender == model or (each.sender is None and each.is_project))
         ]
         return ChainStep(
             "bulk",
@@ -532,6 +549,10 @@ class Links:
                     yield from (sent for nested in flat([each]) for sent in nested.sends)
 
 
+def _is_certain(place: InSource) -> bool:
+    return place.certainty == "certain"
+
+
 def _bulk_name(step: SourceStep) -> str:
     return f"{step.target}.{step.method}()" if step.method else step.text
 
@@ -558,6 +579,11 @@ def _merged(steps: Iterable[ChainStep]) -> tuple[ChainStep, ...]:
             continue
         earlier = kept[key]
         in_source = tuple(dict.fromkeys((*earlier.in_source, *step.in_source)))
+        if not (earlier.in_source and step.in_source) and step.kind == "signal":
+            # What a save sends each time is certain, wherever else it may be sent as well.
+            always = step if earlier.in_source else earlier
+            earlier = replace(earlier, standing=always.standing)
+            in_source = in_source if any(map(_is_certain, in_source)) else ()
         # Other functions may go by the same name: every lambda is a `<lambda>`.
         both = earlier.steps and step.steps
         found = _merged((*earlier.steps, *step.steps)) if both else earlier.steps or step.steps

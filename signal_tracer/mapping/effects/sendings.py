@@ -63,7 +63,9 @@ def cascades(
         model: type, above: frozenset[int], keeps_parents: bool = False
     ) -> Iterator[SourceStep]:
         expanded.add(id(model))
-        family = {id(each) for each in (model, *([] if keeps_parents else parents_of(model)))}
+        # A proxy has the relations of its model.
+        parents = [] if keeps_parents else parents_of(model)
+        family = {id(each) for each in (model, _concrete(model), *parents)}
         for child, name, condition in _rows_with(model, family, keys):
             if id(child) in above | family or _is_silent(child):
                 continue
