@@ -213,7 +213,7 @@ def _failures(row: _Row, parent: _Node) -> Iterator[str]:
             yield f"{row.outcome} {error}".rstrip()
         for each in row.handled:
             yield f"handled {_last_name(each.type)}"
-    elif isinstance(row, OnCommit) and row.outcome in ("raised", "discarded", "not_run"):
+    elif isinstance(row, OnCommit) and row.outcome != "ran":
         yield row.outcome
 
 

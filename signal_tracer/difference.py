@@ -352,6 +352,8 @@ def _failure(failure: str) -> Words:
             return Phrase("thrown away by a rollback")
         case "not_run":
             return Phrase("not run")
+        case "waiting":
+            return Phrase("still waiting at the end")
     return Phrase("cancelled")
 
 

@@ -15,6 +15,8 @@ from signal_tracer.wording import plural
 DIFF = "diff"
 # What a shell is told, as by diff: alike, different, and (as CommandError's) could not be said.
 DIFFERENT, TROUBLE = 1, 2
+# Of how many it is told that their IDs begin alike.
+_MOST_IDS = 5
 USAGE = (
     "Give two traces (diff A B, each by the beginning of its ID or by the number of its line), "
     "two files, or neither for the last two that are alike."
@@ -43,31 +45,51 @@ def is_number(name: str) -> bool:
     return re.fullmatch(r"\d{1,7}", name) is not None
 
 
-def goes_by(kept: Kept, name: str) -> bool:
-    """Whether the name is the number of its line, or how its ID begins."""
-    if is_number(name):
-        return kept.number == int(name)
-    return kept.summary.id.startswith(name.lower())
+class Named:
+    """What goes by a name: the line of that number, or else those whose ID begins so.
+
+    An empty name is that of the last.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._line: Kept | None = None
+        self._by_id: dict[str, Kept] = {}
+
+    def look_at(self, kept: Kept) -> None:
+        if not self.name or (is_number(self.name) and kept.number == int(self.name)):
+            self._line = kept
+        trace_id = kept.summary.id
+        is_known = trace_id in self._by_id
+        if trace_id.startswith(self.name.lower()) and (is_known or len(self._by_id) < _MOST_IDS):
+            self._by_id[trace_id] = kept
+
+    def found(self) -> Kept | None:
+        """The last one. Raises ``CommandError`` for more than one ID."""
+        if self._line is None and len(self._by_id) > 1:
+            raise CommandError(
+                f"More than one ID begins with {self.name!r}: {', '.join(self._by_id)}. Give more "
+                "of it."
+            )
+        return self._line or next(reversed(self._by_id.values()), None)
 
 
 def named(found: Iterable[Kept], names: Sequence[str], where: str) -> list[Kept]:
     """The traces that go by the names, in their order. Raises ``CommandError``."""
-    by_name: dict[str, dict[str, Kept]] = {name: {} for name in names}
+    asked_for = [Named(name) for name in names]
     for kept in found:
-        for name, those in by_name.items():
-            if goes_by(kept, name) and len(those) < 3:
-                those[kept.summary.id or f"line {kept.number}"] = kept
-    for name, those in by_name.items():
-        if not those:
+        for each in asked_for:
+            each.look_at(kept)
+    traces = []
+    for each in asked_for:
+        trace = each.found()
+        if trace is None:
             raise CommandError(
-                f"No trace in {where} goes by {name!r}, neither by the beginning of its ID nor by "
-                "the number of its line. Without diff they are listed."
+                f"No trace in {where} goes by {each.name!r}, neither by the beginning of its ID "
+                "nor by the number of its line. Without diff they are listed."
             )
-        if len(those) > 1:
-            raise CommandError(
-                f"More than one ID begins with {name!r}: {', '.join(those)}. Give more of it."
-            )
-    return [next(iter(by_name[name].values())) for name in names]
+        traces.append(trace)
+    return traces
 
 
 def last(found: Iterable[Kept], where: str) -> Kept:

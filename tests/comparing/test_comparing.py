@@ -255,6 +255,15 @@ def test_bypasses_callbacks_and_errands_are_told() -> None:
     ]
 
 
+def test_a_callback_that_no_longer_runs_in_the_trace_is_told() -> None:
+    def with_callback(outcome: Any) -> Any:
+        return traced(saved(call("a.r", on_commit=[OnCommit("a.send_mail", outcome=outcome)])))
+
+    assert told(with_callback("ran"), with_callback("waiting")) == [
+        "~ on_commit(a.send_mail), in a.r: still waiting at the end instead of ending well"
+    ]
+
+
 def test_receivers_that_a_subclass_runs_itself_are_told() -> None:
     assert told(traced(sent(unwatched=["a.b"])), traced(sent(unwatched=["a.b", "a.c"]))) == [
         "+ a.c on shop.signals.paid of shop.Order"

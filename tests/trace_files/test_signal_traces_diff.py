@@ -80,6 +80,13 @@ def test_two_that_are_alike_end_with_0(file: Path, names: tuple[str, str]) -> No
     assert "\nNo difference. · 39.8 ms before\n" in out
 
 
+def test_an_id_may_begin_with_digits_that_are_no_lines_number(file: Path) -> None:
+    TraceFile(file)(a_trace("/checkout/", number=0x0512))
+
+    assert ask("1", "0000051", file)[0] == 0
+    assert "goes by '0000052'" in refused("1", "0000052", file)
+
+
 def test_they_are_compared_in_the_order_in_which_they_are_named(file: Path) -> None:
     assert "\n  - shop.receivers.text_customer on" in ask("4", "2", file)[1]
     assert "\n  + shop.receivers.text_customer on" in ask(file, "2", "4")[1]

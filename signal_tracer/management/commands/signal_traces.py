@@ -28,7 +28,7 @@ from signal_tracer.management.trace_pairs import (
     DIFF,
     DIFFERENT,
     TROUBLE,
-    goes_by,
+    Named,
     is_number,
     last,
     last_two,
@@ -302,20 +302,13 @@ class Command(CommandByKeyword):
         """Draw the last of those that go by ``wanted``."""
         if is_number(wanted) and (STDIN in paths or len(files_in(paths)) > 1):
             raise CommandError("--show with the number of a line needs one FILE.")
-        found: Kept | None = None
-        ids: dict[str, None] = {}
+        asked_for = Named(wanted)
         for kept in self.fitting(self.read(paths)):
-            if goes_by(kept, wanted):
-                found = kept
-                if len(ids) <= MOST_BROKEN:
-                    ids[kept.summary.id] = None
+            asked_for.look_at(kept)
         self.tell_others()
+        found = asked_for.found()
         if found is None:
             raise CommandError(self.not_there(wanted, paths))
-        if wanted and len(ids) > 1:
-            raise CommandError(
-                f"More than one ID begins with {wanted!r}: {', '.join(ids)}. Give more of it."
-            )
         if self.options["json"]:
             self.stdout.write(found.line)
             return
