@@ -1285,6 +1285,25 @@ def test_a_change_of_a_relation_is_certain_only_where_it_cannot_be_of_nothing(
     ]
 
 
+def test_a_row_of_a_relation_that_may_be_got_may_not_be_added(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def f(user: User, **kwargs):
+            user.groups.create(name="a")
+            user.groups.get_or_create(name="a")
+            user.groups.update_or_create(name="a")
+    """)
+    saved = f"save auth.Group: {{}} > {SAVED('auth.Group')}".format
+    added = "many_to_many auth.Group: {} > m2m_changed auth.User_groups".format
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        *(saved("certain"), added("certain")),
+        *(saved("may"), added("may")),
+        *(saved("may"), added("may")),
+    ]
+
+
 @isolate_apps("shop")
 def test_a_deletion_takes_along_the_rows_of_a_generic_relation(
     effects: Effects, trial: Trial

@@ -264,9 +264,11 @@ class Steps:
         if name in CHANGE_RELATED and (owner.through is not None or owner.is_reverse):
             self._change_related(owner, name, call)
         elif name in CREATE or name in PERHAPS_CREATE:
-            self._save(row, call if name in CREATE else replace(call, is_sure=False))
+            # A row that is got is neither saved nor added: it is related already.
+            created = call if name in CREATE else replace(call, is_sure=False)
+            self._save(row, created)
             if owner.through is not None:
-                self._note("many_to_many", call, row, sends=of_m2m(owner.through))
+                self._note("many_to_many", created, row, sends=of_m2m(owner.through))
         elif name in ("create_user", "create_superuser", "acreate_user", "acreate_superuser"):
             self._save(row, call)
         elif name in DELETE:
