@@ -691,9 +691,12 @@ MODELS = (
         lambda: (
             type(User._meta.private_fields).__name__,
             "bulk_related_objects" in vars(generic_fields.GenericRelation),
+            generic_fields.GenericRelation(Order).remote_field.model is Order,
+            [each.__name__ for each in generic_fields.ReverseGenericManyToOneDescriptor.__bases__],
         ),
-        ("list", True),
-        "mapping/effects/sendings.py: rows of a GenericRelation go with theirs: _rows_with()",
+        ("list", True, True, ["ReverseManyToOneDescriptor"]),
+        "mapping/effects/sendings.py: rows of a GenericRelation go with theirs: _rows_with(); "
+        "mapping/effects/meanings.py takes its descriptor's rel.model for what it is of",
     ),
     Detail(
         "local_many_to_many, through",

@@ -1304,31 +1304,63 @@ def test_a_row_of_a_relation_that_may_be_got_may_not_be_added(
     ]
 
 
+GENERIC = """
+    from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+    from django.contrib.contenttypes.models import ContentType
+
+    class Tag(models.Model):
+        content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+        object_id = models.IntegerField()
+        of = GenericForeignKey()
+
+        class Meta:
+            app_label = "shop"
+
+    class Tagged(models.Model):
+        tags = GenericRelation(Tag)
+
+        class Meta:
+            app_label = "shop"
+"""
+
+
+@isolate_apps("shop")
+def test_rows_of_a_generic_relation_are_saved_and_deleted_as_themselves(
+    effects: Effects, trial: Trial
+) -> None:
+    body = """
+    def f(**kwargs):
+        tags = Tagged().tags
+        tags.create()
+        tags.all().delete()
+        tags.clear()
+        tags.remove(Tag())
+        tags.remove(Tag(), bulk=False)
+        tags.set([])
+        tags.aset(kwargs["tags"])
+        tags.add(Tag())
+        tags.aadd(Tag(), bulk=False)
+        tags.add(Tag(), bulk=kwargs["fast"])
+    """
+    module = trial(textwrap.dedent(GENERIC) + textwrap.dedent(body))
+    deleted = f"delete shop.Tag: may > {DELETED('shop.Tag')}"
+    saved = f"save shop.Tag: {{}} > {SAVED('shop.Tag')}".format
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        saved("certain"),
+        *[deleted] * 5,
+        *(deleted, "bulk shop.Tag: may"),
+        "bulk shop.Tag: certain",
+        saved("may"),
+        *(saved("may"), "bulk shop.Tag: may"),
+    ]
+
+
 @isolate_apps("shop")
 def test_a_deletion_takes_along_the_rows_of_a_generic_relation(
     effects: Effects, trial: Trial
 ) -> None:
-    module = trial("""
-        from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
-        from django.contrib.contenttypes.models import ContentType
-
-        class Tag(models.Model):
-            content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
-            object_id = models.IntegerField()
-            of = GenericForeignKey()
-
-            class Meta:
-                app_label = "shop"
-
-        class Tagged(models.Model):
-            tags = GenericRelation(Tag)
-
-            class Meta:
-                app_label = "shop"
-
-        def f(**kwargs):
-            Tagged().delete()
-    """)
+    module = trial(textwrap.dedent(GENERIC) + "\ndef f(**kwargs):\n    Tagged().delete()\n")
 
     assert list(told(effects.of_receiver(module.f))) == [
         "delete shop.Tagged: certain > pre_delete shop.Tagged, post_delete shop.Tagged",

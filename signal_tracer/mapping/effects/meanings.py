@@ -52,12 +52,16 @@ class Class:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """A manager or a queryset of a model; through which table, or by which key, it is related."""
+    """A manager or a queryset of a model; through which table, or by which key, it is related.
+
+    ``is_generic``: by a key that is of any model, a ``GenericForeignKey``.
+    """
 
     model: type
     kind: type | None = None
     through: type | None = None
     is_reverse: bool = False
+    is_generic: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +185,10 @@ def key_of(value: Value, depth: int = 0) -> object:
         case Text():
             return "Text", value.text
         case Rows():
-            return "Rows", id(value.model), id(value.kind), id(value.through), value.is_reverse
+            return (
+                *("Rows", id(value.model), id(value.kind), id(value.through)),
+                *(value.is_reverse, value.is_generic),
+            )
         case Many() | File():
             return type(value).__name__, key_of(value.of, depth + 1)
         case Several() | AnyOf():
@@ -323,8 +330,15 @@ def attribute_of_instance(owner: Instance, name: str) -> Value | None:
             else UNKNOWN
         )
     if is_a(found, ReverseManyToOneDescriptor):
-        model = descriptor.rel.field.model
-        return Rows(model, _manager_of(model), is_reverse=True) if is_model(model) else UNKNOWN
+        relation = descriptor.rel
+        # A GenericRelation, which stands in the model that the others refer to. It is known by its
+        # bulk_related_objects(), in Django 5.2, 6.0 and 6.1: where contenttypes is not installed
+        # it cannot be imported.
+        is_generic = find_in_class(type(relation.field), "bulk_related_objects") is not None
+        model = relation.model if is_generic else relation.field.model
+        if not is_model(model):
+            return UNKNOWN
+        return Rows(model, _manager_of(model), is_reverse=True, is_generic=is_generic)
     if is_a(found, FileDescriptor):
         return File(owner)
     return PLAIN if is_a(found, DeferredAttribute) else None

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from django.apps import apps
 from django.db.models import Model
@@ -71,6 +71,7 @@ from signal_tracer.source_steps import Certainty, SourceStep, StepKind
 
 # With those inside them: what is told after them is that there are more.
 MOST_STEPS = 2_000
+Told: TypeAlias = Literal["yes", "perhaps", "no"]
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -92,6 +93,37 @@ class Call:
     keywords: Mapping[str, Value]
     is_sure: bool = True
     text: str = ""
+    is_open: bool = False
+    """Whether a ``**`` gives it what cannot be told."""
+
+    def given(self, name: str, place: int | None = None) -> tuple[ast.expr | None, Value | None]:
+        """An argument by its name or, if it has one, its place: as it is written here, if it is,
+        and what it stands for."""
+        if name in self.keywords or self.is_open:
+            written = [each.value for each in self.node.keywords if each.arg == name]
+            return next(iter(written), None), self.keywords.get(name, UNKNOWN)
+        if place is None or place >= len(self.args):
+            return None, None
+        nodes = self.node.args
+        # A partial is given more than is written here, `Model.save(row)` less than is.
+        here = place - len(self.args) + len(nodes)
+        is_written = here >= 0 and not any(isinstance(each, ast.Starred) for each in nodes)
+        return nodes[here] if is_written else None, self.args[place]
+
+    def tells(self, name: str, place: int | None = None, *, default: bool) -> Told:
+        """Whether an argument is true, as far as it is written here."""
+        node, value = self.given(name, place)
+        is_true = bool(node.value) if isinstance(node, ast.Constant) else default
+        if value is None or isinstance(node, ast.Constant):
+            return "yes" if is_true else "no"
+        return "perhaps"
+
+    def bare(self) -> Call:
+        """A call in the same place that is given nothing: Django's own, within this one."""
+        node = ast.Call(func=self.node.func, args=[], keywords=[])
+        ast.copy_location(node, self.node)
+        text = self.text or text_of_call(self.node)
+        return replace(self, node=node, args=(), keywords={}, text=text, is_open=False)
 
 
 class Reader(Protocol):
@@ -279,15 +311,31 @@ class Steps:
 
     def _change_related(self, owner: Rows, name: str, call: Call) -> None:
         row = Instance(owner.model)
-        certainty: Certainty = "may" if _may_change_nothing(name, call.node) else "certain"
+        certainty: Certainty = "may" if _may_change_nothing(name, call) else "certain"
         if owner.through is not None:
             between = Instance(owner.through)
             sends = of_m2m(owner.through)
             self._note("many_to_many", call, between, sends=sends, certainty=certainty)
-        elif _given_constant(call.node, "bulk", False):
-            self._note("save", call, row, sends=of_save(owner.model), certainty="may")
+            return
+        if owner.is_generic and _in_sync(name) != "add":
+            self._delete_related(row, name, call)
+            if _in_sync(name) != "set" or any(_is_empty(each) for each in call.node.args[:1]):
+                return
+            certainty = "may"
+        is_bulk = call.tells("bulk", default=True)
+        if is_bulk != "yes":
+            self._save(row, replace(call.bare(), is_sure=False))
+        if is_bulk != "no":
+            self._note("bulk", call, row, certainty=certainty if is_bulk == "yes" else "may")
+
+    def _delete_related(self, row: Instance, name: str, call: Call) -> None:
+        """What is taken out of a generic relation is deleted, as its key cannot be ``None``."""
+        each = replace(call.bare(), is_sure=False)
+        # set() goes on to remove() without its `bulk`.
+        if call.tells("bulk", default=True) == "no" and _in_sync(name) != "set":
+            self._delete(row, each)
         else:
-            self._note("bulk", call, row, certainty=certainty)
+            self._note_deletion(row, each)
 
     def _of_file(self, owner: Instance, name: str, call: Call) -> Value:
         if name in ("save", "delete") and not _given_constant(call.node, "save", False):
@@ -566,27 +614,27 @@ def _sends_any(steps: Sequence[SourceStep], sends: tuple[tuple[str, str], ...]) 
     )
 
 
-def _may_change_nothing(name: str, node: ast.Call) -> bool:
+def _may_change_nothing(name: str, call: Call) -> bool:
     """``set()`` changes what differs, and nobody knows what is in ``*orders``."""
-    name = name.removeprefix("a") if name != "add" else name
-    if name == "set":
-        return not _given_constant(node, "clear", True)
-    return name != "clear" and all(isinstance(each, ast.Starred) for each in node.args)
+    if _in_sync(name) == "set":
+        return call.tells("clear", default=False) != "yes"
+    is_clear = _in_sync(name) == "clear"
+    return not is_clear and all(isinstance(each, ast.Starred) for each in call.node.args)
 
 
-def _keeps_parents(call: Call) -> Literal["yes", "perhaps", "no"]:
+def _in_sync(name: str) -> str:
+    """``add`` of ``aadd``"""
+    return name if name == "add" else name.removeprefix("a")
+
+
+def _is_empty(node: ast.expr) -> bool:
+    return isinstance(node, ast.List | ast.Tuple | ast.Set) and not node.elts
+
+
+def _keeps_parents(call: Call) -> Told:
     """Whether ``delete()`` is told to leave the rows of the parents."""
     # delete(using=None, keep_parents=False)
-    given = [each.value for each in call.node.keywords if each.arg == "keep_parents"]
-    given += call.node.args[1:2]
-    if any(isinstance(each, ast.Starred) for each in call.node.args):
-        return "perhaps" if call.args[1:2] else "no"
-    if not given:
-        return "perhaps" if "keep_parents" in call.keywords else "no"
-    [value] = given[:1]
-    if isinstance(value, ast.Constant):
-        return "yes" if value.value else "no"
-    return "perhaps"
+    return call.tells("keep_parents", 1, default=False)
 
 
 def _given_constant(node: ast.Call, name: str, value: object) -> bool:
