@@ -217,6 +217,18 @@ BODIES: dict[str, tuple[str, list[str]]] = {
         ),
         [f"save shop.Product: certain > {SAVED('shop.Product')}"],
     ),
+    "a file that is told not to save its row, or that may have nothing to do": (
+        (
+            "picture = Product.objects.get().picture\npicture.save('a', None, False)\n"
+            "picture.delete(False)\npicture.delete()\n"
+            "picture.save('a', None, kwargs['save'])\npicture.save('a', None, True)"
+        ),
+        [
+            f"save shop.Product: may > {SAVED('shop.Product')}",
+            f"save shop.Product: may > {SAVED('shop.Product')}",
+            f"save shop.Product: certain > {SAVED('shop.Product')}",
+        ],
+    ),
     "a signal": (
         (
             "order_placed.send(sender=Order)\norder_placed.send_robust(sender)\n"

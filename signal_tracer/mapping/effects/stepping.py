@@ -338,8 +338,12 @@ class Steps:
             self._note_deletion(row, each)
 
     def _of_file(self, owner: Instance, name: str, call: Call) -> Value:
-        if name in ("save", "delete") and not _given_constant(call.node, "save", False):
-            self._save(owner, call)
+        # save(name, content, save=True), delete(save=True)
+        saves = call.tells("save", 0 if name == "delete" else 2, default=True)
+        if name in ("save", "delete") and saves != "no":
+            # There may be no file to delete: then nothing is done.
+            is_sure = call.is_sure and saves == "yes" and name == "save"
+            self._save(owner, replace(call.bare(), is_sure=is_sure))
         return UNKNOWN
 
     def _form_save(self, owner: Instance, model: type, call: Call) -> Value:
