@@ -878,6 +878,57 @@ def test_a_form_of_a_model_saves_it_unless_it_is_told_not_to(
     ]
 
 
+def test_a_form_saves_as_it_is_told_by_place_as_by_name_and_through_a_save_of_its_own(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from django import forms
+
+        class ReviewForm(forms.ModelForm):
+            class Meta:
+                model = Review
+                fields = ["stars"]
+
+        class Later(ReviewForm):
+            def save(self, commit=True):
+                review = super().save(commit=False)
+                if commit:
+                    review.save()
+                return review
+
+        class HandsOn(ReviewForm):
+            def save(self, commit=True):
+                review = super().save(commit)
+                Order.objects.create()
+                return review
+
+        def f(form: ReviewForm, **kwargs):
+            ReviewForm().save(False).delete()
+            ReviewForm().save(commit=kwargs["commit"]).delete()
+            ReviewForm().save(**kwargs["options"])
+            ReviewForm().save(True)
+            Later().save()
+            HandsOn().save().delete()
+            form.save()
+    """)
+    deleted = f"delete shop.Review: certain > {DELETED('shop.Review')}"
+    saved = f"save shop.Review: {{}} > {SAVED('shop.Review')}".format
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        deleted,
+        *(saved("may"), deleted),
+        saved("may"),
+        saved("certain"),
+        "call trial_module.Later.save: certain",
+        f"  {saved('may `if commit:`')}",
+        "call trial_module.HandsOn.save: certain",
+        f"  {saved('may')}",
+        f"  {ORDER_SAVED}",
+        deleted,
+        saved("may"),
+    ]
+
+
 def test_a_function_is_found_by_its_line_and_told_where_each_step_stands(
     effects: Effects, trial: Trial
 ) -> None:

@@ -400,13 +400,16 @@ class Expressions(Steps):
             self.awaited.update(node.args)
         args = tuple(self._arguments(node.args))
         keywords: dict[str, Value] = {}
+        is_open = False
         for each in node.keywords:
             found = self.value(each.value)
             if each.arg is not None:
                 keywords[each.arg] = found
             elif isinstance(found, Named):
                 keywords |= found.values
-        call = Call(node, args, keywords)
+            else:
+                is_open = True
+        call = Call(node, args, keywords, is_open=is_open)
         several = alternatives(called)
         return any_of(*(self.apply(each, call, len(several) == 1) for each in several))
 

@@ -254,6 +254,8 @@ class Steps:
         code, first = self.functions.code_of(Bound(Super(of, after), name))
         if isinstance(of, Instance) and is_model(of.cls) and name in (*SAVE, *DELETE):
             return self._write_by(code, of, name, call)
+        if isinstance(of, Instance) and name in SAVE and form_model(of.cls) is not None:
+            return self._form_save(Super(of, after), form_model(of.cls), call)
         if code is not None and self._is_followed(code):
             return self._enter(code, first, call)
         # A queryset's or manager's own method, which goes on to Django's.
@@ -346,13 +348,18 @@ class Steps:
             self._save(owner, replace(call.bare(), is_sure=is_sure))
         return UNKNOWN
 
-    def _form_save(self, owner: Instance, model: type, call: Call) -> Value:
+    def _form_save(self, owner: Instance | Super, model: type, call: Call) -> Value:
         code, first = self.functions.code_of(Bound(owner, "save"))
+        if isinstance(owner, Instance) and may_be_overridden(owner, "save"):
+            call = replace(call, is_sure=False)
         if code is not None and self._is_followed(code):
             returned = self._enter(code, first, call)
             return Instance(model) if returned is UNKNOWN else returned
-        if not _given_constant(call.node, "commit", False):
-            self._save(Instance(model), call)
+        # save(commit=True), which a package's own hands on, as far as anyone can tell.
+        commits = call.tells("commit", 0, default=True)
+        if commits != "no":
+            is_sure = call.is_sure and commits == "yes" and code is None
+            self._save(Instance(model), replace(call.bare(), is_sure=is_sure))
         return Instance(model)
 
     def _of_live(self, of: Live, name: str, call: Call) -> Value:
