@@ -1322,6 +1322,101 @@ def test_a_deletion_that_keeps_the_parents_sends_nothing_of_theirs(
     ]
 
 
+def test_a_save_is_certain_only_where_there_are_fields_to_update(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        def store(order, fields=None):
+            order.save(update_fields=fields)
+
+        def f(order: Order, **kwargs):
+            order.save(update_fields=None)
+            order.save(update_fields=["status"])
+            order.save(update_fields=("status", *kwargs["fields"]))
+            fields = ("status",)
+            order.save(update_fields=fields)
+            order.save(update_fields=kwargs["fields"])
+            order.save(update_fields=[*kwargs["fields"]])
+            order.save(**kwargs["options"])
+            order.save(False, False, None, kwargs["fields"])
+            order.asave(update_fields={name for name in kwargs["fields"]})
+            store(order, [])
+            models.Model.save(order, update_fields=kwargs["fields"])
+            partial(order.save, update_fields=[])()
+            order.save(update_fields=[])
+            order.save(update_fields=())
+            order.save(False, False, None, [])
+            models.Model.save(order, update_fields=[])
+            Order.objects.create(**kwargs["values"])
+    """)
+    perhaps = f"save shop.Order: may > {SAVED('shop.Order')}"
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        *[ORDER_SAVED] * 4,
+        *[perhaps] * 5,
+        "call trial_module.store: certain",
+        f"  {perhaps}",
+        *[perhaps] * 2,
+        ORDER_SAVED,
+    ]
+
+
+@isolate_apps("shop")
+def test_a_save_of_its_own_hands_on_which_fields_it_is_told_to_update(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Base(models.Model):
+            class Meta:
+                app_label = "shop"
+                abstract = True
+
+            def save(self, force_insert=False, force_update=False, using=None, update_fields=None):
+                super().save(force_insert, using=using, update_fields=update_fields)
+
+        class Note(Base):
+            class Meta:
+                app_label = "shop"
+
+        class Mark(Base):
+            class Meta:
+                app_label = "shop"
+
+            def save(self, *args, **kwargs):
+                super().save(*args, **kwargs)
+
+        def f(**kwargs):
+            Note().save()
+            Note().save(update_fields=["text"])
+            Note().save(update_fields=kwargs["fields"])
+            Note.objects.create(text="a")
+            Mark().save(update_fields={"text"})
+            Mark().save(update_fields=kwargs["fields"])
+    """)
+    saved = f"save shop.Note: {{}} > {SAVED('shop.Note')}".format
+    marked = f"save shop.Mark: {{}} > {SAVED('shop.Mark')}".format
+
+    def by_note(certainty: str) -> list[str]:
+        return ["save shop.Note: certain", f"  {saved(certainty)}"]
+
+    def by_mark(certainty: str) -> list[str]:
+        return [
+            "save shop.Mark: certain",
+            "  call trial_module.Base.save: certain",
+            f"    {marked(certainty)}",
+        ]
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        *by_note("certain"),
+        *by_note("certain"),
+        *by_note("may"),
+        *by_note("certain"),
+        *by_mark("certain"),
+        *by_mark("may"),
+    ]
+    assert list(told(effects.of_method(module.Note, "save"))) == [saved("certain")]
+
+
 def test_a_change_of_a_relation_is_certain_only_where_it_cannot_be_of_nothing(
     effects: Effects, trial: Trial
 ) -> None:

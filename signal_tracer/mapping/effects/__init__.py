@@ -30,6 +30,7 @@ from signal_tracer.describing.names import (
 from signal_tracer.mapping.effects.following import Following
 from signal_tracer.mapping.effects.functions import Functions, name_of, self_of_live
 from signal_tracer.mapping.effects.meanings import (
+    NONE,
     UNKNOWN,
     Bound,
     Class,
@@ -115,11 +116,14 @@ class Effects:
         return () if code is None else self._read(code, self.functions.self_of(code), {})
 
     def of_method(self, model: type, name: str) -> tuple[SourceStep, ...]:
-        """What the model's own method does, such as an overridden ``save()``; else nothing."""
+        """What the model's own method does, such as an overridden ``save()``, that is given
+        nothing; no steps where it has none."""
         code, _ = self.functions.code_of(Bound(Instance(model), name))
         if code is None or not self.functions.is_projects(code.source.file):
             return ()
-        return self._read(code, (Instance(model),), {})
+        # `update_fields` too: a save() hands on what it has of it, and an empty one saves nothing.
+        given: dict[str, Value] = {"update_fields": NONE} if name == "save" else {}
+        return self._read(code, (Instance(model),), given)
 
     def keeps_from_django(self, model: type, name: str) -> bool:
         """Whether the model's own ``save()`` or ``delete()`` never goes on to Django's.

@@ -228,9 +228,10 @@ class Steps:
             if kind == "delete":
                 self._note_deletion(owner, call)
             else:
-                self._note(kind, call, owner, sends=sends)
+                self._note_save(owner, call)
             return
-        outcome = self.reader.run(own, (owner,), call.keywords)
+        given = call.keywords if kind == "delete" else _with_fields(call).keywords
+        outcome = self.reader.run(own, (owner,), given)
         if outcome.is_cut:
             self._note(kind, call, owner, reason="it is being gone through already")
         elif _sends_any(outcome.steps, sends):
@@ -241,6 +242,13 @@ class Steps:
         else:
             # A package's own, which may go about it in a way of its own; or it cannot be told.
             self._note(kind, call, owner, sends=sends, steps=outcome.steps, certainty="may")
+
+    def _note_save(self, owner: Instance, call: Call, certainty: Certainty = "certain") -> None:
+        writes = _writes(call)
+        if writes == "perhaps":
+            certainty = "may"
+        if writes != "no":
+            self._note("save", call, owner, sends=of_save(owner.cls), certainty=certainty)
 
     def _note_deletion(self, owner: Instance, call: Call, certainty: Certainty = "certain") -> None:
         keeps = _keeps_parents(call)
@@ -272,14 +280,14 @@ class Steps:
     def _write_by(self, code: Code | None, of: Instance, name: str, call: Call) -> Value:
         """By this ``save()`` or ``delete()`` of one of its classes, or by Django's."""
         if code is not None and self._is_followed(code):
-            return self._enter(code, (of,), call)
+            return self._enter(code, (of,), _with_fields(call) if name in SAVE else call)
         # A package's own goes on to Django's, as far as anyone can tell.
         certainty: Certainty = "certain" if code is None else "may"
         if of.cls is Model or _is_abstract(of.cls):
             kind: StepKind = "save" if name in SAVE else "delete"
             self._note_unknown(kind, call, "it may be any model that inherits from this one")
         elif name in SAVE:
-            self._note("save", call, of, sends=of_save(of.cls), certainty=certainty)
+            self._note_save(of, call, certainty)
         else:
             self._note_deletion(of, call, certainty)
         return NONE
@@ -300,11 +308,11 @@ class Steps:
         elif name in CREATE or name in PERHAPS_CREATE:
             # A row that is got is neither saved nor added: it is related already.
             created = call if name in CREATE else replace(call, is_sure=False)
-            self._save(row, created)
+            self._save(row, created.bare())
             if owner.through is not None:
                 self._note("many_to_many", created, row, sends=of_m2m(owner.through))
         elif name in ("create_user", "create_superuser", "acreate_user", "acreate_superuser"):
-            self._save(row, call)
+            self._save(row, call.bare())
         elif name in DELETE:
             self._note_deletion(row, call, "may")
         elif name in BULK:
@@ -640,6 +648,33 @@ def _in_sync(name: str) -> str:
 
 def _is_empty(node: ast.expr) -> bool:
     return isinstance(node, ast.List | ast.Tuple | ast.Set) and not node.elts
+
+
+def _fields_of(call: Call) -> Value:
+    """What ``save()`` is told to write: ``None`` for all, a tuple of at least as many fields, or
+    what cannot be told."""
+    # By place in Django 5.2, with a warning, and by name alone since 6.0.
+    node, value = call.given("update_fields", 3)
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return Several((PLAIN,) * sum(not isinstance(each, ast.Starred) for each in node.elts))
+    return NONE if value is None else value
+
+
+def _with_fields(call: Call) -> Call:
+    """What a ``save()`` of the project's hands on to Django's, also that all are written."""
+    return replace(call, keywords={**call.keywords, "update_fields": _fields_of(call)})
+
+
+def _writes(call: Call) -> Told:
+    """Whether Django's ``save()`` does anything: of an empty ``update_fields`` it does not."""
+    node, _ = call.given("update_fields", 3)
+    if node is not None and _is_empty(node):
+        return "no"
+    fields = _fields_of(call)
+    # What cannot be told may be a star, which may stand for none.
+    told = fields.values if isinstance(fields, Several) else ()
+    is_any = any(each is not UNKNOWN for each in told)
+    return "yes" if fields is NONE or is_any else "perhaps"
 
 
 def _keeps_parents(call: Call) -> Told:
