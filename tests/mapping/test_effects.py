@@ -508,6 +508,19 @@ def test_what_was_read_before_changes_nothing_of_a_circle_of_calls(trial: Trial)
     assert read(module.f) == read(module.g, module.f) == read(module.h, module.f) == expected
 
 
+def test_what_a_function_is_given_is_not_taken_for_what_is_gone_from_the_same_place_in_memory(
+    effects: Effects, trial: Trial
+) -> None:
+    names = ["Order", "Review", "Product", "OrderLine"] * 8
+    loops = "".join(f"{'    ' * depth}for r{depth + 1} in r{depth}:\n" for depth in range(1, 7))
+    calls = "".join(f"    keep([[[[[[{name}()]]]]]])\n" for name in names)
+    module = trial(f"def keep(r1):\n{loops}{'    ' * 7}r7.save()\n\ndef f(**kwargs):\n{calls}")
+
+    kept = [each.steps[0].target for each in effects.of_receiver(module.f)]
+
+    assert kept == [f"shop.{name}" for name in names]
+
+
 def test_a_function_that_does_more_than_can_be_told_says_so(
     effects: Effects, trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:

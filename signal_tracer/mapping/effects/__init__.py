@@ -204,7 +204,8 @@ class Effects:
             if known.holds(above, left):
                 self._note_inside(known)
                 return known.outcome
-        run = _Run(node, left, {node}, is_calling=_calls_any(code.node))
+        given = (code, args, keywords)
+        run = _Run(node, left, {node}, is_calling=_calls_any(code.node), given=given)
         if node in above:
             self._running[-1].again.add(node)
             return Outcome((), UNKNOWN, is_cut=True)
@@ -246,6 +247,8 @@ class _Run:
     inside: set[int]
     """What was gone through in it, itself among them."""
     is_calling: bool
+    given: object
+    """Kept as long as the run: ids tell it apart, and those of what is gone are given anew."""
     again: set[int] = field(default_factory=set)
     """What was not, since it is being gone through already."""
     height: int = 0
