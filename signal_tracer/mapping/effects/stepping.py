@@ -492,7 +492,7 @@ class Steps:
                 kind = "send"
         elif name in SAVE:
             # A form that is told not to has nothing to save.
-            if not call.node.args and not _given_constant(call.node, "commit", False):
+            if not call.node.args and call.tells("commit", default=True) != "no":
                 kind = "save"
         elif name in DELETE:
             if has_manager or not (call.node.args or call.node.keywords):
@@ -681,10 +681,3 @@ def _keeps_parents(call: Call) -> Told:
     """Whether ``delete()`` is told to leave the rows of the parents."""
     # delete(using=None, keep_parents=False)
     return call.tells("keep_parents", 1, default=False)
-
-
-def _given_constant(node: ast.Call, name: str, value: object) -> bool:
-    return any(
-        each.arg == name and isinstance(each.value, ast.Constant) and each.value.value is value
-        for each in node.keywords
-    )
