@@ -307,6 +307,16 @@ BODIES: dict[str, tuple[str, list[str]]] = {
         "def later():\n    instance.save()\ntransaction.on_commit(later)",
         ["callback trial_module.f.<locals>.later: certain", f"  {ORDER_SAVED}"],
     ),
+    "a dictionary of what is made for each row": (
+        "{line.pk: Review.objects.create() for line in instance.lines.all() if line.save()}",
+        [
+            (
+                "save shop.OrderLine: may `for line in instance.lines.all()` > "
+                f"{SAVED('shop.OrderLine')}"
+            ),
+            f"save shop.Review: may `for line in instance.lines.all()` > {SAVED('shop.Review')}",
+        ],
+    ),
     "what does nothing is no step": ("str(instance)\nlen([])\nOrder.objects.count()", []),
     # False alarms
     "a dictionary, a set, a list": (

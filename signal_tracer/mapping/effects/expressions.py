@@ -91,7 +91,7 @@ class Expressions(Steps):
                 return NONE
             case ast.Constant(value=str() as text):
                 return Text(text)
-            case ast.Constant() | ast.JoinedStr() | ast.Compare() | ast.Dict() | ast.DictComp():
+            case ast.Constant() | ast.JoinedStr() | ast.Compare() | ast.Dict():
                 self._inner(node)
                 return PLAIN
             case ast.Name(id=name):
@@ -133,7 +133,10 @@ class Expressions(Steps):
             case ast.Tuple(elts=elts):
                 return Several(tuple(self.value(each) for each in elts))
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
-                return self._comprehension(node)
+                return Many(self._comprehension(node, node.elt))
+            case ast.DictComp():
+                self._comprehension(node, node.key, node.value)
+                return PLAIN
             case ast.Lambda():
                 return Code(
                     self.source,
@@ -169,7 +172,10 @@ class Expressions(Steps):
         finally:
             self.conditions.pop()
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
+    def _comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, *made: ast.expr
+    ) -> Value:
+        """What the last of those stands for that it makes in each round."""
         before = dict(self.names)
         added = 0
         for each in node.generators:
@@ -179,14 +185,14 @@ class Expressions(Steps):
             added += 1
             for test in each.ifs:
                 self.value(test)
-        found = self.value(node.elt)
+        found = [self.value(each) for each in made][-1]
         del self.conditions[len(self.conditions) - added :]
         # All that it binds is its own, but for what it assigns in an expression, if it runs at all.
         assigned = {each.target.id for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
         for name in assigned & self.names.keys():
             before[name] = any_of(before.get(name, NONE), self.names[name])
         self.names = before
-        return Many(found)
+        return found
 
     def _element(self, node: ast.expr, over: Value) -> Value:
         match node:
