@@ -784,6 +784,51 @@ def test_a_save_that_never_calls_super_sends_nothing_and_that_is_said(
 
 
 @isolate_apps("shop")
+def test_super_of_a_mixin_that_is_named_is_what_comes_after_the_mixin(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Soft:
+            def delete(self):
+                self.gone = True
+                self.save()
+
+        class Note(Soft, models.Model):
+            class Meta:
+                app_label = "shop"
+
+            def hard_delete(self):
+                super(Soft, self).delete()
+
+            def soft_delete(self):
+                super(Note, self).delete()
+
+            def some_delete(self, after):
+                super(after, self).delete()
+
+        def f(instance, **kwargs):
+            instance.hard_delete()
+            instance.soft_delete()
+            instance.some_delete(kwargs["after"])
+            super(Soft, instance).delete()
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=module.Note))) == [
+        "call trial_module.Note.hard_delete: certain",
+        f"  delete shop.Note: certain > {DELETED('shop.Note')}",
+        "call trial_module.Note.soft_delete: certain",
+        "  call trial_module.Soft.delete: certain",
+        f"    save shop.Note: certain > {SAVED('shop.Note')}",
+        "call trial_module.Note.some_delete: certain",
+        (
+            "  delete super(after, self).delete(): unknown "
+            "(what `super(after, self)` is cannot be told)"
+        ),
+        f"delete shop.Note: certain > {DELETED('shop.Note')}",
+    ]
+
+
+@isolate_apps("shop")
 def test_a_child_is_saved_as_itself_and_deleted_with_its_parent(
     effects: Effects, trial: Trial
 ) -> None:

@@ -479,17 +479,17 @@ class Expressions(Steps):
         return made
 
     def _super(self, call: Call) -> Value:
-        owner = self.code.owner
+        """Of ``super(Mixin, self)`` what comes after the mixin, whoever's method it stands in."""
+        after = self.code.owner
         parameters = self.code.node.args
-        first = next((each.arg for each in (*parameters.posonlyargs, *parameters.args)), None)
-        of: Value = UNKNOWN
-        if len(call.args) == 2:
-            of = call.args[1]
-        elif first is not None:
-            of = self.names.get(first, UNKNOWN)
-        if owner is None:
+        first = next((each.arg for each in (*parameters.posonlyargs, *parameters.args)), "")
+        of = self.names.get(first, UNKNOWN)
+        if call.args:
+            named, of = call.args[0], call.args[1] if len(call.args) == 2 else UNKNOWN
+            after = named.cls if isinstance(named, Class) else None
+        if after is None:
             return UNKNOWN
-        return Super(Instance(owner, False) if of is UNKNOWN else of, owner)
+        return Super(Instance(after, False) if of is UNKNOWN else of, after)
 
     def _live_call(self, thing: Any, called: Live, call: Call) -> Value:
         first = call.args[0] if call.args else UNKNOWN
