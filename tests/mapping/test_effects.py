@@ -903,6 +903,59 @@ def test_methods_of_managers_and_querysets_are_followed_for_their_model(
     ]
 
 
+@isolate_apps("shop")
+def test_related_rows_have_the_default_manager_of_their_model_whatever_its_name(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Loud(models.Manager):
+            def create(self, **kwargs):
+                Review.objects.create()
+                return super().create(**kwargs)
+
+        class Shelf(models.Model):
+            class Meta:
+                app_label = "shop"
+
+        class Note(models.Model):
+            shelf = models.ForeignKey(Shelf, models.CASCADE, related_name="notes")
+            every = models.Manager()
+            objects = Loud()
+
+            class Meta:
+                app_label = "shop"
+
+        class Poem(models.Model):
+            shelf = models.ForeignKey(Shelf, models.CASCADE, related_name="poems")
+            loud = Loud()
+            objects = models.Manager()
+
+            class Meta:
+                app_label = "shop"
+
+        def quiet(**kwargs):
+            Shelf.objects.get().notes.create()
+            Note._default_manager.create()
+            Poem._base_manager.create()
+
+        def loud(**kwargs):
+            Shelf.objects.get().poems.create()
+            Poem._default_manager.create()
+    """)
+
+    assert list(told(effects.of_receiver(module.quiet))) == [
+        f"save shop.Note: certain > {SAVED('shop.Note')}",
+        f"save shop.Note: certain > {SAVED('shop.Note')}",
+        f"save shop.Poem: certain > {SAVED('shop.Poem')}",
+    ]
+    made = [
+        "call trial_module.Loud.create: certain",
+        f"  save shop.Review: certain > {SAVED('shop.Review')}",
+        f"  save shop.Poem: certain > {SAVED('shop.Poem')}",
+    ]
+    assert list(told(effects.of_receiver(module.loud))) == made * 2
+
+
 def test_what_m2m_changed_is_sent_with_is_of_either_end(effects: Effects, trial: Trial) -> None:
     module = trial("""
         def f(instance, **kwargs):

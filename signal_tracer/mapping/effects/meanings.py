@@ -325,7 +325,7 @@ def attribute_of_instance(owner: Instance, name: str) -> Value | None:
         relation = descriptor.rel
         model = relation.field.model if descriptor.reverse else relation.model
         return (
-            Rows(model, _manager_of(model), through=relation.through)
+            Rows(model, manager_of(model), through=relation.through)
             if is_model(model) and is_model(relation.through)
             else UNKNOWN
         )
@@ -338,7 +338,7 @@ def attribute_of_instance(owner: Instance, name: str) -> Value | None:
         model = relation.model if is_generic else relation.field.model
         if not is_model(model):
             return UNKNOWN
-        return Rows(model, _manager_of(model), is_reverse=True, is_generic=is_generic)
+        return Rows(model, manager_of(model), is_reverse=True, is_generic=is_generic)
     if is_a(found, FileDescriptor):
         return File(owner)
     return PLAIN if is_a(found, DeferredAttribute) else None
@@ -349,16 +349,16 @@ def _instance_of(model: Any) -> Value:
     return Instance(model, is_exact=False) if is_model(model) else UNKNOWN
 
 
-def _manager_of(model: Any) -> type | None:
-    """The class of a model's default manager, of which related managers are made."""
-    found: Any = find_in_class(model, "objects")
-    return type(found.manager) if is_a(found, ManagerDescriptor) else None
+def manager_of(model: Any, which: str = "default_manager") -> type | None:
+    """The class of a model's default manager, of which related managers are made, or its base."""
+    manager = getattr(namespace_of(model)["_meta"], which)
+    return None if manager is None else type(manager)
 
 
 def attribute_of_class(owner: Class, name: str) -> Value | None:
     # ManagerDescriptor and what it holds are not documented, and the same in Django 5.2, 6.0, 6.1.
     if name in MANAGERS[1:] and is_model(owner.cls):
-        return Rows(owner.cls, _manager_of(owner.cls))
+        return Rows(owner.cls, manager_of(owner.cls, name.removeprefix("_")))
     found: Any = find_in_class(owner.cls, name)
     if is_a(found, ManagerDescriptor):
         return Rows(owner.cls, type(found.manager))
