@@ -1194,6 +1194,37 @@ def test_what_may_be_overridden_or_never_be_gone_over_is_no_certain_call(
     ]
 
 
+def test_any_of_the_functions_that_singledispatch_chooses_from_may_run(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from functools import singledispatch
+
+        @singledispatch
+        def keep(thing, **kwargs):
+            Order.objects.create()
+
+        @keep.register
+        def keep_text(thing: str, **kwargs):
+            Review.objects.create()
+
+        def f(**kwargs):
+            keep(kwargs["thing"])
+    """)
+    review = f"save shop.Review: certain > {SAVED('shop.Review')}"
+    chosen = "what `singledispatch` chooses by the type of its argument"
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "call trial_module.keep: may",
+        f"  {ORDER_SAVED}",
+        "call trial_module.keep_text: may",
+        f"  {review}",
+    ]
+    assert list(told(effects.of_receiver(module.keep))) == [
+        f"save shop.Order: may {chosen} > {SAVED('shop.Order')}"
+    ]
+
+
 def test_what_is_only_called_does_nothing_until_it_is_awaited_or_gone_over(
     effects: Effects, trial: Trial
 ) -> None:

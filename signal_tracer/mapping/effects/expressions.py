@@ -27,7 +27,7 @@ from signal_tracer.describing.names import (
     qualname_of,
 )
 from signal_tracer.mapping.effects.binding import bound_after
-from signal_tracer.mapping.effects.functions import self_of_live
+from signal_tracer.mapping.effects.functions import registered_with, self_of_live
 from signal_tracer.mapping.effects.meanings import (
     NONE,
     PLAIN,
@@ -526,6 +526,10 @@ class Expressions(Steps):
             return (
                 call.args[1] if call.args[1] is not UNKNOWN else self.annotated(call.node.args[0])
             )
+        several = registered_with(thing)
+        if len(several) > 1:
+            unsure = replace(call, is_sure=False)
+            return any_of(*(self._enter(Live(each), (), unsure) for each in several))
         return self._enter(called, (), call)
 
     def _getattr(self, call: Call) -> Value:

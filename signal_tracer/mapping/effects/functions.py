@@ -99,7 +99,7 @@ class Functions:
 
         A decorator of the project's is gone through itself, another's is passed over.
         """
-        own, decorator = function, ""
+        own, condition = function, None
         for _ in range(10):
             owner = owner_of_file(own.__code__.co_filename, self._packages)
             if owner.kind == "project":
@@ -108,8 +108,10 @@ class Functions:
             inner = inner.__func__ if type(inner) is MethodType else inner
             if type(inner) is not FunctionType:
                 break
-            if owner is not DJANGO and owner.name != "Python":
-                decorator = owner.name or decorator
+            if registered_with(own):
+                condition = "what `singledispatch` chooses by the type of its argument"
+            elif owner is not DJANGO and owner.name != "Python" and owner.name:
+                condition = f"what a decorator of {owner.name} decides"
             own = inner
         if owner is DJANGO or owner.name == "Python":
             return None
@@ -120,7 +122,6 @@ class Functions:
             return None
         closed = zip(code.co_freevars, own.__closure__ or (), strict=False)
         names = {name: _value_of_cell(cell) for name, cell in closed if name != "__class__"}
-        condition = f"what a decorator of {decorator} decides" if decorator else None
         return replace(found, names=names, condition=condition)
 
     def code_named(self, dotted: str | None) -> Code | None:
@@ -183,6 +184,15 @@ class Functions:
         if type(found) is classmethod:
             return (Class(code.owner, is_exact=False),)
         return (Instance(code.owner, is_exact=False),)
+
+
+def registered_with(function: FunctionType) -> list[FunctionType]:
+    """The functions that one made by ``functools.singledispatch`` chooses from; else none."""
+    # Not documented, and the same in Python 3.11 to 3.13: what it is called inside.
+    if function.__code__.co_qualname != "singledispatch.<locals>.wrapper":
+        return []
+    registry = dict.get(function.__dict__, "registry", {})
+    return [each for each in registry.values() if type(each) is FunctionType]
 
 
 def _name_of_node(node: Function | ast.Lambda) -> str:
