@@ -40,7 +40,7 @@ from django.db.backends.base import base as django_base
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.state import ModelState, ProjectState
-from django.db.models import NOT_PROVIDED, Model, QuerySet, deletion, signals
+from django.db.models import NOT_PROVIDED, Manager, Model, QuerySet, deletion, signals
 from django.db.models.fields import related_descriptors
 from django.db.models.manager import BaseManager
 from django.db.models.options import Options
@@ -755,6 +755,20 @@ MODELS = (
         lambda: (type(vars(Product)["objects"]).__name__, vars(Product)["objects"].manager.name),
         ("ManagerDescriptor", "objects"),
         "mapping/effects/meanings.py knows the managers of a class by it",
+    ),
+    Detail(
+        "default_manager, base_manager",
+        "django.db.models.options.Options",
+        lambda: (Product._meta.default_manager.name, Product._meta.base_manager.name),
+        ("objects", "_base_manager"),
+        "mapping/effects/meanings.py: which manager related rows are reached by",
+    ),
+    Detail(
+        "_queryset_class",
+        "django.db.models.manager.BaseManager.from_queryset",
+        lambda: [each._queryset_class.__name__ for each in (Manager, type(QuerySet.as_manager()))],
+        ["QuerySet", "QuerySet"],
+        "mapping/effects/meanings.py: whose methods a manager runs that has none of its own",
     ),
     Detail(
         "_default_manager, _base_manager",

@@ -956,6 +956,150 @@ def test_related_rows_have_the_default_manager_of_their_model_whatever_its_name(
     assert list(told(effects.of_receiver(module.loud))) == made * 2
 
 
+@isolate_apps("shop")
+def test_a_manager_leaves_to_its_queryset_what_it_does_not_do_itself(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Notes(models.QuerySet):
+            def update(self, **kwargs):
+                Review.objects.create()
+                return super().update(**kwargs)
+
+            def note(self):
+                return self.create()
+
+            def delete(self):
+                self.update(gone=True)
+
+        class NoteManager(models.Manager.from_queryset(Notes)):
+            def create(self, **kwargs):
+                Order.objects.create()
+                return super().create(**kwargs)
+
+        class Note(models.Model):
+            objects = NoteManager()
+            notes = Notes.as_manager()
+
+            class Meta:
+                app_label = "shop"
+
+        def f(**kwargs):
+            Note.notes.update()
+            Note.objects.create()
+
+        def by_the_queryset(**kwargs):
+            Note.objects.note()
+            Note.objects.filter(pk=1).create()
+            Note.objects.filter(pk=1).delete()
+    """)
+    review = f"save shop.Review: certain > {SAVED('shop.Review')}"
+    note = f"save shop.Note: certain > {SAVED('shop.Note')}"
+    updated = [
+        "call trial_module.Notes.update: certain",
+        f"  {review}",
+        "  bulk shop.Note: certain",
+    ]
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        *updated,
+        "call trial_module.NoteManager.create: certain",
+        f"  {ORDER_SAVED}",
+        f"  {note}",
+    ]
+    assert list(told(effects.of_receiver(module.by_the_queryset))) == [
+        "call trial_module.Notes.note: certain",
+        f"  {note}",
+        note,
+        "call trial_module.Notes.delete: certain",
+        *(f"  {each}" for each in updated),
+    ]
+
+
+@isolate_apps("shop")
+def test_a_manager_has_the_queryset_that_its_get_queryset_returns(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Soft(models.QuerySet):
+            def hide(self):
+                return self.update(gone=True)
+
+            def delete(self):
+                return self.hide()
+
+        class SoftManager(models.Manager):
+            def get_queryset(self):
+                return Soft(self.model, using=self._db).filter(gone=False)
+
+        class Strange(models.Manager):
+            def get_queryset(self):
+                return strange_rows[self.model]()
+
+        strange_rows = {}
+
+        class Note(models.Model):
+            objects = SoftManager()
+            strange = Strange()
+
+            class Meta:
+                app_label = "shop"
+
+        def f(**kwargs):
+            Note.objects.filter(pk=1).delete()
+
+        def strange(**kwargs):
+            Note.strange.create()
+            Note.strange.update()
+            Note.strange.filter(pk=1).delete()
+    """)
+    hidden = ["call trial_module.Soft.hide: certain", "  bulk shop.Note: certain"]
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        "call trial_module.Soft.delete: certain",
+        *(f"  {each}" for each in hidden),
+    ]
+    assert list(told(effects.of_receiver(module.strange))) == [
+        f"save shop.Note: may > {SAVED('shop.Note')}",
+        "bulk shop.Note: may",
+        f"delete shop.Note: may > {DELETED('shop.Note')}",
+    ]
+
+
+@isolate_apps("shop")
+def test_a_row_that_a_manager_of_the_project_makes_is_related_as_well(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Loud(models.Manager):
+            def create(self, **kwargs):
+                Review.objects.create()
+                return super().create(**kwargs)
+
+        class Label(models.Model):
+            objects = Loud()
+
+            class Meta:
+                app_label = "shop"
+
+        class Note(models.Model):
+            labels = models.ManyToManyField(Label)
+
+            class Meta:
+                app_label = "shop"
+
+        def f(instance, **kwargs):
+            instance.labels.create()
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=module.Note))) == [
+        "call trial_module.Loud.create: certain",
+        f"  save shop.Review: certain > {SAVED('shop.Review')}",
+        f"  save shop.Label: certain > {SAVED('shop.Label')}",
+        "many_to_many shop.Label: certain > m2m_changed shop.Note_labels",
+    ]
+
+
 def test_what_m2m_changed_is_sent_with_is_of_either_end(effects: Effects, trial: Trial) -> None:
     module = trial("""
         def f(instance, **kwargs):

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.dispatch import Signal
 from django.utils.functional import cached_property as django_cached_property
@@ -468,6 +468,9 @@ class Expressions(Steps):
             return call.args[0]
         if is_model(cls):
             return Instance(cls, called.is_exact)
+        if is_subclass(cls, QuerySet):
+            model = call.args[0] if call.args else call.keywords.get("model")
+            return Rows(model.cls, cls) if isinstance(model, Class) else UNKNOWN
         made = instance_of(cls, is_exact=called.is_exact)
         if is_subclass(cls, BaseManager):
             made = Instance(cls)

@@ -173,7 +173,12 @@ class Functions:
             return code, (cls,)
         if type(found) is not FunctionType:
             return None, ()
+        if isinstance(owner, Rows) and owner.is_manager and self._is_djangos(found):
+            return None, ()  # it asks its queryset, which may have a method of its own
         return self.code_of_function(found), (owner,) if not isinstance(owner, Class) else ()
+
+    def _is_djangos(self, function: FunctionType) -> bool:
+        return owner_of_file(function.__code__.co_filename, self._packages) is DJANGO
 
     def self_of(self, code: Code) -> tuple[Value, ...]:
         if code.owner is None or "<locals>" in code.qualname:

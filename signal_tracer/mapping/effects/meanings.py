@@ -63,6 +63,10 @@ class Rows:
     is_reverse: bool = False
     is_generic: bool = False
 
+    @property
+    def is_manager(self) -> bool:
+        return is_subclass(self.kind, BaseManager)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Many:
@@ -353,6 +357,13 @@ def manager_of(model: Any, which: str = "default_manager") -> type | None:
     """The class of a model's default manager, of which related managers are made, or its base."""
     manager = getattr(namespace_of(model)["_meta"], which)
     return None if manager is None else type(manager)
+
+
+def queryset_of(manager: Rows) -> Rows:
+    """What Django's own ``get_queryset()`` returns: of the class that the manager was made from."""
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1.
+    kind: Any = find_in_class(manager.kind, "_queryset_class") if manager.kind else None
+    return Rows(manager.model, kind if is_subclass(kind, QuerySet) else None)
 
 
 def attribute_of_class(owner: Class, name: str) -> Value | None:

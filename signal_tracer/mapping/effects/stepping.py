@@ -42,6 +42,7 @@ from signal_tracer.mapping.effects.meanings import (
     is_model,
     is_sure,
     may_be_overridden,
+    queryset_of,
 )
 from signal_tracer.mapping.effects.sendings import (
     cascades,
@@ -294,14 +295,20 @@ class Steps:
 
     def _of_rows(self, owner: Rows, name: str, call: Call, *, is_super: bool = False) -> Value:
         code, first = (None, ()) if is_super else self.functions.code_of(Bound(owner, name))
+        rows: Rows | None = owner
+        if code is None and owner.is_manager and name not in (*CHANGE_RELATED, "db_manager"):
+            rows = self._queryset_of(owner, name)
+            if rows is not None:
+                code, first = self.functions.code_of(Bound(rows, name))
+        row = Instance(owner.model)
         if code is not None and self._is_followed(code):
             returned = self._enter(code, first, call)
-            if returned is not UNKNOWN:
-                return returned
-            if name in SAME_ROWS:
-                return owner
-            return _returned_by_rows(owner, name)
-        row = Instance(owner.model)
+            if name in CREATE and owner.through is not None:
+                self._note("many_to_many", call, row, sends=of_m2m(owner.through))
+            return _returned_by_rows(rows or owner, name) if returned is UNKNOWN else returned
+        if code is not None or rows is None:
+            # A package's own, or that of a queryset that cannot be told, may do otherwise.
+            call = replace(call, is_sure=False)
         certain: Certainty = "certain"
         if name in CHANGE_RELATED and (owner.through is not None or owner.is_reverse):
             self._change_related(owner, name, call)
@@ -309,7 +316,7 @@ class Steps:
             # A row that is got is neither saved nor added: it is related already.
             created = call if name in CREATE else replace(call, is_sure=False)
             self._save(row, created.bare())
-            if owner.through is not None:
+            if owner.through is not None and not is_super:
                 self._note("many_to_many", created, row, sends=of_m2m(owner.through))
         elif name in ("create_user", "create_superuser", "acreate_user", "acreate_superuser"):
             self._save(row, call.bare())
@@ -317,7 +324,15 @@ class Steps:
             self._note_deletion(row, call, "may")
         elif name in BULK:
             self._note("bulk", call, row, certainty=certain)
-        return _returned_by_rows(owner, name)
+        return _returned_by_rows(rows or owner, name)
+
+    def _queryset_of(self, manager: Rows, name: str) -> Rows | None:
+        """The queryset that it asks to do this: of its own ``get_queryset()``, if that is told."""
+        code, first = self.functions.code_of(Bound(manager, "get_queryset"))
+        if code is None or name == "get_queryset":
+            return queryset_of(manager)
+        returned = self._is_followed(code) and self.reader.run(code, first, {}).returned
+        return returned if isinstance(returned, Rows) else None
 
     def _change_related(self, owner: Rows, name: str, call: Call) -> None:
         row = Instance(owner.model)
