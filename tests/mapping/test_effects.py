@@ -317,6 +317,16 @@ BODIES: dict[str, tuple[str, list[str]]] = {
             f"save shop.Review: may `for line in instance.lines.all()` > {SAVED('shop.Review')}",
         ],
     ),
+    "the guard of a case": (
+        "match instance:\n    case Order() if Review.objects.create():\n        instance.save()",
+        [
+            f"save shop.Review: may `case Order()` > {SAVED('shop.Review')}",
+            (
+                "save shop.Order: may `case Order() if Review.objects.create():` > "
+                f"{SAVED('shop.Order')}"
+            ),
+        ],
+    ),
     "what does nothing is no step": ("str(instance)\nlen([])\nOrder.objects.count()", []),
     # False alarms
     "a dictionary, a set, a list": (
@@ -624,6 +634,96 @@ def test_a_method_of_a_live_object_reads_what_the_object_holds(
     assert list(told(effects.of_receiver(keeper))) == [
         "call trial_module.Keeper.hear: certain",
         f"  {saved}",
+    ]
+
+
+def test_what_a_class_holds_is_read_there_unless_a_subclass_has_its_own(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from functools import partialmethod
+
+        class Keeper:
+            def keep(self, thing):
+                thing.save()
+
+            keep_review = partialmethod(keep, Review())
+
+        class Service:
+            keeper = Keeper()
+            placed = order_placed
+
+        class Other(Service):
+            placed = None
+
+        def f(sender, instance, service: type[Service], **kwargs):
+            Service.keeper.keep(instance)
+            Service.placed.send(sender)
+            service.placed.send(sender=sender)
+            Keeper().keep_review()
+            Order._meta.default_manager.create()
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=Order, signal=post_save))) == [
+        "call trial_module.Keeper.keep: certain",
+        f"  {ORDER_SAVED}",
+        "send shop.signals.order_placed: certain > order_placed shop.Order",
+        (
+            "send service.placed.send(sender=sender): unknown (what `service.placed` is cannot be "
+            "told)"
+        ),
+        "call trial_module.Keeper.keep: certain",
+        f"  save shop.Review: certain > {SAVED('shop.Review')}",
+        ORDER_SAVED,
+    ]
+
+
+def test_a_class_that_is_entered_does_its_work_before_and_after(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Kept:
+            def __init__(self, order):
+                self.order = order
+
+            def __enter__(self):
+                Review.objects.create()
+                return self.order
+
+            def __exit__(self, *failure):
+                self.order.delete()
+
+        class Waited:
+            async def __aenter__(self):
+                await Review.objects.acreate()
+
+            async def __aexit__(self, *failure):
+                pass
+
+        def f(instance, **kwargs):
+            with transaction.atomic(), Kept(instance) as order:
+                order.save()
+                return
+
+        async def g(**kwargs):
+            async with Waited():
+                await Order.objects.acreate()
+    """)
+    review = f"save shop.Review: certain > {SAVED('shop.Review')}"
+
+    steps = list(told(effects.of_receiver(module.f, sender=Order)))
+
+    assert steps[:5] == [
+        "call trial_module.Kept.__enter__: certain",
+        f"  {review}",
+        ORDER_SAVED,
+        "call trial_module.Kept.__exit__: certain",
+        f"  delete shop.Order: certain > {DELETED('shop.Order')}",
+    ]
+    assert list(told(effects.of_receiver(module.g))) == [
+        "call trial_module.Waited.__aenter__: certain",
+        f"  {review}",
+        ORDER_SAVED,
     ]
 
 

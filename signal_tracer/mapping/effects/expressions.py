@@ -7,7 +7,7 @@ import asyncio
 import builtins
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partialmethod
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
+from django.db.models.options import Options
 from django.dispatch import Signal
 from django.utils.functional import cached_property as django_cached_property
 
@@ -56,6 +57,8 @@ from signal_tracer.mapping.effects.meanings import (
     instance_of,
     is_model,
     is_subclass,
+    manager_of,
+    may_be_overridden,
     value_of_live,
 )
 from signal_tracer.mapping.effects.stepping import Call, Steps, form_model
@@ -252,7 +255,11 @@ class Expressions(Steps):
                 if found is not None:
                     return found
                 live = attribute_of(cls, name)
-                return Bound(owner, name) if type(live) is FunctionType else PLAIN
+                if type(live) is FunctionType:
+                    return Bound(owner, name)
+                if live is NOTHING:
+                    return PLAIN
+                return UNKNOWN if may_be_overridden(owner, name) else value_of_live(live)
             case Rows(model=model, through=through):
                 if name == "model":
                     return Class(model)
@@ -262,6 +269,10 @@ class Expressions(Steps):
             case Live(thing=thing) if thing is settings:
                 # Django's own code, which finds what a module holds.
                 return value_of_live(getattr(settings, name, UNKNOWN))
+            case Live(thing=thing) if name in ("default_manager", "base_manager") and (
+                is_a(thing, Options)
+            ):
+                return Rows(thing.model, manager_of(thing.model, name))
             case Live(thing=thing):
                 live = attribute_of(thing, name)
                 if live is NOTHING and is_a(thing, ModuleType):
@@ -290,6 +301,10 @@ class Expressions(Steps):
         kind = type(found)
         if found is None or any(kind is each for each in _METHODS):
             return Bound(owner, name)
+        if kind is partialmethod and type(found.func) is FunctionType:
+            given = tuple(value_of_live(each) for each in found.args)
+            named = {each: value_of_live(value) for each, value in found.keywords.items()}
+            return Given(Live(found.func), (owner, *given), named)
         if kind is property:
             return self._computed(found.fget, (owner,))
         if kind is cached_property or kind is django_cached_property:

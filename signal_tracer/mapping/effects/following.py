@@ -12,9 +12,11 @@ from signal_tracer.mapping.effects.meanings import (
     NONE,
     PLAIN,
     UNKNOWN,
+    Bound,
     Class,
     Code,
     Instance,
+    Live,
     Many,
     Named,
     Rows,
@@ -25,7 +27,7 @@ from signal_tracer.mapping.effects.meanings import (
     instance_of,
     is_model,
 )
-from signal_tracer.mapping.effects.stepping import Outcome
+from signal_tracer.mapping.effects.stepping import Call, Outcome
 from signal_tracer.mapping.surroundings import condition_of, text_of
 from signal_tracer.mapping.written import Function, bound_by
 
@@ -125,14 +127,7 @@ class Following(Expressions):
             case ast.Try() | ast.TryStar():
                 return self._try(node)
             case ast.With() | ast.AsyncWith():
-                for item in node.items:
-                    found = self.value(item.context_expr)
-                    if item.optional_vars is not None:
-                        # What is gone over once is a context manager made of a generator.
-                        entered = element_of(found) if isinstance(found, Many) else found
-                        self.assign(item.optional_vars, entered)
-                condition = condition_of(node, "body") if isinstance(node, ast.With) else None
-                return self._under(condition, node.body) and condition is None
+                return self._with(node)
             case ast.Match(subject=subject, cases=cases):
                 self.value(subject)
                 before = dict(self.names)
@@ -144,7 +139,11 @@ class Following(Expressions):
                             self.names[each.name] = UNKNOWN
                         elif isinstance(each, ast.MatchMapping) and each.rest:
                             self.names[each.rest] = UNKNOWN
-                    self._under(f"`case {text_of(case.pattern)}:`", case.body)
+                    head = f"case {text_of(case.pattern)}"
+                    if case.guard is not None:
+                        self._if_only(f"`{head}`", case.guard)
+                        head += f" if {text_of(case.guard)}"
+                    self._under(f"`{head}:`", case.body)
                     ends.append(self.names)
                 self.names = _merged(*ends)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -212,6 +211,34 @@ class Following(Expressions):
             return False
         self.names = after_body if left_else else _merged(after_body, self.names)
         return left_body and left_else
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> bool:
+        prefix = "a" if isinstance(node, ast.AsyncWith) else ""
+        managers: list[tuple[ast.expr, Value]] = []
+        for item in node.items:
+            found = self.value(item.context_expr)
+            managers.append((item.context_expr, found))
+            entered = self._through(found, f"__{prefix}enter__", item.context_expr)
+            if item.optional_vars is not None:
+                self.assign(item.optional_vars, entered)
+        condition = condition_of(node, "body") if isinstance(node, ast.With) else None
+        is_left = self._under(condition, node.body)
+        for written, manager in reversed(managers):
+            self._through(manager, f"__{prefix}exit__", written)
+        return is_left and condition is None
+
+    def _through(self, manager: Value, door: str, written: ast.expr) -> Value:
+        """What it gives that is entered, or left, by a method of the project's."""
+        if isinstance(manager, Many):
+            # What is gone over once is a context manager made of a generator.
+            return element_of(manager)
+        if not isinstance(manager, Instance | Live) or not self._is_read(manager, door):
+            return manager
+        node = ast.Call(ast.Attribute(written, door), [], [])
+        self.awaited.add(node)
+        text = f"with {text_of(written)}"
+        called = Call(ast.copy_location(node, written), (), {}, text=text)
+        return self.apply(Bound(manager, door), called)
 
     def _narrow(self, test: ast.expr) -> None:
         """``isinstance(x, Order)`` says what ``x`` is from there on."""

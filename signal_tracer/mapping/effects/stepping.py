@@ -462,6 +462,11 @@ class Steps:
         self._enter(code, first, replace(call, is_sure=False))
         return UNKNOWN
 
+    def _is_read(self, owner: Value, name: str) -> bool:
+        """Whether the method is the project's, and what it does is read in its source."""
+        code, _ = self.functions.code_of(Bound(owner, name))
+        return code is not None and self._is_followed(code)
+
     def _is_followed(self, code: Code) -> bool:
         return self.functions.is_projects(code.source.file)
 
