@@ -41,5 +41,8 @@ LATER = frozenset(
 _OF_ROWS = BULK | CREATE | PERHAPS_CREATE | SAVE | DELETE | CHANGE_RELATED
 SYNC_NAMES = {name: name[1:] for name in _OF_ROWS if name[0] == "a" and name[1:] in _OF_ROWS}
 """Of Django's async methods, which call these and do no more."""
+# Of a task, too: what runs it here and now, and what returns it with other settings.
+AT_ONCE = frozenset(("apply", "call"))
+SIGNATURES = frozenset(("s", "si", "signature", "using"))
 # Not a method: the managers that every model has, in Django 5.2, 6.0 and 6.1.
 MANAGERS = ("objects", "_default_manager", "_base_manager")

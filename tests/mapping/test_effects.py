@@ -317,6 +317,18 @@ BODIES: dict[str, tuple[str, list[str]]] = {
             f"save shop.Review: may `for line in instance.lines.all()` > {SAVED('shop.Review')}",
         ],
     ),
+    "what is given to the connection for after the commit": (
+        (
+            "from django.db import connection, connections\nconnection.on_commit(instance.save)\n"
+            "connections['default'].on_commit(instance.save)\n"
+            "transaction.get_connection().on_commit(instance.save)"
+        ),
+        ["callback shop.Order.save: certain", f"  {ORDER_SAVED}"] * 3,
+    ),
+    "a function for each of some rows": (
+        "list(map(OrderLine.save, instance.lines.all()))",
+        [f"save shop.OrderLine: may > {SAVED('shop.OrderLine')}"],
+    ),
     "the guard of a case": (
         "match instance:\n    case Order() if Review.objects.create():\n        instance.save()",
         [
@@ -326,6 +338,13 @@ BODIES: dict[str, tuple[str, list[str]]] = {
                 f"{SAVED('shop.Order')}"
             ),
         ],
+    ),
+    "a model that is named by its parts": (
+        (
+            "from django.apps import apps\n"
+            "apps.get_model(app_label='shop', model_name='Order').objects.create()"
+        ),
+        [ORDER_SAVED],
     ),
     "what does nothing is no step": ("str(instance)\nlen([])\nOrder.objects.count()", []),
     # False alarms
@@ -831,6 +850,105 @@ def test_a_task_is_named_and_what_it_does_comes_later(effects: Effects, trial: T
         "callback partial(trial_module.count.enqueue): certain",
         "  task trial_module.count: certain",
         f"    {review}",
+    ]
+
+
+def test_a_task_with_other_settings_is_that_task_and_may_be_run_at_once(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        class Task:
+            def __init__(self, function):
+                self.function = function
+
+        @Task
+        def count(pk):
+            Review.objects.create()
+
+        def f(instance, **kwargs):
+            count.using(priority=3).enqueue(instance.pk)
+            transaction.on_commit(count.s(instance.pk).delay)
+            count.apply(args=[instance])
+            count.call(instance)
+    """)
+    review = f"save shop.Review: certain > {SAVED('shop.Review')}"
+    queued = ["task trial_module.count: certain", f"  {review}"]
+
+    assert list(told(effects.of_receiver(module.f, sender=Order))) == [
+        *queued,
+        "callback trial_module.count.delay: certain",
+        *(f"  {each}" for each in queued),
+        *["call trial_module.count: may", f"  {review}"] * 2,
+    ]
+
+
+def test_a_task_that_celery_is_given_by_name_is_the_function_there_if_there_is_one(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        import celery
+
+        app = celery.Celery("trial")
+
+        def count(pk):
+            Review.objects.create()
+
+        def f(instance, **kwargs):
+            app.send_task("trial_module.count", [1])
+            app.send_task("elsewhere.count", [1])
+            app.send_task(kwargs["name"])
+    """)
+
+    assert list(told(effects.of_receiver(module.f, sender=Order))) == [
+        "task trial_module.count: certain",
+        f"  save shop.Review: certain > {SAVED('shop.Review')}",
+        "task elsewhere.count: certain",
+        (
+            "task app.send_task(kwargs['name']): unknown (the code of "
+            "celery.app.base.Celery.send_task() is not the project's)"
+        ),
+    ]
+
+
+def test_what_a_package_saves_or_queues_by_code_of_its_own_is_unknown(
+    effects: Effects, trial: Trial
+) -> None:
+    module = trial("""
+        from celery import chain
+        from rest_framework.serializers import ModelSerializer
+
+        class ReviewSerializer(ModelSerializer):
+            class Meta:
+                model = Review
+                fields = ("stars",)
+
+        class Own(ReviewSerializer):
+            def save(self):
+                return super().save()
+
+        def f(sender, instance, **kwargs):
+            chain().delay()
+            ReviewSerializer(data={}).save()
+            Own().save()
+            ReviewSerializer(data={}).is_valid()
+            kwargs["queue"].enqueue(len)
+    """)
+
+    assert list(told(effects.of_receiver(module.f))) == [
+        (
+            "task chain().delay(): unknown (the code of celery.canvas.chain.delay() is not the "
+            "project's)"
+        ),
+        (
+            "save ReviewSerializer(data={}).save(): unknown (the code of "
+            "trial_module.ReviewSerializer.save() is not the project's)"
+        ),
+        "call trial_module.Own.save: certain",
+        (
+            "  save super().save(): unknown (the code of trial_module.Own.save() is not the "
+            "project's)"
+        ),
+        ("task kwargs['queue'].enqueue(len): unknown (what `kwargs['queue']` is cannot be told)"),
     ]
 
 

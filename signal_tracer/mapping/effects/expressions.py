@@ -13,6 +13,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db import connection, connections
 from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.options import Options
@@ -63,8 +64,8 @@ from signal_tracer.mapping.effects.meanings import (
 )
 from signal_tracer.mapping.effects.stepping import Call, Steps, form_model
 from signal_tracer.mapping.looking import NOTHING, attribute_of, look_up
-from signal_tracer.mapping.methods import DELETE, LATER, SAVE
-from signal_tracer.mapping.surroundings import text_of
+from signal_tracer.mapping.methods import AT_ONCE, DELETE, LATER, SAVE, SIGNATURES
+from signal_tracer.mapping.surroundings import text_of, text_of_call
 from signal_tracer.mapping.written import Function
 
 _THROUGH = frozenset(
@@ -352,6 +353,8 @@ class Expressions(Steps):
         match owner, index:
             case Named(values=values), ast.Constant(value=str() as name):
                 return values.get(name, UNKNOWN)
+            case Live(thing=thing), _ if thing is connections:
+                return Live(connection)  # or one like it
             case Live(thing=thing), _ if type(thing) is dict:
                 keys = alternatives(self.value(index))
                 return any_of(*(_looked_up(thing, each) for each in keys))
@@ -479,6 +482,8 @@ class Expressions(Steps):
             first = call.args[0] if call.args else UNKNOWN
             element = element_of(first)
             return PLAIN if not call.args or element is UNKNOWN else Many(element)
+        if name == "builtins.map" and len(call.args) > 1:
+            return Many(self._mapped(call))
         if name in _THROUGH and call.args:
             return call.args[0]
         if is_model(cls):
@@ -495,6 +500,14 @@ class Expressions(Steps):
             if is_subclass(cls, BaseManager):
                 return Rows(model.cls, cls) if isinstance(model, Class) else UNKNOWN
         return made
+
+    def _mapped(self, call: Call) -> Value:
+        """``map(function, rows)`` calls it for each that is gone over, and that may be none."""
+        function, *several = call.args
+        inner = ast.Call(func=call.node.args[0], args=[], keywords=[])
+        given = tuple(element_of(each) for each in several)
+        called = Call(ast.copy_location(inner, call.node), given, {}, text=text_of_call(call.node))
+        return self.apply(function, called, is_sure_of=False)
 
     def _super(self, call: Call) -> Value:
         """Of ``super(Mixin, self)`` what comes after the mixin, whoever's method it stands in."""
@@ -532,6 +545,8 @@ class Expressions(Steps):
         if name == "django.db.transaction.on_commit":
             self._on_commit(first if call.args else call.keywords.get("func", UNKNOWN), call)
             return NONE
+        if name == "django.db.transaction.get_connection":
+            return Live(connection)
         if name == "django.contrib.auth.get_user_model":
             return _user_model()
         if name in ("django.shortcuts.get_object_or_404", "django.shortcuts.aget_object_or_404"):
@@ -568,6 +583,8 @@ class Expressions(Steps):
                     return self._unknown_send(name, call)
                 if name in SAVE and form_model(cls) is not None:
                     return self._form_save(owner, form_model(cls), call)
+                if name in (*SAVE, *LATER) and not self._is_read(owner, name):
+                    return self._of_unknown(name, call, cls)
                 return self._enter_method(owner, name, call)
             case Super(of=of, after=after):
                 return self._of_super(of, after, name, call)
@@ -576,11 +593,18 @@ class Expressions(Steps):
             case File(of=of):
                 return self._of_file(of, name, call)
             case Live():
+                if name in SIGNATURES and self._is_task(owner):
+                    return owner
+                code = self.functions.code_named(owner.name) if name in AT_ONCE else None
+                if code is not None:
+                    # What it is given stands in `args=` and `kwargs=` of apply().
+                    now = replace(call, args=(), keywords={}) if name == "apply" else call
+                    return self._enter(code, (), replace(now, is_sure=False))
                 return self._of_live(owner, name, call)
             case Code():
                 if name in LATER:
                     self._task(owner, call)
-                elif name in ("s", "si", "signature", "using"):
+                elif name in SIGNATURES:
                     return owner
                 return UNKNOWN
             case Class(cls=cls):

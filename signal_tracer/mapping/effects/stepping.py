@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol, TypeAlias
 
 from django.apps import apps
+from django.db import connection
 from django.db.models import Model
 from django.dispatch import Signal
 from django.forms import BaseModelForm
@@ -181,7 +182,8 @@ class Steps:
 
     def _model_named(self, call: Call) -> Value:
         """``apps.get_model("shop", "Order")``"""
-        texts = [each.text for each in call.args if isinstance(each, Text)]
+        named = [call.keywords.get(each) for each in ("app_label", "model_name")]
+        texts = [each.text for each in (*call.args, *named) if isinstance(each, Text)]
         label, _, name = ".".join(texts).partition(".")
         model: Any = dict(apps.all_models.get(label, {})).get(name.lower())
         return Class(model) if is_model(model) else UNKNOWN
@@ -267,6 +269,8 @@ class Steps:
             return self._form_save(Super(of, after), form_model(of.cls), call)
         if code is not None and self._is_followed(code):
             return self._enter(code, first, call)
+        if code is not None and name in SAVE and isinstance(of, Instance):
+            return self._of_unknown(name, call, of.cls)
         # A queryset's or manager's own method, which goes on to Django's.
         return self._of_rows(of, name, call, is_super=True) if isinstance(of, Rows) else UNKNOWN
 
@@ -399,7 +403,16 @@ class Steps:
                 self._task(call.args[0], call)
             elif _looks_like_task(thing):
                 self._note("task", call, None, target=of.name)
+            elif name == "send_task" and call.args and isinstance(call.args[0], Text):
+                self._task_named(call.args[0].text, call)
+            elif not self._is_read(of, name):
+                return self._of_unknown(name, call, type(thing))
             return UNKNOWN
+        if name in SAVE and not self._is_read(of, name):
+            return self._of_unknown(name, call, type(thing))
+        if thing is connection and name == "on_commit":
+            self._on_commit(call.args[0] if call.args else call.keywords.get("func", UNKNOWN), call)
+            return NONE
         if thing is apps and name == "get_model":
             return self._model_named(call)
         return self._enter_method(of, name, call)
@@ -439,6 +452,14 @@ class Steps:
             steps = self.reader.run(code, first, {}).steps
         self._note("task", call, None, target=name_of(called), steps=steps)
 
+    def _task_named(self, name: str, call: Call) -> None:
+        """Celery calls a task by where its function stands, unless it is told otherwise."""
+        code = self.functions.code_named(name)
+        if code is None:
+            self._note("task", call, None, target=name)
+        else:
+            self._task(code, call)
+
     def _later(self, called: Value, at: ast.expr) -> tuple[SourceStep, ...]:
         """What is done when it is called, by itself: not under the conditions of here."""
         run = type(self)(self.reader, replace(self.code, names=self.names))
@@ -461,6 +482,9 @@ class Steps:
         # A subclass has a method of its own in its place, which may return anything.
         self._enter(code, first, replace(call, is_sure=False))
         return UNKNOWN
+
+    def _is_task(self, of: Live) -> bool:
+        return _looks_like_task(of.thing) or self.functions.code_named(of.name) is not None
 
     def _is_read(self, owner: Value, name: str) -> bool:
         """Whether the method is the project's, and what it does is read in its source."""
@@ -497,12 +521,14 @@ class Steps:
             return "may" if node.decorator_list else None
         return "certain" if is_coroutine and call.node in self.awaited else "may"
 
-    def _of_unknown(self, name: str, call: Call) -> Value:
+    def _of_unknown(self, name: str, call: Call, of: type | None = None) -> Value:
         """Only what is most probably Django's: dictionaries and sets have an update() and add()."""
         node = call.node.func
         owner = node.value if isinstance(node, ast.Attribute) else None
         what = text_of(owner) if owner is not None else "it"
         reason = f"what `{what}` is cannot be told"
+        if of is not None:
+            reason = f"the code of {class_name(of)}.{name}() is not the project's"
         has_manager = owner is not None and any(
             isinstance(each, ast.Attribute) and each.attr in MANAGERS for each in ast.walk(owner)
         )
@@ -526,7 +552,7 @@ class Steps:
         elif name in CHANGE_RELATED:
             if isinstance(owner, ast.Attribute) and owner.attr in self.reader.relations:
                 kind = "many_to_many"
-        elif name in ("delay", "apply_async"):
+        elif name in LATER:
             kind = "task"
         if kind is not None:
             self._note_unknown(kind, call, reason)
