@@ -1206,6 +1206,10 @@ def test_a_manager_leaves_to_its_queryset_what_it_does_not_do_itself(
             Note.notes.update()
             Note.objects.create()
 
+        async def later(**kwargs):
+            await Note.notes.aupdate()
+            await Note.objects.filter(pk=1).aupdate()
+
         def by_the_queryset(**kwargs):
             Note.objects.note()
             Note.objects.filter(pk=1).create()
@@ -1225,6 +1229,7 @@ def test_a_manager_leaves_to_its_queryset_what_it_does_not_do_itself(
         f"  {ORDER_SAVED}",
         f"  {note}",
     ]
+    assert list(told(effects.of_receiver(module.later))) == updated * 2
     assert list(told(effects.of_receiver(module.by_the_queryset))) == [
         "call trial_module.Notes.note: certain",
         f"  {note}",

@@ -36,6 +36,7 @@ from signal_tracer.mapping.effects.meanings import (
     value_of_live,
 )
 from signal_tracer.mapping.looking import NOTHING, look_up
+from signal_tracer.mapping.methods import SYNC_NAMES
 from signal_tracer.mapping.projects import Project
 from signal_tracer.mapping.written import Function, Source, first_line, read_source
 from signal_tracer.records import DJANGO
@@ -155,7 +156,10 @@ class Functions:
             case Bound(owner=Super(of=of, after=after), name=name):
                 return self._method(of, _find_after(class_of(of) or after, after, name))
             case Bound(owner=Rows(kind=kind) as owner, name=name) if kind is not None:
-                return self._method(owner, find_in_class(kind, name))
+                code, first = self._method(owner, find_in_class(kind, name))
+                if code is None and name in SYNC_NAMES and not owner.is_manager:
+                    return self.code_of(Bound(owner, SYNC_NAMES[name]))
+                return code, first
         return None, ()
 
     def _method(self, owner: Value, found: object) -> tuple[Code | None, tuple[Value, ...]]:
