@@ -168,10 +168,30 @@ def work_before_the_commit(signal_map: SignalMap, sources: Sources) -> Iterator[
         if _mentions(function, "on_commit", "delay_on_commit", "apply_async_on_commit"):
             continue
         own = names_of(function, "instance")
-        called = (_handed_over(each, own) for each in ast.walk(function.node))
+        called = (_handed_over(each, own) for each in _run_by(function.node))
         handed = next(filter(None, called), None)
         if handed is not None:
             yield _finding(catalogue.MAY_BE_BEFORE_COMMIT, signal, connection, called=handed)
+
+
+def _run_by(function: ast.AST) -> Iterator[ast.AST]:
+    """What its call runs itself: not what it makes and gives away, to be run who knows when."""
+    called = {
+        each.func.id
+        for each in ast.walk(function)
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
+    }
+    waiting = [function]
+    for node in waiting:  # which grows as it is read
+        yield node
+        waiting += (
+            each
+            for each in ast.iter_child_nodes(node)
+            if not isinstance(each, ast.Lambda)
+            and (
+                not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) or each.name in called
+            )
+        )
 
 
 def _handed_over(node: ast.AST, own: set[str]) -> str | None:
@@ -233,11 +253,20 @@ def _receivers_of(
     seen = set()
     for signal, connection in signal_map.walk():
         about = connection.receiver, connection.defined_at
-        if signal.name in wanted and connection.state != "dead" and about not in seen:
+        if signal.name in wanted and _may_run(signal, connection) and about not in seen:
             seen.add(about)
             function = sources.function_at(connection.defined_at)
             if function is not None:
                 yield signal, connection, function
+
+
+def _may_run(signal: MappedSignal, connection: Connection) -> bool:
+    """Not one whose sender never sends the signal, which has a finding of its own."""
+    is_between_models = signal.name == f"{_MODELS}m2m_changed"
+    never = ("abstract", "gone", "lazy", "string", "swapped")
+    return connection.state != "dead" and connection.sender_kind not in (
+        (*never, "model", "instance") if is_between_models else never
+    )
 
 
 def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values: str) -> Finding:

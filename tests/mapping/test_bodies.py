@@ -8,6 +8,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.mail import send_mail
 from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_save, pre_save
@@ -141,6 +142,8 @@ def test_it_names_what_to_ask_instead() -> None:
 
 # m2m_changed
 
+BETWEEN: Any = Group.permissions.through
+
 
 def flush(instance: Any, action: str, **kwargs: Any) -> None:
     if action == "post_add":
@@ -173,12 +176,12 @@ def passed_on(**kwargs: Any) -> None:
 
 @pytest.mark.parametrize("receiver", [flush, flush_by_kwargs])
 def test_an_instance_of_either_side_is_used(receiver: Any, said: Said) -> None:
-    assert said(receiver, m2m_changed, Order) == ["ignores-reverse"]
+    assert said(receiver, m2m_changed, BETWEEN) == ["ignores-reverse"]
 
 
 @pytest.mark.parametrize("receiver", [flush_both, flush_one_class, count, passed_on])
 def test_who_knows_the_side_or_needs_none_is_not_told(receiver: Any, said: Said) -> None:
-    assert said(receiver, m2m_changed, Order) == []
+    assert said(receiver, m2m_changed, BETWEEN) == []
 
 
 def always(reverse: bool, **kwargs: Any) -> None:
@@ -227,7 +230,12 @@ ACTIONS = ("post_add",)
 
 
 def test_who_runs_before_and_after_each_change_is_told(said: Said) -> None:
-    assert said(always, m2m_changed, Order) == ["ignores-action"]
+    assert said(always, m2m_changed, BETWEEN) == ["ignores-action"]
+
+
+def test_who_never_runs_is_not_told_what_it_does(said: Said) -> None:
+    assert said(always, m2m_changed, Order) == []  # m2m_changed is sent by the table between two.
+    assert said(always, m2m_changed, BETWEEN) == ["ignores-action"]
 
 
 @pytest.mark.parametrize(
@@ -239,12 +247,12 @@ def test_who_runs_before_and_after_each_change_is_told(said: Said) -> None:
     ],
 )
 def test_who_cannot_stand_clear_is_told(receiver: Any, slugs: list[str], said: Said) -> None:
-    assert said(receiver, m2m_changed, Order) == slugs
+    assert said(receiver, m2m_changed, BETWEEN) == slugs
 
 
 @pytest.mark.parametrize("receiver", [over_some, only_added, cleared_apart, elsewhere_decided])
 def test_who_knows_of_clear_is_not_told(receiver: Any, said: Said) -> None:
-    assert "needs-pk-set" not in said(receiver, m2m_changed, Order)
+    assert "needs-pk-set" not in said(receiver, m2m_changed, BETWEEN)
 
 
 # Before the commit
@@ -274,6 +282,28 @@ def waits_itself(instance: Any, **kwargs: Any) -> None:
     jobs.index.delay_on_commit(instance.pk)
 
 
+def run_later(work: Callable[[], None]) -> None:
+    transaction.on_commit(work)
+
+
+def waits_by_a_helper(instance: Any, **kwargs: Any) -> None:
+    run_later(lambda: jobs.index.delay(instance.pk))
+
+
+def waits_by_a_function(instance: Any, **kwargs: Any) -> None:
+    def index() -> None:
+        jobs.index.delay(instance.pk)
+
+    run_later(index)
+
+
+def waits_not(instance: Any, **kwargs: Any) -> None:
+    def index() -> None:
+        jobs.index.delay(instance.pk)
+
+    index()
+
+
 def collects(instance: Any, **kwargs: Any) -> None:
     names = []
     names.append(instance.pk)
@@ -283,12 +313,15 @@ def stores(instance: Any, **kwargs: Any) -> None:
     instance.tags.get(pk=1)
 
 
-@pytest.mark.parametrize("receiver", [puts, delays, mails, starts])
+@pytest.mark.parametrize("receiver", [puts, delays, mails, starts, waits_not])
 def test_who_hands_a_row_over_at_once_is_told(receiver: Any, said: Said) -> None:
     assert said(receiver, post_save, Order) == ["work-in-transaction"]
 
 
-@pytest.mark.parametrize("receiver", [waits, waits_itself, collects, stores])
+@pytest.mark.parametrize(
+    "receiver",
+    [waits, waits_itself, waits_by_a_helper, waits_by_a_function, collects, stores],
+)
 def test_who_waits_or_hands_nothing_over_is_not_told(receiver: Any, said: Said) -> None:
     assert said(receiver, post_save, Order) == []
 
