@@ -44,7 +44,7 @@ SWALLOWED_SYNC_IN_LOOP = replace(
     why="Django refuses to ask the database while an event loop runs in the same thread: an async "
     "receiver has to await it.",
     advice="At %(place)s, await the form for async code (acreate(), aget(), asave(), async for), "
-    "or sync_to_async(); or make %(receiver)s a plain def, which Django calls in a thread.",
+    "or sync_to_async(); or make %(receiver)s a plain def.",
 )
 LOST_ON_ROLLBACK = Kind(
     "lost-on-rollback",

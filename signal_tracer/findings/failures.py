@@ -57,10 +57,15 @@ def swallowed_exceptions(walk: Walk) -> Iterator[Finding]:
 
 
 def _kind_of_swallowed(call: ReceiverCall, error: Error) -> Kind:
+    return kind_of_mistake(call, error) or SWALLOWED_EXCEPTION
+
+
+def kind_of_mistake(call: ReceiverCall, error: Error) -> Kind | None:
+    """One that nothing is to be handled for: the receiver itself has to be another one."""
     if cannot_take(call, error):
         return SWALLOWED_REFUSAL
     is_sync_in_loop = last_name(error.type) == "SynchronousOnlyOperation" and call.is_async
-    return SWALLOWED_SYNC_IN_LOOP if is_sync_in_loop else SWALLOWED_EXCEPTION
+    return SWALLOWED_SYNC_IN_LOOP if is_sync_in_loop else None
 
 
 _REFUSAL = re.compile(r"([\w.<>]+)\(\) (got an unexpected keyword argument|missing \d+ required)")

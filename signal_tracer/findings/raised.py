@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from signal_tracer.findings import catalogue
-from signal_tracer.findings.failures import PREPARING, raised_at
+from signal_tracer.findings.failures import PREPARING, kind_of_mistake, raised_at
 from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import (
     Step,
@@ -43,6 +44,9 @@ def receivers_that_raised(walk: Walk) -> Iterator[Finding]:
         ended = _ended_by(step, error)
         kind = _what_became_of_it(walk, call, ended)
         if kind is not None:
+            mistake = kind_of_mistake(call, error)
+            if mistake is not None:  # Whether it was swallowed or not, that is what to change.
+                kind = replace(kind, why=mistake.why, advice=mistake.advice)
             found.append((kind, call, error, ended))
     for same in grouped(
         found,
@@ -60,6 +64,7 @@ def receivers_that_raised(walk: Walk) -> Iterator[Finding]:
                 "receiver": call.receiver,
                 "error": str(error) if call.error else Phrase("an exception"),
                 "place": At(place),
+                "name": last_name(call.receiver),
                 **_told(ended),
             },
             names=(call.receiver, dispatch.signal, dispatch.sender),
@@ -139,11 +144,14 @@ def _is_kept(dispatch: Dispatch) -> bool:
 
 
 def _is_its_own(call: ReceiverCall) -> bool:
-    """Whether it is the receiver's own code that could not do with what it was sent."""
+    """Whether it is the receiver's own code that could not do with what it was sent.
+
+    Or what it gave that to, of Django's or a package's.
+    """
     if call.error is None or call.error.type not in _OF_ANOTHER_OBJECT:
         return False
-    lines = [line.location for line in call.error.traceback]
-    return not lines or call.defined_at is None or lines[-1].file == call.defined_at.file
+    place = raised_at(call, call.error)
+    return place is None or call.defined_at is None or place.file == call.defined_at.file
 
 
 def _not_run(dispatches: list[Dispatch]) -> list[str]:

@@ -202,6 +202,20 @@ def test_a_receiver_that_cannot_do_with_clear_is_told_of_pk_set() -> None:
     assert "pk_set is None for post_clear" in finding.message
 
 
+def test_a_receiver_that_gives_none_to_django_is_told_of_pk_set_as_well() -> None:
+    django = at(90, "/x/site-packages/django/db/models/query.py", "filter")
+    line = TracebackLine(at(9), "filter(pk__in=pk_set)")
+    in_django = Error("TypeError", "not iterable", (line, TracebackLine(django, "")))
+    by_another = replace(
+        in_django,
+        traceback=(line, TracebackLine(at(3, "shop/mail.py"), ""), in_django.traceback[1]),
+    )
+    cleared: dict[str, Any] = {"action": "post_clear", "pk_set": None}
+
+    assert only(changed(in_django, **cleared)).slug == "receiver-raised"
+    assert only(changed(by_another, **cleared)).slug == "raised-and-undone"
+
+
 def test_an_exception_that_has_nothing_to_do_with_the_side_is_just_undone() -> None:
     elsewhere = Error(
         "TypeError", "x", (TracebackLine(at(9), ""), TracebackLine(at(3, "shop/mail.py"), ""))
@@ -275,3 +289,27 @@ def test_a_row_whose_receiver_saves_it_without_an_end_is_told_how_to_end_that() 
 
 def test_a_row_after_which_something_else_fails_is_told_to_handle_it() -> None:
     assert "Handle in shop.receivers.index" in raised_as("ValueError", "no", POST_SAVE).advice
+
+
+@pytest.mark.parametrize("changes", [{}, ROLLED_BACK])
+def test_a_receiver_that_cannot_be_called_is_told_what_to_take(changes: dict[str, Any]) -> None:
+    missing = "missing 1 required positional argument: 'created'"
+    own = raised_as("TypeError", f"index() {missing}", POST_SAVE, **changes)
+    another = raised_as("TypeError", f"price() {missing}", POST_SAVE, **changes)
+
+    assert own.slug == another.slug == ("raised-and-undone" if changes else "left-half-done")
+    assert "def index(sender, **kwargs)" in own.advice
+    assert "by keyword arguments alone" in own.kind.why
+    assert "andle in shop.receivers.index" in another.advice
+
+
+@pytest.mark.parametrize(("is_async", "is_told"), [(True, True), (False, False)])
+def test_an_async_receiver_that_asks_the_database_as_sync_code_is_told_what_to_await(
+    is_async: bool, is_told: bool
+) -> None:
+    error = Error("django.core.exceptions.SynchronousOnlyOperation", "You cannot call this")
+    dispatch = saved("shop.Order(pk=3)", raising(error=error, is_async=is_async), error=error)
+    finding = traced(dispatch).findings()[0]
+
+    assert finding.slug == "left-half-done"
+    assert ("acreate()" in finding.advice) is is_told
