@@ -532,6 +532,13 @@ RECURSION = Kind(
     "Let the receiver return early where it has done its work, or have %(place)s call what is to "
     "be done by name, and not send %(signal)s again.",
 )
+RECURSION_WITHOUT_END = replace(
+    RECURSION,
+    title="A receiver ran inside itself without end",
+    message="%(receiver)s ran again before it had ended, and so on until Python stopped that with "
+    "RecursionError, because of the %(signal)s sent at %(place)s.",
+    why="Nothing in it comes to an end: each call leads to the next one.",
+)
 _RECURSION_OF_SAVE = replace(
     RECURSION,
     advice="At %(place)s, change rows by filter(pk=...).update(), which sends nothing; or let the "

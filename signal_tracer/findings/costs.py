@@ -40,7 +40,7 @@ _WRITES = re.compile(
 
 
 def slow_receivers(walk: Walk) -> Iterator[Finding]:
-    slow = [call for call, _ in walk.calls if walk.is_slow(call)]
+    slow = [call for call, step in walk.calls if walk.is_slow(call) and not walk.goes_round(step)]
     for same in grouped(slow, _who):
         call = max(same, key=lambda each: each.own_time)
         in_queries = call.query_time * 2 >= call.own_time > 0

@@ -14,6 +14,7 @@ from signal_tracer.findings.walk import (
     atomic,
     grouped,
     instance_of,
+    is_of_recursion,
     last_name,
     on_commit,
     using_of,
@@ -43,7 +44,8 @@ def receivers_that_raised(walk: Walk) -> Iterator[Finding]:
             continue
         ended = _ended_by(step, error)
         kind = _what_became_of_it(walk, call, ended)
-        if kind is not None:
+        is_told = is_of_recursion(call) and walk.goes_round(step)  # As that recursion.
+        if kind is not None and not (is_told and kind.slug == catalogue.RAISED_AND_UNDONE.slug):
             mistake = kind_of_mistake(call, error)
             if mistake is not None:  # Whether it was swallowed or not, that is what to change.
                 kind = replace(kind, why=mistake.why, advice=mistake.advice)
@@ -104,8 +106,8 @@ def _what_became_of_it(walk: Walk, call: ReceiverCall, ended: list[Step]) -> Kin
     if call.error is not None and call.error.message.startswith(_BROKEN):
         return catalogue.RAISED_IN_BROKEN_TRANSACTION
     if any(map(_is_kept, dispatches)):
-        is_recursion = call.error is not None and call.error.type == "RecursionError"
-        return catalogue.RAISED_IN_RECURSION if is_recursion else catalogue.RAISED_AFTER_SAVE
+        is_endless = is_of_recursion(call)
+        return catalogue.RAISED_IN_RECURSION if is_endless else catalogue.RAISED_AFTER_SAVE
     if _looked_for_itself(call, dispatch):
         if dispatch.signal == f"{_MODELS}pre_save":
             return catalogue.RAISED_FOR_NEW_ROW

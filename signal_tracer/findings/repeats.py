@@ -5,18 +5,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 
 from signal_tracer.findings.catalogue import (
     CALLED_TWICE,
     DEEP_NESTING,
     RECURSION,
     RECURSION_OF_DEFERRED,
+    RECURSION_WITHOUT_END,
     RECURSIONS,
     REPEATED_SAVE,
 )
 from signal_tracer.findings.failures import PREPARING
-from signal_tracer.findings.kinds import Finding
-from signal_tracer.findings.walk import Step, Walk, grouped, last_name, levels_of, whose
+from signal_tracer.findings.kinds import Finding, Kind
+from signal_tracer.findings.walk import (
+    Step,
+    Walk,
+    grouped,
+    is_of_recursion,
+    last_name,
+    levels_of,
+    whose,
+)
 from signal_tracer.phrases import At, Names, Phrase
 from signal_tracer.records import (
     DJANGO,
@@ -202,11 +212,7 @@ def recursions(walk: Walk) -> Iterator[Finding]:
     for same in grouped(again, lambda each: (each[0].receiver, each[0].defined_at)):
         call, step, _ = same[0]
         yield Finding(
-            RECURSION_OF_DEFERRED
-            if any(map(_loads_its_row_again, same))
-            else RECURSIONS.get(last_name(step.dispatch.signal), RECURSION)
-            if step.dispatch.signal.startswith(_OF_MODELS)
-            else RECURSION,
+            _kind_of_recursion(same),
             {
                 "receiver": call.receiver,
                 "levels": max(levels for _, _, levels in same),
@@ -220,6 +226,17 @@ def recursions(walk: Walk) -> Iterator[Finding]:
             count=sum(levels == 2 for _, _, levels in same),
             owner=whose([walk.owner_of_call(call)]),
         )
+
+
+def _kind_of_recursion(again: list[tuple[ReceiverCall, Step, int]]) -> Kind:
+    if any(map(_loads_its_row_again, again)):
+        return RECURSION_OF_DEFERRED
+    signal = again[0][1].dispatch.signal
+    of_models = RECURSIONS if signal.startswith(_OF_MODELS) else {}
+    kind = of_models.get(last_name(signal), RECURSION)
+    if any(is_of_recursion(call) for call, _, _ in again):
+        return replace(RECURSION_WITHOUT_END, advice=kind.advice)
+    return kind
 
 
 def _loads_its_row_again(again: tuple[ReceiverCall, Step, int]) -> bool:

@@ -84,8 +84,7 @@ class Walk:
         for step in self.steps:  # What is above comes first.
             is_below = step.above is not None and id(step.above.dispatch) in found
             if is_below or any(
-                call.error is not None
-                and call.error.type == "RecursionError"
+                is_of_recursion(call)
                 and levels_of(call, step) > 1
                 and not is_ignored(RECURSION, (call.receiver, step.dispatch.signal), self.ignored)
                 for call in step.dispatch.receiver_calls
@@ -140,6 +139,11 @@ def levels_of(call: ReceiverCall, step: Step) -> int:
         and (each.above.dispatch.signal, each.above.dispatch.sender) == about
         for each in step.path()
     )
+
+
+def is_of_recursion(call: ReceiverCall) -> bool:
+    """Whether it ended because Python stops what calls itself for ever."""
+    return call.error is not None and call.error.type == "RecursionError"
 
 
 def slow_from(contents: Contents, after: float, share: float) -> float:

@@ -230,6 +230,7 @@ def test_a_sender_that_is_not_known_is_left_out_of_the_way_down() -> None:
 # What an endless recursion repeats
 
 SELECT = "SELECT 1 FROM shop_rate"
+PRE_SAVE = "django.db.models.signals.pre_save"
 
 
 def rounds(number: int, error: Error | None, *beside: Dispatch) -> Dispatch:
@@ -277,6 +278,43 @@ def test_what_is_repeated_beside_an_endless_recursion_or_in_its_first_round_is_t
         ("query-in-loop", "shop.receivers.loop"),
         ("recursion", POST_SAVE),
     ]
+
+
+def test_a_recursion_that_python_ended_is_not_said_to_end_by_itself() -> None:
+    [_, endless] = traced(rounds(3, ENDLESS)).findings()
+    ending = next(each for each in traced(rounds(3, None)).findings() if each.slug == "recursion")
+
+    assert endless.message == (
+        "shop.receivers.again ran again before it had ended, and so on until Python stopped that "
+        f"with RecursionError, because of the {POST_SAVE} sent at shop/receivers.py:9."
+    )
+    assert endless.kind.why.startswith("Nothing in it comes to an end")
+    assert endless.advice == ending.advice
+    assert "3 levels deep" in ending.message
+    assert ending.kind.why.startswith("It ends only because something stops it")
+
+
+@pytest.mark.parametrize(
+    ("error", "slugs"),
+    [
+        (ENDLESS, ["recursion"]),
+        (Error("ValueError", "no"), ["slow-receiver", "recursion", "raised-and-undone"]),
+    ],
+)
+def test_beside_an_endless_recursion_nothing_is_slow_or_may_be_meant(
+    error: Error, slugs: list[str]
+) -> None:
+    slow = call("shop.receivers.again", outcome="raised", error=error, own_time=0.05)
+    inner = sent(slow, signal=PRE_SAVE, error=error)
+    outer = replace(slow, own_time=0.0, dispatches=[inner])
+
+    assert found_slugs(sent(outer, signal=PRE_SAVE, error=error)) == slugs
+
+
+def test_a_refusal_outside_of_a_recursion_stays_for_information() -> None:
+    alone = call("shop.receivers.again", outcome="raised", error=ENDLESS)
+
+    assert found_slugs(sent(alone, signal=PRE_SAVE, error=ENDLESS)) == ["raised-and-undone"]
 
 
 def test_where_the_recursion_is_ignored_what_it_repeats_is_told() -> None:
