@@ -89,7 +89,12 @@ def _is_known_code(call: ReceiverCall) -> bool:
 
 
 def _code(call: ReceiverCall) -> object:
-    return call.defined_at
+    """What is the same of one receiver that is connected twice.
+
+    Who gives each function that another one makes a ``dispatch_uid`` of its own means each.
+    """
+    is_made = call.defined_at is not None and "<locals>" in call.defined_at.function
+    return call.defined_at, call.dispatch_uid if is_made else None
 
 
 def repeated_saves(walk: Walk) -> Iterator[Finding]:

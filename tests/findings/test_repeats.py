@@ -38,6 +38,16 @@ def test_a_function_that_is_made_twice_is_called_twice() -> None:
     assert [each.slug for each in traced(sent(made, made)).findings()] == ["called-twice"]
 
 
+def test_functions_that_were_made_with_a_uid_each_are_receivers_of_their_own() -> None:
+    made = call(defined_at=at(7, function="register.<locals>.index"), dispatch_uid="price")
+    other = replace(made, dispatch_uid="cost")
+
+    assert told(traced(sent(made, other))) == []
+    # A function of a module is the same whatever it is connected by.
+    plain = call(dispatch_uid="price"), call(dispatch_uid="cost")
+    assert [each.slug for each in traced(sent(*plain)).findings()] == ["called-twice"]
+
+
 def test_a_receiver_whose_module_was_imported_under_two_names_is_told_with_both() -> None:
     assert told(traced(sent(call(), call("mysite.shop.receivers.index")))) == [
         (
