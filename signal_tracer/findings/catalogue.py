@@ -703,6 +703,15 @@ WRITE_ELSEWHERE = replace(
     advice="If the rows belong together, write with using=%(using)s in %(receiver)s (%(place)s). "
     "If not, write after the commit, by transaction.on_commit(..., using=...).",
 )
+WRITE_ELSEWHERE_IN_MIGRATE = replace(
+    WRITE_ELSEWHERE,
+    title="A receiver wrote to another database than the one that is migrated",
+    message="%(receiver)s ran for %(signal)s of %(using)s and wrote to %(aliases)s: %(writes)s.",
+    why="migrate works on one database at a time, and the signal says which by using. The tables "
+    "of another one may not be there yet, and the rows may be there already.",
+    advice="In %(receiver)s (%(place)s), write where the signal says: objects.using(using), "
+    "save(using=using).",
+)
 WRITE_OF_THE_ROW = replace(
     WRITE_PER_DISPATCH,
     title="A receiver wrote to the table of the row that was just saved",

@@ -15,12 +15,13 @@ from signal_tracer.findings.catalogue import (
     SLOW_IN_QUERIES,
     SLOW_RECEIVER,
     WRITE_ELSEWHERE,
+    WRITE_ELSEWHERE_IN_MIGRATE,
     WRITE_IN_LOOP,
     WRITE_OF_THE_ROW,
     WRITE_PER_DISPATCH,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Walk, grouped, whose
+from signal_tracer.findings.walk import MIGRATIONS, Walk, grouped, last_name, whose
 from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sql
 from signal_tracer.records import Dispatch, Query, ReceiverCall, Summary
 
@@ -166,6 +167,7 @@ def writes_in_receivers(walk: Walk) -> Iterator[Finding]:
                 "writes": Names.of(_written(query) for query in told),
                 "aliases": Names.of(query.alias for query in told),
                 "using": str(dispatch.kwargs.get("using")),
+                "signal": last_name(dispatch.signal),
                 "instance": _written_row(dispatch),
                 "place": At(call.defined_at),
                 "sent_from": At(dispatch.sent_from),
@@ -189,7 +191,8 @@ def _why_it_hurts(
         if type(using := dispatch.kwargs.get("using")) is str and query.alias != using
     ]
     if elsewhere:
-        return WRITE_ELSEWHERE, elsewhere
+        is_of_migrate = same[0][1].signal in MIGRATIONS  # Which is about no row.
+        return WRITE_ELSEWHERE_IN_MIGRATE if is_of_migrate else WRITE_ELSEWHERE, elsewhere
     again = [query for call, sent, written in same for query in _of_the_row(call, sent, written)]
     if again:
         return WRITE_OF_THE_ROW, again

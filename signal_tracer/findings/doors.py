@@ -28,13 +28,9 @@ from signal_tracer.findings.catalogue import (
     SQL_BYPASS,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Walk, grouped, last_name, whose
+from signal_tracer.findings.walk import MIGRATIONS, Walk, grouped, last_name, whose
 from signal_tracer.phrases import At, Count, Names
 from signal_tracer.records import Bypass, Dispatch, Listening, Owner, ReceiverCall, is_djangos
-
-_MIGRATIONS = frozenset(
-    f"django.db.models.signals.{name}" for name in ("pre_migrate", "post_migrate")
-)
 
 
 def other_doors(walk: Walk) -> Iterator[Finding]:
@@ -127,7 +123,7 @@ def _owner(walk: Walk, listening: Listening) -> Owner | None:
 def once_an_app(walk: Walk) -> Iterator[Finding]:
     """Receivers of post_migrate that did the same for app after app."""
     heard = [
-        (call, step.dispatch) for call, step in walk.calls if step.dispatch.signal in _MIGRATIONS
+        (call, step.dispatch) for call, step in walk.calls if step.dispatch.signal in MIGRATIONS
     ]
     for same in grouped(
         heard,

@@ -7,15 +7,11 @@ from collections.abc import Callable, Iterator
 from signal_tracer.findings import catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
-from signal_tracer.findings.walk import last_name
+from signal_tracer.findings.walk import MIGRATIONS, last_name
 from signal_tracer.phrases import Names
 from signal_tracer.records import Location
 from signal_tracer.signal_map import Connection, Detour, MappedSignal, SignalMap
 from signal_tracer.wording import location_of
-
-_MIGRATIONS = frozenset(
-    f"django.db.models.signals.{name}" for name in ("pre_migrate", "post_migrate")
-)
 
 
 def _finding(
@@ -72,7 +68,7 @@ def changed_by_deletions(signal_map: SignalMap, _: Sources) -> Iterator[Finding]
 
 def every_app_receivers(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
     for signal, connection in signal_map.walk():
-        if signal.name not in _MIGRATIONS or connection.sender_kind != "any":
+        if signal.name not in MIGRATIONS or connection.sender_kind != "any":
             continue
         function = sources.function_at(connection.defined_at)
         # One that looks at the app does something else for each.

@@ -23,6 +23,9 @@ from signal_tracer.records import (
 )
 
 T = TypeVar("T")
+_MODELS = "django.db.models.signals."
+# Of the signals there the two that are about a whole database, and no row.
+MIGRATIONS = frozenset(_MODELS + name for name in ("pre_migrate", "post_migrate"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,7 @@ def _other_than_default(aliases: Iterable[str]) -> str | None:
 def using_of(dispatch: Dispatch) -> str | None:
     """The database of the row that one of Django's model signals is about."""
     using = dispatch.kwargs.get("using")
-    is_of_row = dispatch.signal.startswith("django.db.models.signals.")
+    is_of_row = dispatch.signal.startswith(_MODELS) and dispatch.signal not in MIGRATIONS
     return using if is_of_row and type(using) is str else None
 
 

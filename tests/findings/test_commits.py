@@ -307,6 +307,15 @@ def test_a_callback_that_waits_for_the_right_commit_is_not_told(
     assert "other-database" not in slugs
 
 
+def test_a_receiver_of_migrate_has_no_row_to_wait_for() -> None:
+    callback = OnCommit("shop.receivers.mail", "default", outcome="ran", ran_at=0.1)
+    receiver = call(on_commit=[callback])
+    kwargs = {"kwargs": {"using": "logs"}, "in_atomic": ("logs",)}
+
+    assert findings(sent(receiver, signal="django.db.models.signals.post_migrate", **kwargs)) == []
+    assert findings(sent(receiver, signal=PRE_SAVE, **kwargs)) != []
+
+
 # Relations that are set afterwards
 
 READ_TAGS = (

@@ -241,6 +241,19 @@ def test_a_write_to_another_database_than_that_of_the_row_is_told() -> None:
     assert told(traced(sent(call(queries=there)))) == []
 
 
+def test_a_write_to_another_database_than_the_one_that_is_migrated_is_told_without_a_row() -> None:
+    there = queries("INSERT INTO shop_log", is_write=True)
+    migrated = {"signal": "django.db.models.signals.post_migrate", "sender": "<shop.apps.Config>"}
+    elsewhere = sent(call(queries=there), **migrated, kwargs={"using": "logs"})
+    [finding] = traced(elsewhere).findings()
+
+    assert finding.message == (
+        "shop.receivers.index ran for post_migrate of logs and wrote to default: INSERT INTO shop_log."
+    )
+    assert "objects.using(using)" in finding.advice
+    assert told(traced(replace(elsewhere, kwargs={"using": "default"}))) == []
+
+
 @pytest.mark.parametrize(
     ("sql", "is_told"),
     [
