@@ -508,7 +508,8 @@ ONCE_AN_APP = Kind(
     "%(queries)s.",
     "pre_migrate and post_migrate are sent once for each app that has models, with its AppConfig "
     "as the sender.",
-    "Connect %(receiver)s (%(place)s) in AppConfig.ready() with sender=self, so that it runs once.",
+    "Connect %(receiver)s (%(place)s) in AppConfig.ready() with sender=self, so that it runs once: "
+    "after its own app, and before those that stand below it in INSTALLED_APPS.",
 )
 WRITE_IN_LOOP = replace(
     QUERY_IN_LOOP,

@@ -28,7 +28,14 @@ from signal_tracer.findings.catalogue import (
     SQL_BYPASS,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import MIGRATIONS, Walk, grouped, last_name, whose
+from signal_tracer.findings.walk import (
+    MADE_FOR_EACH_APP,
+    MIGRATIONS,
+    Walk,
+    grouped,
+    last_name,
+    whose,
+)
 from signal_tracer.phrases import At, Count, Names
 from signal_tracer.records import Bypass, Dispatch, Listening, Owner, ReceiverCall, is_djangos
 
@@ -121,7 +128,10 @@ def _owner(walk: Walk, listening: Listening) -> Owner | None:
 
 
 def once_an_app(walk: Walk) -> Iterator[Finding]:
-    """Receivers of post_migrate that did the same for app after app."""
+    """Receivers of post_migrate that did the same for app after app.
+
+    Not of those that work with what Django makes for each app: they need the last one.
+    """
     heard = [
         (call, step.dispatch) for call, step in walk.calls if step.dispatch.signal in MIGRATIONS
     ]
@@ -155,4 +165,5 @@ def once_an_app(walk: Walk) -> Iterator[Finding]:
 def _did_the_same(heard: list[tuple[ReceiverCall, Dispatch]]) -> bool:
     """The same statements for each of the apps: nothing in them was about the app."""
     statements = {tuple(query.sql for query in call.queries) for call, _ in heard}
-    return len(statements) == 1 and statements != {()}
+    needs_all = any(MADE_FOR_EACH_APP.search(sql) for same in statements for sql in same)
+    return len(statements) == 1 and statements != {()} and not needs_all

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable, Iterator
 
 from signal_tracer.findings import catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
-from signal_tracer.findings.source import Sources
-from signal_tracer.findings.walk import MIGRATIONS, last_name
+from signal_tracer.findings.source import Function, Sources
+from signal_tracer.findings.walk import MADE_FOR_EACH_APP, MIGRATIONS, last_name
 from signal_tracer.phrases import Names
 from signal_tracer.records import Location
 from signal_tracer.signal_map import Connection, Detour, MappedSignal, SignalMap
@@ -71,9 +73,26 @@ def every_app_receivers(signal_map: SignalMap, sources: Sources) -> Iterator[Fin
         if signal.name not in MIGRATIONS or connection.sender_kind != "any":
             continue
         function = sources.function_at(connection.defined_at)
-        # One that looks at the app does something else for each.
-        if function is not None and function.ignores("sender") and function.ignores("app_config"):
+        # One that looks at the app does something else for each; one that works with what Django
+        # makes for each app has to run for the last of them.
+        if (
+            function is not None
+            and function.ignores("sender")
+            and function.ignores("app_config")
+            and not _speaks_of(function, MADE_FOR_EACH_APP)
+        ):
             yield _finding(catalogue.EVERY_APP_RECEIVER, signal, connection, [])
+
+
+def _speaks_of(function: Function, wanted: re.Pattern[str]) -> bool:
+    """Whether it is in a name or a text of its code; not in the docstring."""
+    words = (
+        getattr(node, name, None)
+        for statement in function.node.body[function.has_docstring :]
+        for node in ast.walk(statement)
+        for name in ("id", "attr", "arg", "value", "name")
+    )
+    return any(isinstance(each, str) and wanted.search(each) for each in words)
 
 
 def lost_senders(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:

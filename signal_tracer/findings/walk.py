@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,6 +24,9 @@ from signal_tracer.records import (
 )
 
 T = TypeVar("T")
+# What Django makes anew for each app, by a receiver of post_migrate: who works with all of them
+# has to run after the last app, and not after its own. As a table, a class and a field.
+MADE_FOR_EACH_APP = re.compile(r"permission|content_?type", re.IGNORECASE)
 _MODELS = "django.db.models.signals."
 # Of the signals there the two that are about a whole database, and no row.
 MIGRATIONS = frozenset(_MODELS + name for name in ("pre_migrate", "post_migrate"))

@@ -194,6 +194,11 @@ def test_one_that_ran_no_query_costs_nothing() -> None:
     assert told(traced(*dispatches)) == []
 
 
+@pytest.mark.parametrize("table", ["auth_permission", "django_content_type"])
+def test_one_that_works_with_what_every_app_brings_runs_for_all_of_them(table: str) -> None:
+    assert told(traced(*migrated("auth", "shop", sql=f'SELECT "id" FROM "{table}"'))) == []
+
+
 # Deferred fields
 
 

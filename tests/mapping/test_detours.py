@@ -45,6 +45,19 @@ def looks_at_sender(sender: Any, **kwargs: Any) -> None:
     print(sender.label)
 
 
+def grants(**kwargs: Any) -> None:
+    from django.contrib.auth.models import Group, Permission
+
+    Group.objects.get(name="staff").permissions.set(Permission.objects.all())
+
+
+def counts(**kwargs: Any) -> None:
+    """Has no permission to do more."""
+    from django.contrib.auth.models import Group
+
+    Group.objects.count()
+
+
 def looks_at_app(app_config: Any, **kwargs: Any) -> None:
     """It says what it does."""
     if app_config.label == "shop":
@@ -260,6 +273,15 @@ def test_one_that_looks_at_the_app_or_waits_for_one_is_none(function: Any) -> No
     post_migrate.connect(listen, sender=django.apps.apps.get_app_config("shop"))
 
     assert findings("every-app-receiver") == []
+
+
+def test_one_that_works_with_what_every_app_brings_is_not_sent_to_its_own_alone() -> None:
+    post_migrate.connect(grants)
+    assert findings("every-app-receiver") == []
+
+    post_migrate.connect(counts)
+    [finding] = findings("every-app-receiver")
+    assert "before those that stand below it in INSTALLED_APPS" in finding.advice
 
 
 # Strings
