@@ -16,6 +16,7 @@ from signal_tracer.findings.walk import (
     instance_of,
     last_name,
     on_commit,
+    update_fields_of,
     using_of,
     whose,
 )
@@ -331,16 +332,20 @@ def _is_for_the_row(change: Step, saved: Step, through: str) -> bool:
 def fields_left_out(walk: Walk) -> Iterator[Finding]:
     """Fields that receivers of ``pre_save`` changed and a save in part did not write.
 
-    Not where the same row is saved as a whole later: then it has them.
+    Not those that a receiver wrote itself by ``update()``, or a later save of the same row.
     """
-    left = [step for step in walk.steps if step.dispatch.left_out]
-    for same in grouped(
-        left, lambda each: (each.dispatch.sender, each.dispatch.left_out, each.dispatch.sent_from)
-    ):
-        same = [step for step in same if not _is_saved_later(walk, step.dispatch)]
-        if not same:
-            continue
-        dispatch = same[0].dispatch
+    left = [
+        (step.dispatch, fields)
+        for step in walk.steps
+        if step.dispatch.left_out
+        and (
+            fields := tuple(
+                each for each in step.dispatch.left_out if not _is_written(walk, step, each)
+            )
+        )
+    ]
+    for same in grouped(left, lambda each: (each[0].sender, each[1], each[0].sent_from)):
+        dispatch, fields = same[0]
         calls = [call for call in dispatch.receiver_calls if call.outcome == "returned"]
         receivers = [call.receiver for call in calls]
         if not receivers:
@@ -349,7 +354,7 @@ def fields_left_out(walk: Walk) -> Iterator[Finding]:
             catalogue.FIELD_LEFT_OUT,
             {
                 "receivers": Names.of(receivers),
-                "fields": Names.of(dispatch.left_out),
+                "fields": Names.of(fields),
                 "instance": instance_of(dispatch),
                 "sent_from": At(dispatch.sent_from),
             },
@@ -361,12 +366,22 @@ def fields_left_out(walk: Walk) -> Iterator[Finding]:
         )
 
 
-def _is_saved_later(walk: Walk, dispatch: Dispatch) -> bool:
+def _is_written(walk: Walk, step: Step, field: str) -> bool:
+    """Whether the field has been written after all, as far as can be told."""
+    dispatch = step.dispatch
+    # The column of a relation; others are called as their field, unless somebody names them.
+    names = {field, f"{field}_id"}
+    column = "|".join(map(re.escape, names))
+    table = re.escape(_table_of(dispatch.sender))
+    update = re.compile(rf"""UPDATE ["`]?{table}["`]? SET (?:.*, )?["`]?({column})["`]? = """)
     return any(
+        update.match(query.sql) for call in dispatch.receiver_calls for query in call.queries
+    ) or any(
         each.signal == _PRE_SAVE
         and each.started_at > dispatch.started_at
         and each.kwargs.get("instance") == dispatch.kwargs.get("instance")
-        and each.kwargs.get("update_fields", "") is None
+        and "update_fields" in each.kwargs
+        and ((written := update_fields_of(each)) is None or not names.isdisjoint(written))
         for each in (step.dispatch for step in walk.steps)
     )
 

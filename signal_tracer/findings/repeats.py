@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
@@ -25,6 +24,7 @@ from signal_tracer.findings.walk import (
     is_of_recursion,
     last_name,
     levels_of,
+    update_fields_of,
     whose,
 )
 from signal_tracer.phrases import At, Names, Phrase
@@ -157,19 +157,11 @@ def _of_interest(walk: Walk, saves: list[Step]) -> list[Dispatch]:
 def _are_of_other_fields(saves: list[Dispatch]) -> bool:
     seen: set[str] = set()
     for save in saves:
-        fields = _update_fields(save)
+        fields = update_fields_of(save)
         if fields is None or seen & fields:
             return False
         seen |= fields
     return True
-
-
-def _update_fields(dispatch: Dispatch) -> frozenset[str] | None:
-    """``None`` for all of them, and where they are not known."""
-    given = dispatch.kwargs.get("update_fields")
-    if not isinstance(given, Summary) or "… " in given.text:
-        return None
-    return frozenset(re.findall(r"'([^']*)'", given.text))
 
 
 def _line_to_change(walk: Walk, saves: list[Dispatch]) -> Location | None:

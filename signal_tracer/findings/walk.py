@@ -225,3 +225,11 @@ def instance_of(dispatch: Dispatch) -> str:
     """The row that it is about, as ``shop.Order(pk=3)``; the sender where there is none."""
     instance = dispatch.kwargs.get("instance")
     return instance.text if isinstance(instance, Summary) else dispatch.sender
+
+
+def update_fields_of(dispatch: Dispatch) -> frozenset[str] | None:
+    """What a save names to be written; ``None`` for all of it, and where that is not known."""
+    given = dispatch.kwargs.get("update_fields")
+    if not isinstance(given, Summary) or "… " in given.text:
+        return None
+    return frozenset(re.findall(r"'([^']*)'", given.text))

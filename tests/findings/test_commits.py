@@ -406,6 +406,47 @@ def test_a_save_in_part_without_other_changes_is_none() -> None:
     assert findings(in_part()) == []
 
 
+@pytest.mark.parametrize(
+    ("sql", "is_told"),
+    [
+        ('UPDATE "shop_order" SET "slug" = %s WHERE "shop_order"."id" = %s', False),
+        ('UPDATE "shop_order" SET "title" = %s, "slug" = %s WHERE "shop_order"."id" = %s', False),
+        ('UPDATE "shop_order" SET "slug_id" = %s', False),
+        ('UPDATE "shop_order" SET "title" = %s WHERE "shop_order"."slug" = %s', True),
+        ('UPDATE "shop_log" SET "slug" = %s', True),
+        ('SELECT "slug" FROM "shop_order"', True),
+    ],
+)
+def test_a_field_that_the_receiver_updates_itself_is_not_left_out(sql: str, is_told: bool) -> None:
+    save = in_part("slug")
+    save.receiver_calls[0].queries += queries(sql)
+
+    assert bool(findings(save)) is is_told
+
+
+def test_of_several_fields_only_that_which_nobody_wrote_is_left_out() -> None:
+    save = in_part("slug", "title")
+    save.receiver_calls[0].queries += queries('UPDATE "shop_order" SET "slug" = %s')
+
+    assert "changed title of" in only(save).message
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({"update_fields": Summary("frozenset({'slug'})")}, False),
+        ({"update_fields": Summary("frozenset({'status'})")}, True),
+        ({"update_fields": Summary("frozenset({'slug'})"), "instance": Summary("x(pk=9)")}, True),
+    ],
+)
+def test_a_field_that_a_later_save_in_part_names_is_not_left_out(
+    changes: dict[str, Any], is_told: bool
+) -> None:
+    later = in_part(kwargs={"instance": Summary(ORDER), **changes}, started_at=1.0)
+
+    assert bool(findings(in_part("slug"), later)) is is_told
+
+
 def test_a_field_that_a_later_save_of_the_whole_row_writes_is_not_left_out() -> None:
     whole = {"instance": Summary(ORDER), "update_fields": None}
 
