@@ -502,6 +502,11 @@ class Dispatch:
     """Whether a transaction that it was sent in was still open when the trace was read."""
     left_out: tuple[str, ...] = ()
     """Fields that receivers of ``pre_save`` changed, and that ``update_fields`` does not name."""
+    was_deferred: bool = False
+    """Whether they are left out because ``only()`` or ``defer()`` had: nobody named the others."""
+    called: str | None = None
+    """Of a signal of Django's models, what the line of ``sent_from`` calls, as its source has it:
+    ``order.save``, ``Order.objects.update_or_create``; ``post_save.send`` if it is sent by hand."""
 
     def __str__(self) -> str:
         """One line: ``shop.signals.paid.send  sender=shop.Order``."""

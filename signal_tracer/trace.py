@@ -30,7 +30,7 @@ from signal_tracer.records import (
 )
 from signal_tracer.showing.outline import outline, text
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 Role = Literal["signal", "sender", "receiver"]
 

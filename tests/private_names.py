@@ -650,9 +650,13 @@ MODELS = (
         "describing/near_misses.py and collecting/watching/bulk.py: _concrete()",
     ),
     Detail(
-        "concrete_fields, primary_key",
+        "concrete_fields, primary_key, generated",
         "django.db.models.options.Options",
-        lambda: [each.attname for each in User._meta.concrete_fields if each.primary_key],
+        lambda: [
+            each.attname
+            for each in User._meta.concrete_fields
+            if each.primary_key and not each.generated
+        ],
         ["id"],
         "collecting/partial_saves.py goes over the fields that a save with update_fields leaves "
         "out",

@@ -205,7 +205,7 @@ def test_a_key_that_is_missing_is_named_with_what_it_should_hold(
 )
 def test_a_version_of_another_type_is_another_version(version: object, shown_as: str) -> None:
     assert refusal({"version": version}).startswith(
-        f"This trace has version {shown_as}, and this signal_tracer reads version 4."
+        f"This trace has version {shown_as}, and this signal_tracer reads version 5."
     )
 
 

@@ -338,7 +338,7 @@ def test_data_that_is_no_trace_is_refused(data: Any) -> None:
 
 @pytest.mark.parametrize("version", [0, 1, "2", None, 1.5, [1]])
 def test_a_trace_of_another_version_is_refused(trace: Trace, version: Any) -> None:
-    with pytest.raises(TraceFormatError, match=r"version .*reads version 4\. Read it with"):
+    with pytest.raises(TraceFormatError, match=r"version .*reads version 5\. Read it with"):
         Trace.from_dict(trace.to_dict() | {"version": version})
 
 

@@ -276,7 +276,9 @@ def close_dispatch(record: Any, signal: Any, sender: Any, responses: Any) -> Any
             _count_calls(counting.running, record)
         if record.rare.before is not None:
             rare = record.rarely()
-            rare.left_out, rare.before = partial_saves.left_out(rare.before) or (), None
+            rare.left_out = partial_saves.left_out(rare.before) or ()
+            rare.was_deferred = bool(rare.left_out) and not rare.before.values
+            rare.before = None
         if record.in_django and not infos[1] and len(calls) == len(responses):
             for call, (_, response) in zip(calls, responses):  # noqa: B905  # as quick as can be
                 if response is not None and call.outcome is None:

@@ -89,6 +89,7 @@ class Rarely:
         "not_run",
         "stand_ins",
         "unwatched",
+        "was_deferred",
     )
 
     def __init__(self) -> None:
@@ -106,6 +107,8 @@ class Rarely:
         self.before: Any = None
         # Of those: what was changed and is not saved.
         self.left_out: tuple[str, ...] = ()
+        # And whether that is for want of having been loaded.
+        self.was_deferred = False
 
 
 _NOTHING = Rarely()

@@ -23,7 +23,10 @@ _MOMENTS = (datetime.datetime, datetime.time)
 
 
 class Before(NamedTuple):
-    """The instance, and the fields that are not to be written, by attribute, as they were."""
+    """The instance, and the fields that are not to be written, by attribute, as they were.
+
+    Where there are no values of them none was loaded: then ``save()`` writes what was loaded.
+    """
 
     instance: Any
     values: dict[str, Any]
@@ -42,10 +45,12 @@ def remember(named: dict[str, Any]) -> Before | None:
     if not all(type(each) is str for each in frozenset.__iter__(written)):
         return None
     names = {}
-    # Not documented, and the same in Django 5.2, 6.0 and 6.1: concrete_fields, primary_key.
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: concrete_fields, primary_key,
+    # generated (which the database writes itself).
     for each in meta.concrete_fields:
         name, attribute = each.name, each.attname
-        if not each.primary_key and name not in written and attribute not in written:
+        is_written = name in written or attribute in written or each.generated
+        if not each.primary_key and not is_written:
             names[attribute] = name
     return Before(instance, {each: values[each] for each in names if each in values}, names)
 

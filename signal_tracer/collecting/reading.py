@@ -16,7 +16,7 @@ from signal_tracer.collecting.routes import MissInfo, ReceiverInfo, near_misses_
 from signal_tracer.collecting.savepoints import Savepoint
 from signal_tracer.describing.absent import absent_for
 from signal_tracer.describing.errors import CapturedError
-from signal_tracer.describing.frames import locate
+from signal_tracer.describing.frames import called_by, locate
 from signal_tracer.describing.ownership import owners_of
 from signal_tracer.describing.secrets import redact_shapes
 from signal_tracer.describing.values import render
@@ -39,6 +39,14 @@ from signal_tracer.records import (
 
 # Of one dispatch.
 _MOST_NEAR_MISSES = 20
+_OF_MODELS = "django.db.models.signals."
+
+
+def _called(record: DispatchRecord) -> str | None:
+    """Of those that Django sends on somebody's behalf."""
+    if record.sent_by is None or not record.route.signal.startswith(_OF_MODELS):
+        return None
+    return called_by(record.sent_by, record.instruction)
 
 
 def read(recorder: Recorder) -> tuple[Contents, bool]:
@@ -171,6 +179,8 @@ class Reading:
             ),
             is_undecided=is_undecided,
             left_out=rare.left_out,
+            was_deferred=rare.was_deferred,
+            called=_called(record),
         )
 
     def near_misses(self, found: list[MissInfo]) -> list[NearMiss]:

@@ -108,13 +108,40 @@ def _calls_on(code: CodeType, instruction: int) -> bool:
 
 
 def _is_of_super(code: CodeType, instruction: int) -> bool:
+    parts = {(each.opname, each.argval) for each in _parts_of_call(code, instruction)}
+    return ("LOAD_GLOBAL", "super") in parts and any(code.co_name == name for _, name in parts)
+
+
+def called_by(code: CodeType, instruction: int) -> str | None:
+    """``Order.objects.create``: what the call at an instruction calls, as its source has it.
+
+    ``None`` where that cannot be told, as of a Python that keeps no columns of its code.
+    """
+    key = code.co_filename, code.co_firstlineno, instruction
+    if key not in _called:
+        if len(_called) >= _MOST_FILES:
+            _called.clear()
+        _called[key] = ".".join(
+            each.argval
+            for each in _parts_of_call(code, instruction)
+            if each.opname.startswith("LOAD_")
+            and each.opname != "LOAD_CONST"
+            and type(each.argval) is str
+        )
+    return _called[key] or None
+
+
+# By file, first line and instruction of a call: the names that are looked up for it.
+_called: dict[tuple[str, int, int], str] = {}
+
+
+def _parts_of_call(code: CodeType, instruction: int) -> list[dis.Instruction]:
     instructions = list(dis.get_instructions(code))
     # Python may stand on what a call keeps in the code behind itself.
     [call, *_] = [each for each in reversed(instructions) if each.offset <= instruction]
     # What is called and how it is looked up begin where the whole call begins.
     start = _start(call)
-    parts = {(each.opname, each.argval) for each in instructions if _start(each) == start}
-    return ("LOAD_GLOBAL", "super") in parts and any(code.co_name == name for _, name in parts)
+    return [each for each in instructions if _start(each) == start]
 
 
 def _start(instruction: dis.Instruction) -> tuple[int | None, int | None] | None:

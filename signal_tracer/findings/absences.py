@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from math import inf
@@ -34,7 +35,7 @@ from signal_tracer.findings.catalogue import (
     UID_TAKEN,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Step, Walk, grouped, last_name, whose
+from signal_tracer.findings.walk import Step, Walk, grouped, is_sent_by_hand, last_name, whose
 from signal_tracer.phrases import At, Count, Names, Phrase
 from signal_tracer.records import (
     DJANGO,
@@ -183,15 +184,22 @@ def _some(names: Iterable[str]) -> Names:
 def with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
     """Each bulk operation, with what its function sent by hand for the same model in that call.
 
-    As far as can be told: from the last operation like it until the next.
+    As far as can be told: from the last operation like it until the next. And what any other
+    function sent by hand for the model after it, as a helper does that is given the rows: until
+    the next operation on the model.
     """
     by_hand: dict[Hashable, list[Dispatch]] = {}
+    by_others: dict[Hashable, list[Dispatch]] = {}
     for step in walk.steps:
         dispatch = step.dispatch
-        by_hand.setdefault(_function(dispatch.sent_from, dispatch.sender, step.inside), []).append(
-            dispatch
-        )
+        function = _function(dispatch.sent_from, dispatch.sender, step.inside)
+        by_hand.setdefault(function, []).append(dispatch)
+        if is_sent_by_hand(dispatch):
+            by_others.setdefault((dispatch.sender, id(step.inside)), []).append(dispatch)
     bypasses = [each for each in walk.bypasses() if not _did_delete(walk, each[0])]
+    of_model: dict[str, list[float]] = {}
+    for bypass, _ in bypasses:
+        of_model.setdefault(bypass.model, []).append(bypass.started_at)
     for same in grouped(
         bypasses, lambda each: _function(each[0].sent_from, each[0].model, each[1])
     ):
@@ -199,7 +207,11 @@ def with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:
         for number, (bypass, inside) in enumerate(same):
             sent = by_hand.get(_function(bypass.sent_from, bypass.model, inside), [])
             before, after = moments[number], moments[number + 2]
-            yield bypass, [each for each in sent if before <= each.started_at < after]
+            sent = [each for each in sent if before <= each.started_at < after]
+            others = by_others.get((bypass.model, id(inside)), [])
+            began, starts = bypass.started_at, of_model[bypass.model]
+            next_ = next(iter(starts[bisect_right(starts, began) :]), inf)
+            yield bypass, sent + [each for each in others if began <= each.started_at < next_]
 
 
 def _did_delete(walk: Walk, bypass: Bypass) -> bool:

@@ -99,6 +99,15 @@ RAISED_INTO_DJANGO = replace(
     advice="Handle in %(receiver)s what can fail at %(place)s: nobody who calls Django expects a "
     "receiver to end it.",
 )
+SENT_WANTING = replace(
+    RAISED_INTO_DJANGO,
+    title="A signal of Django's was sent by hand, and a receiver cannot take it",
+    message="%(receiver)s could not be called with what %(sent_from)s sends as %(signal)s "
+    "(%(error)s), and the exception went on to that line.",
+    why="Receivers are written for what Django sends. A send() of one's own has to send all of it.",
+    advice="At %(sent_from)s, send what Django sends with %(signal)s. Or let %(receiver)s "
+    "(%(place)s) take **kwargs, and give a default to what is not always sent.",
+)
 RAISED_IN_RECURSION = replace(
     RAISED_AFTER_SAVE,
     why="It saves what it was called for, is called for that again, and so on until Python stops "
@@ -271,6 +280,27 @@ FIELD_LEFT_OUT = Kind(
     "in memory has it, and the database never gets it.",
     "Name %(fields)s in the update_fields at %(sent_from)s; or set it in save(), which can add to "
     "update_fields, as a receiver cannot.",
+)
+FIELD_DEFERRED = replace(
+    FIELD_LEFT_OUT,
+    title="A receiver changed a deferred field, and that was not saved",
+    message="%(receivers)s changed %(fields)s of %(instance)s in pre_save, and the save at "
+    "%(sent_from)s did not write it: it was deferred.",
+    why="Of an instance that only() or defer() left fields out of, save() writes those that were "
+    "loaded, and which these are is settled before pre_save. The instance in memory has it, and "
+    "the database never gets it.",
+    advice="Load %(fields)s with what is saved at %(sent_from)s: name it in only(), or leave it "
+    "out of defer(). Or set it in save(), before super().save(), which then takes it for loaded.",
+)
+FIELD_NOT_IN_DEFAULTS = replace(
+    FIELD_LEFT_OUT,
+    message="%(receivers)s changed %(fields)s of %(instance)s in pre_save, and update_or_create() "
+    "at %(sent_from)s did not write it.",
+    why="update_or_create() saves a row that is there with update_fields: the fields of defaults "
+    "are written alone, whatever else was changed. The instance in memory has it, and the database "
+    "never gets it.",
+    advice="Give %(fields)s in the defaults at %(sent_from)s; or set it in save(), which can add "
+    "to update_fields, as a receiver cannot.",
 )
 BULK_BYPASS = Kind(
     "bulk-bypass",

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from signal_tracer.findings import catalogue
 from signal_tracer.findings.costs import short_sql
 from signal_tracer.findings.failures import PREPARING
-from signal_tracer.findings.kinds import Finding
+from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import (
     Step,
     Walk,
     grouped,
     instance_of,
+    is_sent_by_hand,
     last_name,
     on_commit,
     update_fields_of,
@@ -338,6 +339,7 @@ def fields_left_out(walk: Walk) -> Iterator[Finding]:
         (step.dispatch, fields)
         for step in walk.steps
         if step.dispatch.left_out
+        and not is_sent_by_hand(step.dispatch)
         and (
             fields := tuple(
                 each for each in step.dispatch.left_out if not _is_written(walk, step, each)
@@ -351,7 +353,7 @@ def fields_left_out(walk: Walk) -> Iterator[Finding]:
         if not receivers:
             continue
         yield Finding(
-            catalogue.FIELD_LEFT_OUT,
+            _kind_of_left_out(dispatch),
             {
                 "receivers": Names.of(receivers),
                 "fields": Names.of(fields),
@@ -364,6 +366,14 @@ def fields_left_out(walk: Walk) -> Iterator[Finding]:
             count=len(same),
             owner=whose(map(walk.owner_of_call, calls)),
         )
+
+
+def _kind_of_left_out(dispatch: Dispatch) -> Kind:
+    """By what it was that saved a part alone."""
+    if dispatch.was_deferred:
+        return catalogue.FIELD_DEFERRED
+    is_of_defaults = last_name(dispatch.called or "") in ("update_or_create", "aupdate_or_create")
+    return catalogue.FIELD_NOT_IN_DEFAULTS if is_of_defaults else catalogue.FIELD_LEFT_OUT
 
 
 def _is_written(walk: Walk, step: Step, field: str) -> bool:
@@ -380,6 +390,7 @@ def _is_written(walk: Walk, step: Step, field: str) -> bool:
         each.signal == _PRE_SAVE
         and each.started_at > dispatch.started_at
         and each.kwargs.get("instance") == dispatch.kwargs.get("instance")
+        and not is_sent_by_hand(each)
         and "update_fields" in each.kwargs
         and ((written := update_fields_of(each)) is None or not names.isdisjoint(written))
         for each in (step.dispatch for step in walk.steps)

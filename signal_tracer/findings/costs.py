@@ -21,7 +21,7 @@ from signal_tracer.findings.catalogue import (
     WRITE_PER_DISPATCH,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import MIGRATIONS, Walk, grouped, last_name, whose
+from signal_tracer.findings.walk import MIGRATIONS, Walk, grouped, is_sent_by_hand, last_name, whose
 from signal_tracer.phrases import At, Count, Names, Phrase, Seconds, Sql
 from signal_tracer.records import Dispatch, Query, ReceiverCall, Summary
 
@@ -206,9 +206,8 @@ def _of_the_row(call: ReceiverCall, dispatch: Dispatch, written: list[Query]) ->
 
     Not those of another ``save()``, which sends a signal and is a repeated save.
     """
-    if dispatch.signal != POST_SAVE or any(
-        nested.sender == dispatch.sender for nested in call.dispatches
-    ):
+    was_saved = dispatch.signal == POST_SAVE and not is_sent_by_hand(dispatch)
+    if not was_saved or any(nested.sender == dispatch.sender for nested in call.dispatches):
         return []
     # As Django names a table, unless somebody names it.
     table = dispatch.sender.lower().replace(".", "_")

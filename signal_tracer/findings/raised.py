@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from signal_tracer.findings import catalogue
-from signal_tracer.findings.failures import PREPARING, kind_of_mistake, raised_at
+from signal_tracer.findings.failures import PREPARING, cannot_take, kind_of_mistake, raised_at
 from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.walk import (
     Step,
@@ -15,6 +15,7 @@ from signal_tracer.findings.walk import (
     grouped,
     instance_of,
     is_of_recursion,
+    is_sent_by_hand,
     last_name,
     on_commit,
     using_of,
@@ -47,7 +48,9 @@ def receivers_that_raised(walk: Walk) -> Iterator[Finding]:
         is_told = is_of_recursion(call) and walk.goes_round(step)  # As that recursion.
         if kind is not None and not (is_told and kind.slug == catalogue.RAISED_AND_UNDONE.slug):
             mistake = kind_of_mistake(call, error)
-            if mistake is not None:  # Whether it was swallowed or not, that is what to change.
+            if (
+                mistake is not None and kind is not catalogue.SENT_WANTING
+            ):  # Whether it was swallowed or not, that is what to change.
                 kind = replace(kind, why=mistake.why, advice=mistake.advice)
             found.append((kind, call, error, ended))
     for same in grouped(
@@ -103,12 +106,13 @@ def _ended_by(step: Step, error: Error) -> list[Step]:
 def _what_became_of_it(walk: Walk, call: ReceiverCall, ended: list[Step]) -> Kind | None:
     dispatches = [step.dispatch for step in ended]
     dispatch = dispatches[0]
+    is_by_hand = is_sent_by_hand(dispatch)
     if call.error is not None and call.error.message.startswith(_BROKEN):
         return catalogue.RAISED_IN_BROKEN_TRANSACTION
     if any(map(_is_kept, dispatches)):
         is_endless = is_of_recursion(call)
         return catalogue.RAISED_IN_RECURSION if is_endless else catalogue.RAISED_AFTER_SAVE
-    if _looked_for_itself(call, dispatch):
+    if _looked_for_itself(call, dispatch) and not is_by_hand:
         if dispatch.signal == f"{_MODELS}pre_save":
             return catalogue.RAISED_FOR_NEW_ROW
         if dispatch.signal == f"{_MODELS}post_delete":
@@ -120,7 +124,7 @@ def _what_became_of_it(walk: Walk, call: ReceiverCall, ended: list[Step]) -> Kin
             return catalogue.RAISED_IN_REVERSE
     if any(each.rolled_back for each in dispatches):
         return catalogue.RAISED_AND_UNDONE
-    if dispatch.signal in _BEFORE:
+    if dispatch.signal in _BEFORE and not is_by_hand:
         return catalogue.RAISED_BEFORE
     if any(each.is_undecided for each in dispatches):
         return catalogue.RAISED_AND_OPEN
@@ -131,6 +135,9 @@ def _what_became_of_it(walk: Walk, call: ReceiverCall, ended: list[Step]) -> Kin
     )
     if _not_run(dispatches) or did_something or call.errands:
         return catalogue.RAISED_HALF_WAY
+    if is_by_hand:  # As a signal of one's own is, but that receivers expect more of it.
+        is_wanting = call.error is not None and cannot_take(call, call.error)
+        return catalogue.SENT_WANTING if is_wanting else None
     is_sent_by_django = walk.owner_of(None, dispatch.signal) == DJANGO
     return catalogue.RAISED_INTO_DJANGO if is_sent_by_django else None
 
@@ -142,7 +149,8 @@ def _looked_for_itself(call: ReceiverCall, dispatch: Dispatch) -> bool:
 
 
 def _is_kept(dispatch: Dispatch) -> bool:
-    return dispatch.signal == _POST_SAVE and not (dispatch.rolled_back or dispatch.is_undecided)
+    was_saved = dispatch.signal == _POST_SAVE and not is_sent_by_hand(dispatch)
+    return was_saved and not (dispatch.rolled_back or dispatch.is_undecided)
 
 
 def _is_its_own(call: ReceiverCall) -> bool:

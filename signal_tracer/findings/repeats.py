@@ -22,6 +22,7 @@ from signal_tracer.findings.walk import (
     Walk,
     grouped,
     is_of_recursion,
+    is_sent_by_hand,
     last_name,
     levels_of,
     update_fields_of,
@@ -101,7 +102,8 @@ def repeated_saves(walk: Walk) -> Iterator[Finding]:
     saves: list[tuple[str, Step, int]] = []
     rows: Counter[object] = Counter()
     for step in walk.steps:
-        if step.dispatch.signal != POST_SAVE or walk.goes_round(step):
+        is_save = step.dispatch.signal == POST_SAVE and not is_sent_by_hand(step.dispatch)
+        if not is_save or walk.goes_round(step):
             continue
         if saved := _saved(step.dispatch):
             row = saved, step.dispatch.kwargs.get("using")

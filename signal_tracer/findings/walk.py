@@ -28,6 +28,7 @@ T = TypeVar("T")
 # has to run after the last app, and not after its own. As a table, a class and a field.
 MADE_FOR_EACH_APP = re.compile(r"permission|content_?type", re.IGNORECASE)
 _MODELS = "django.db.models.signals."
+_SENDS = ("send", "send_robust", "asend", "asend_robust")
 # Of the signals there the two that are about a whole database, and no row.
 MIGRATIONS = frozenset(_MODELS + name for name in ("pre_migrate", "post_migrate"))
 
@@ -233,3 +234,12 @@ def update_fields_of(dispatch: Dispatch) -> frozenset[str] | None:
     if not isinstance(given, Summary) or "… " in given.text:
         return None
     return frozenset(re.findall(r"'([^']*)'", given.text))
+
+
+def is_sent_by_hand(dispatch: Dispatch) -> bool:
+    """Whether somebody else than Django sent a signal of its models: nothing was saved by that."""
+    name = last_name(dispatch.signal)
+    return dispatch.signal.startswith(_MODELS) and (
+        dispatch.method != "send"  # Which is how Django sends them all.
+        or f".{dispatch.called}".endswith(tuple(f".{name}.{each}" for each in _SENDS))
+    )

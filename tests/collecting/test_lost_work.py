@@ -66,6 +66,20 @@ def test_a_field_that_is_changed_and_not_named_is_left_out(book: Book) -> None:
     assert left_out(book, update_fields=["is_lent"]) == [("year", "title")]
 
 
+def test_a_field_that_was_deferred_is_left_out_by_nobody(book: Book) -> None:
+    changing(title="b")
+    with trace_signals() as trace:
+        Book.objects.only("is_lent").get().save()
+        Book.objects.only("is_lent", "title").get().save(update_fields=["is_lent"])
+        Book.objects.defer("title").get().save()
+        Book.objects.update_or_create(pk=book.pk, defaults={"is_lent": True})
+        book.save(update_fields=["is_lent"])
+
+    assert [(each.left_out, each.was_deferred) for each in trace.find(signal="pre_save")] == [
+        *((("title",), deferred) for deferred in (True, False, True, False, False))
+    ]
+
+
 def test_a_key_to_another_row_goes_by_the_name_of_its_field(book: Book) -> None:
     changing(author=Author.objects.create(name="a"))
 

@@ -127,6 +127,30 @@ def test_a_call_of_super_is_told_from_any_other(body: str, calls_on: bool) -> No
     assert seen == [calls_on]
 
 
+@pytest.mark.usefixtures("books")
+def test_what_the_line_calls_is_kept_of_the_signals_of_models() -> None:
+    happened = Signal()
+    happened.connect(hear)
+    with trace_signals() as trace:
+        author = Author.objects.create(name="ann")
+        author.save()
+        Named.objects.update_or_create(name="Bob")
+        post_save.send(Author, instance=author)
+        [post_save.send(sender=Author, instance=each) for each in (author,)]
+        (
+            post_save.send(Author, instance=author)
+            if author.name.lower()
+            else post_save.send_robust(Author, instance=author)
+        )
+        happened.send(None)
+
+    assert [each.called for each in trace.walk()] == [
+        *("Author.objects.create", "author.save", "Named.objects.update_or_create"),
+        *(["post_save.send"] * 3),
+        None,
+    ]
+
+
 # Unheard
 
 

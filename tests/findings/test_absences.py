@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from telling import POST_SAVE, at, call, sent, told, traced
+from telling import POST_SAVE, at, call, saved, sent, told, traced
 
 from signal_tracer.records import Bypass, ConnectionChange, NearMiss, Reason, Skipped, Unheard
 
@@ -88,6 +89,30 @@ def test_equal_bypasses_are_one_finding_with_the_rows_of_all() -> None:
 )
 def test_a_bulk_operation_that_left_nothing_out_of_step_is_not_told(bypass: Bypass) -> None:
     assert told(traced(bypasses=[bypass])) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({}, False),
+        ({"called": "row.save"}, True),  # Other rows are saved.
+        ({"started_at": 0.5}, True),  # Before there was anything to tell of.
+        ({"sender": "shop.Order"}, True),
+    ],
+)
+def test_a_receiver_that_a_helper_sent_the_rows_to_by_hand_did_run(
+    changes: dict[str, Any], is_told: bool
+) -> None:
+    bulk = replace(IMPORT, started_at=1.0, skipped=[Skipped(POST_SAVE, "search.receivers.index")])
+    index = call("search.receivers.index", defined_at=None)
+    helper = at(70, "shop/imports.py", "tell_all")
+    by_hand = {"sent_from": helper, "called": "post_save.send", "started_at": 2.0, **changes}
+    row = saved("shop.Product(pk=1)", index, **by_hand)
+
+    assert bool(told(traced(row, bypasses=[bulk]))) is is_told
+    # It was the rows of the operation before.
+    later = replace(bulk, started_at=3.0)
+    assert len(traced(row, bypasses=[bulk, later]).findings()) == 1
 
 
 # Near misses

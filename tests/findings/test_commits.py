@@ -394,6 +394,28 @@ def test_a_field_that_was_changed_and_not_saved_is_told() -> None:
     )
 
 
+def test_a_field_that_was_deferred_is_not_said_to_want_update_fields() -> None:
+    deferred, named = only(in_part("slug", was_deferred=True)), only(in_part("slug"))
+
+    assert deferred.slug == "field-left-out"
+    assert "update_fields" not in f"{deferred.message}{deferred.kind.why}{deferred.advice}"
+    assert deferred.message.endswith("did not write it: it was deferred.")
+    assert "deferred" not in named.message
+
+
+@pytest.mark.parametrize("called", ["Order.objects.update_or_create", "shop.orders.save", None])
+def test_a_field_is_to_be_given_in_the_defaults_where_there_are_some(called: str | None) -> None:
+    finding = only(in_part("slug", called=called))
+
+    assert ("Give slug in the defaults at shop/views.py:30" in finding.advice) is (
+        called is not None and called.endswith("update_or_create")
+    )
+
+
+def test_a_field_that_somebody_sends_without_saving_is_none() -> None:
+    assert findings(in_part("slug", called="signals.pre_save.send")) == []
+
+
 def test_all_fields_that_were_left_out_are_named() -> None:
     assert "changed slug and title of" in only(in_part("slug", "title")).message
 

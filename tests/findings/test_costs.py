@@ -278,6 +278,8 @@ def test_an_update_by_key_in_the_table_of_the_row_that_was_just_saved_is_told(
     assert told(traced(saved("shop.Order(pk=3)", wrote))) == expected * is_told
     before = "django.db.models.signals.pre_save"
     assert told(traced(saved("shop.Order(pk=3)", wrote, signal=before))) == []
+    by_hand = saved("shop.Order(pk=3)", wrote, called="signals.post_save.send")
+    assert told(traced(by_hand)) == []
 
 
 def test_a_locking_read_is_no_write() -> None:

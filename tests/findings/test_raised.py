@@ -313,3 +313,37 @@ def test_an_async_receiver_that_asks_the_database_as_sync_code_is_told_what_to_a
 
     assert finding.slug == "left-half-done"
     assert ("acreate()" in finding.advice) is is_told
+
+
+# Sent by hand
+
+BY_HAND: dict[str, Any] = {"called": "signals.post_save.send"}
+NO_CREATED = "index() missing 1 required positional argument: 'created'"
+
+
+def test_no_row_was_written_where_the_signal_was_sent_by_hand() -> None:
+    by_hand = saved("shop.Order(pk=3)", raising(), error=NO_SERVER, **BY_HAND)
+
+    assert found(by_hand) == []  # As of a signal of one's own.
+    assert found(replace(by_hand, called="order.save")) == [("error", "left-half-done")]
+    log = call("shop.receivers.log", defined_at=at(12))
+    half = only(saved("shop.Order(pk=3)", log, raising(), error=NO_SERVER, **BY_HAND))
+    assert (half.slug, "was written" in half.message) == ("left-half-done", False)
+
+
+@pytest.mark.parametrize("name", ["pre_save", "pre_delete"])
+def test_what_is_sent_by_hand_before_a_row_is_touched_is_followed_by_none(name: str) -> None:
+    signal, called = f"django.db.models.signals.{name}", f"signals.{name}.send"
+
+    assert found(sent(raising(), signal=signal, error=NO_SERVER, called=called)) == []
+
+
+def test_a_receiver_that_is_sent_too_little_by_hand_is_told_who_sends_it() -> None:
+    finding = raised_as("TypeError", NO_CREATED, POST_SAVE, **BY_HAND)
+
+    assert (finding.level, finding.slug) == ("warning", "receiver-raised")
+    assert finding.message.startswith(
+        f"shop.receivers.index could not be called with what shop/views.py:30 sends as {POST_SAVE}"
+    )
+    assert f"send what Django sends with {POST_SAVE}" in finding.advice
+    assert "by hand" not in raised_as("TypeError", NO_CREATED, POST_SAVE).kind.title

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from telling import POST_SAVE, at, call, queries, saved, sent, told, traced
 
-from signal_tracer.records import Dispatch, Error, ReceiverCall, Summary
+from signal_tracer.records import Dispatch, Error, Method, ReceiverCall, Summary
 
 
 def test_a_receiver_that_ran_twice_in_a_dispatch_is_told() -> None:
@@ -98,6 +98,19 @@ def test_an_instance_that_was_saved_again_is_told_with_the_lines_that_did_it() -
     assert finding.location == at(12, "shop/checkout.py", "place")
     assert finding.record is trace.dispatches[1]
     assert finding.names == ("shop.Order", "shop.receivers.index")
+
+
+@pytest.mark.parametrize(
+    ("called", "method"), [("signals.post_save.send", "send"), (None, "send_robust")]
+)
+def test_a_signal_that_is_sent_by_hand_saves_nothing(called: str | None, method: Method) -> None:
+    first = saved("shop.Order(pk=3)", sent_from=at(1))
+    by_hand = saved("shop.Order(pk=3)", sent_from=at(2), called=called, method=method)
+    by_another = replace(by_hand, called="paid.send", method="send")
+
+    assert found_slugs(first, by_hand) == []
+    # What a receiver of another signal saves is saved: the line that sent that one is named.
+    assert found_slugs(first, by_another) == ["repeated-save"]
 
 
 def test_instances_that_were_saved_again_by_the_same_lines_are_one_finding() -> None:

@@ -95,7 +95,7 @@ def test_a_request_of_other_panels_only_is_not_found_in_any_view(store, statuses
 DAMAGED = [
     *([], [1], 5, "text", None, {}, {"trace": None}, {"trace": 5}, {"trace": "text"}),
     *({"trace": [1]}, {"trace": {"version": 1}}, {"trace": {"version": 10**400}}),
-    {"trace": {"version": 4}},
+    {"trace": {"version": 5}},
     {"trace": {**trace_of(CHECKOUT).to_dict(), "dispatches": 7}},
 ]
 
