@@ -69,7 +69,8 @@ def find_sender_frame(frame: FrameType | None) -> FrameType | None:
     """The nearest frame outside Django, up to where Django began to run it.
 
     A method that is there to call on the one it overrides, as many a ``save()`` is, is passed
-    over. If all are inside, the nearest that is not one of the ORM's.
+    over. If all are inside, the nearest of Django's that is not one of the ORM's; ``None`` if
+    there is none, as in the thread that runs what ``asave()`` awaits.
     """
     start, passed = frame, None
     while frame is not None:
@@ -150,11 +151,10 @@ def _start(instruction: dis.Instruction) -> tuple[int | None, int | None] | None
 
 
 def _nearest(frame: FrameType | None) -> FrameType | None:
-    start = frame
     while frame is not None and frame.f_code.co_filename.startswith(_FOR_OTHERS):
         frame = frame.f_back
     is_djangos = frame is not None and frame.f_code.co_filename.startswith(_DJANGOS)
-    return frame if is_djangos else start
+    return frame if is_djangos else None
 
 
 def find_project_frame(site: FrameType | None) -> FrameType | None:
