@@ -128,6 +128,8 @@ def called_by(code: CodeType, instruction: int) -> str | None:
             if each.opname.startswith("LOAD_")
             and each.opname != "LOAD_CONST"
             and type(each.argval) is str
+            and each.positions is not None
+            and each.positions.col_offset is not None
         )
     return _called[key] or None
 
@@ -139,10 +141,9 @@ _called: dict[tuple[str, int, int], str] = {}
 def _parts_of_call(code: CodeType, instruction: int) -> list[dis.Instruction]:
     instructions = list(dis.get_instructions(code))
     # Python may stand on what a call keeps in the code behind itself.
-    [call, *_] = [each for each in reversed(instructions) if each.offset <= instruction]
+    calls = [each for each in instructions if each.offset <= instruction][-1:]
     # What is called and how it is looked up begin where the whole call begins.
-    start = _start(call)
-    return [each for each in instructions if _start(each) == start]
+    return [each for call in calls for each in instructions if _start(each) == _start(call)]
 
 
 def _start(instruction: dis.Instruction) -> tuple[int | None, int | None] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dis
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -149,6 +150,15 @@ def test_what_the_line_calls_is_kept_of_the_signals_of_models() -> None:
         *(["post_save.send"] * 3),
         None,
     ]
+
+
+def test_what_a_call_calls_is_not_known_without_columns_and_before_the_first() -> None:
+    code = (lambda: post_save.send(None)).__code__
+    calls = [each.offset for each in dis.get_instructions(code) if each.opname.startswith("CALL")]
+
+    assert frames.called_by(code, calls[-1]) == "post_save.send"
+    assert frames.called_by(code.replace(co_linetable=b"", co_filename="bare"), calls[-1]) is None
+    assert frames.called_by(code, -1) is None
 
 
 # Unheard
