@@ -25,6 +25,7 @@ _NAMES = frozenset(
             "connected_to",
             "held_by",
             "callback",
+            "called",
             "on_commit",
             "unwatched",
         ),
