@@ -187,7 +187,8 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
     wrote to the database which was rolled back, or waited for its commit, or raised. Left out are
     those of packages: of most that hear every model there was nothing to do for the row, and what
     the others do nobody here knows. Left out as well is what was sent again, the same in all it
-    says, and then was not rolled back; and what a package undid on purpose, as a trial run is.
+    says, and then was not rolled back, unless for a row that was made anew, whatever key it got;
+    and what a package undid on purpose, as a trial run is.
     """
     rolled_back = [step for step in walk.steps if _may_be_lost(step.dispatch)]
     if not rolled_back:
@@ -200,7 +201,8 @@ def lost_on_rollback(walk: Walk) -> Iterator[Finding]:
     lost: list[tuple[str, Step, ReceiverCall | None]] = []
     for step in rolled_back:
         dispatch = step.dispatch
-        if kept.get(_what_was_sent(dispatch), -1.0) >= dispatch.started_at:
+        is_of_new_row = dispatch.kwargs.get("created") is True
+        if not is_of_new_row and kept.get(_what_was_sent(dispatch), -1.0) >= dispatch.started_at:
             continue
         lost += [
             (call.receiver, step, call)

@@ -264,10 +264,15 @@ def mail(**kwargs: object) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_savepoint_that_is_rolled_back_and_tried_again_has_lost_nothing() -> None:
+@pytest.mark.parametrize("is_new", [False, True], ids=["a row that was there", "a new row"])
+def test_a_savepoint_that_is_rolled_back_and_tried_again_has_lost_only_a_new_row(
+    *, is_new: bool
+) -> None:
+    plate = product()
+    if not is_new:
+        plate.save()
     post_save.connect(mail, sender=Product)
     with trace_signals() as trace, transaction.atomic():
-        plate = product()
         for attempt in (1, 2):
             try:
                 with transaction.atomic():
@@ -275,11 +280,12 @@ def test_a_savepoint_that_is_rolled_back_and_tried_again_has_lost_nothing() -> N
                     if attempt == 1:
                         raise IntegrityError
             except IntegrityError:
-                plate._state.adding = True
+                plate._state.adding = is_new
 
     first_save, second_save = trace.find(signal="post_save", receiver="mail")
     assert (first_save.rolled_back, second_save.rolled_back) == (("default",), ())
-    assert found(trace, "lost-on-rollback") == []
+    assert first_save.kwargs == second_save.kwargs
+    assert len(found(trace, "lost-on-rollback")) == is_new
 
 
 @pytest.mark.django_db(transaction=True)
