@@ -49,8 +49,8 @@ ReceiverKind = Literal[
 # What it is connected to. A "through" model is the table of a many-to-many field, and a "table"
 # one that Django made itself: its rows send no signals of their own; "lazy" is a
 # model named by a string that no model goes by so far; a "string" names a model to a signal that
-# does not look it up; of one that is "gone" or "unknown" only
-# an address in memory is left.
+# does not look it up; "several" are a list, which nothing sends; of one that is "gone" or
+# "unknown" only an address in memory is left.
 SenderKind = Literal[
     "any",
     "model",
@@ -62,6 +62,7 @@ SenderKind = Literal[
     "instance",
     "lazy",
     "string",
+    "several",
     "gone",
     "unknown",
 ]

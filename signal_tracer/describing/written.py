@@ -1,7 +1,7 @@
-"""Written in the source of a receiver: the sender that it was connected to by a string.
+"""Written in the source of a receiver: the sender that it was connected to, a string or a list.
 
-Of a string that nobody keeps nothing is left but its address. The file is read as text, and only
-where a connection's sender cannot be told from what is alive.
+Of what nobody keeps nothing is left but its address. The file is read as text, and only where a
+connection's sender cannot be told from what is alive.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import tokenize
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from django.conf import settings
+
 from signal_tracer.describing.names import describe_receiver
 
 _LARGEST = 1_000_000  # bytes
@@ -22,9 +24,26 @@ _LARGEST = 1_000_000  # bytes
 def sender_in_source(receiver: Any, signal: str) -> str | None:
     """``"shop.Order"`` of ``@receiver(paid, sender="shop.Order")``; ``None`` if it is no string.
 
-    A ``connect()`` call counts as well, in the receiver's own file or in ``apps.py`` beside it.
-    ``signal`` is its dotted name. Where the source says more than one thing, it says nothing.
+    A ``connect()`` call counts as well, in the receiver's own file or in ``apps.py`` beside it;
+    and ``settings.AUTH_USER_MODEL``, which is one. ``signal`` is its dotted name. Where the source
+    says more than one thing, it says nothing.
     """
+    match _written(receiver, signal):
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Attribute(value=ast.Name(id="settings"), attr=name) if settings.configured:
+            live = getattr(settings, name, None)
+            return live if type(live) is str else None
+    return None
+
+
+def senders_in_source(receiver: Any, signal: str) -> str | None:
+    """``"[Order, Product]"``, if it is connected to a list or tuple in place of one sender."""
+    written = _written(receiver, signal)
+    return ast.unparse(written) if isinstance(written, ast.List | ast.Tuple) else None
+
+
+def _written(receiver: Any, signal: str) -> ast.expr | None:
     location = describe_receiver(receiver).defined_at
     name = signal.rpartition(".")[2]
     if location is None or not name.isidentifier():
@@ -32,17 +51,17 @@ def sender_in_source(receiver: Any, signal: str) -> str | None:
     return _written_at(location.file, location.line, location.function.rpartition(".")[2], name)
 
 
-def _written_at(file: str, line: int, name: str, signal: str) -> str | None:
+def _written_at(file: str, line: int, name: str, signal: str) -> ast.expr | None:
     beside = os.path.join(os.path.dirname(file), "apps.py")
     found = {
-        each.sender
+        each.sender and ast.unparse(each.sender): each.sender
         for path in dict.fromkeys([file, beside])
         for each in _connections_in(path)
         if each.receiver == name
         and signal in each.signals
         and each.line in (None, line if path == file else 0)
     }
-    return found.pop() if len(found) == 1 else None
+    return found.popitem()[1] if len(found) == 1 else None
 
 
 class _Connection(NamedTuple):
@@ -51,12 +70,24 @@ class _Connection(NamedTuple):
     receiver: str
     line: int | None
     signals: frozenset[str | None]
-    sender: str | None
+    sender: ast.expr | None
 
 
 @functools.lru_cache(maxsize=200)
 def _connections_in(file: str) -> tuple[_Connection, ...]:
-    return tuple(each for node in ast.walk(_parsed(file)) for each in _connections_of(node))
+    tree = _parsed(file)
+    lists = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List | ast.Tuple)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return tuple(
+        each._replace(sender=lists.get(getattr(each.sender, "id", ""), each.sender))
+        for node in ast.walk(tree)
+        for each in _connections_of(node)
+    )
 
 
 def _connections_of(node: ast.AST) -> Iterator[_Connection]:
@@ -67,12 +98,12 @@ def _connections_of(node: ast.AST) -> Iterator[_Connection]:
             if isinstance(call, ast.Call):
                 # Of one signal, or of a list of them.
                 names = {_last_name(each) for given in call.args[:1] for each in ast.walk(given)}
-                yield _Connection(node.name, first, frozenset(names), _string_of_sender(call))
+                yield _Connection(node.name, first, frozenset(names), _sender_of(call))
     elif isinstance(node, ast.Call) and _is_connect(node):
         receiver = _last_name(node.args[0]) if node.args else None
         if receiver is not None:
             signal = _last_name(node.func.value)  # type: ignore[attr-defined]  # x.connect
-            yield _Connection(receiver, None, frozenset([signal]), _string_of_sender(node))
+            yield _Connection(receiver, None, frozenset([signal]), _sender_of(node))
 
 
 def _is_connect(call: ast.Call) -> bool:
@@ -85,15 +116,12 @@ def _last_name(node: ast.AST) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _string_of_sender(call: ast.Call) -> str | None:
+def _sender_of(call: ast.Call) -> ast.expr | None:
     given = [each.value for each in call.keywords if each.arg == "sender"]
-    for each in (*given, *(call.args[1:2] if _is_connect(call) else ())):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            return each.value
-    return None
+    return next(iter((*given, *(call.args[1:2] if _is_connect(call) else ()))), None)
 
 
-def _parsed(file: str) -> ast.AST:
+def _parsed(file: str) -> ast.Module:
     try:
         if not file.endswith(".py") or os.path.getsize(file) > _LARGEST:
             return ast.Module([], [])

@@ -135,6 +135,11 @@ def _why_never(signal: MappedSignal, connection: Connection) -> tuple[str, str] 
             "it is a string, and only the signals of Django's models look a model up by its label",
             "give the class itself",
         )
+    if kind == "several":
+        return (
+            "it is a list of senders, and Django takes it for one sender",
+            "connect it once for each of them",
+        )
     if kind == "gone" and connection.state == "alive":
         return (
             "the sender itself was collected as garbage",

@@ -140,8 +140,10 @@ class _Reader:
         entry = read_entry(live)
         sender, sender_kind = self.senders.describe(entry)
         # Those of models look strings up, in Django 5.2, 6.0 and 6.1.
-        if sender_kind in ("unknown", "instance") and not is_a(signal, ModelSignal):
-            written = self.senders.describe_written(entry, signal_name(signal))
+        if sender_kind in ("unknown", "instance"):
+            written = self.senders.describe_written(
+                entry, signal_name(signal), looks_up=is_a(signal, ModelSignal)
+            )
             sender, sender_kind = written or (sender, sender_kind)
         known: dict[str, Any] = {
             "position": position,

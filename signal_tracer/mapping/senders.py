@@ -18,7 +18,7 @@ from signal_tracer.describing.connections import Entry, entries_of, identity, re
 from signal_tracer.describing.names import class_name, is_a, module_namespace, namespace_of
 from signal_tracer.describing.near_misses import is_named_by
 from signal_tracer.describing.values import name_of_sender
-from signal_tracer.describing.written import sender_in_source
+from signal_tracer.describing.written import sender_in_source, senders_in_source
 from signal_tracer.signal_map import SenderKind
 
 _NONE_ID = identity(None)
@@ -62,15 +62,21 @@ class Senders:
             return "a sender that is gone", "gone"
         return "an unknown sender", "unknown"
 
-    def describe_written(self, entry: Entry, signal: str) -> tuple[str, SenderKind] | None:
-        """A string, as far as the source says that it is one: of those only an address is kept.
+    def describe_written(
+        self, entry: Entry, signal: str, *, looks_up: bool
+    ) -> tuple[str, SenderKind] | None:
+        """A string or a list, if the source says so: of those only an address is kept.
 
         What has that address now may be something else, unless it is written as an identifier:
-        then it is the same object wherever it is written.
+        then it is the same object wherever it is written. ``looks_up``: whether the signal is one
+        of Django's models', which know a model by its label.
         """
         if entry.receiver is None or entry.sender_reference is not None:
             return None
-        text = sender_in_source(entry.receiver, signal)
+        text = senders_in_source(entry.receiver, signal)
+        if text is not None:
+            return text, "several"
+        text = None if looks_up else sender_in_source(entry.receiver, signal)
         if text is None:
             return None
         is_model = "." in text and any(is_named_by(text, name) for name in model_names())

@@ -12,6 +12,7 @@ from typing import Any
 import django
 import pytest
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.models.signals import post_migrate, post_save
 from django.dispatch import Signal, receiver
@@ -239,6 +240,23 @@ def test_a_string_that_names_the_class_is_another_sender() -> None:
             "'library.Author'."
         )
     ]
+
+
+def by_user(sender: Any, **named: Any) -> None: ...
+
+
+@pytest.mark.parametrize("model", ["auth.User", "library.Author"])
+def test_a_setting_that_names_the_class_is_such_a_string(model: str, settings: Any) -> None:
+    settings.AUTH_USER_MODEL = model
+    stored.connect(by_user, sender=settings.AUTH_USER_MODEL)
+    with trace_signals() as trace:
+        stored.send(get_user_model() if model == "auth.User" else Tag)
+
+    assert missed(trace) == (
+        [("by_user", "connected_to_text", "'auth.User'")]
+        if model == "auth.User"
+        else [("by_user", "connected_to_other", "'library.Author'")]
+    )
 
 
 def test_a_string_that_names_another_class_only_listens_to_that() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import django
 import pytest
+from django.conf import settings
 from django.db import models
 from django.db.models.signals import post_delete, post_migrate, post_save, pre_delete, pre_migrate
 from django.dispatch import Signal, receiver
 from django.test.utils import isolate_apps
 
+from shop.models import Order
 from signal_tracer.findings import Finding, over_signal_map
 from signal_tracer.mapping import read_map
 
@@ -299,6 +301,59 @@ def test_a_string_for_a_signal_that_looks_none_up_can_never_be_called() -> None:
         each for _, each in read_map().walk() if each.receiver == f"{__name__}.by_label"
     ]
     assert (connection.sender, connection.sender_kind) == ("'shop.Order'", "string")
+
+
+def by_user(**kwargs: Any) -> None:
+    """It says what it does."""
+
+
+def by_language(**kwargs: Any) -> None:
+    """It says what it does."""
+
+
+def test_a_setting_that_names_a_model_is_a_string_as_well() -> None:
+    done.connect(by_user, sender=settings.AUTH_USER_MODEL)
+    done.connect(by_language, sender=settings.LANGUAGE_CODE)
+
+    assert [each.names[0] for each in findings("never-called")] == [
+        f"{__name__}.by_label",
+        f"{__name__}.by_user",
+    ]
+    assert "'auth.User', which never sends it: it is a string" in messages("never-called")[1]
+
+
+# Lists
+
+SENDERS = [Sent, Order]
+
+
+def by_list(**kwargs: Any) -> None:
+    """It says what it does."""
+
+
+def by_tuple(**kwargs: Any) -> None:
+    """It says what it does."""
+
+
+def by_each(**kwargs: Any) -> None:
+    """It says what it does."""
+
+
+def test_a_list_of_senders_is_one_sender_that_nothing_is() -> None:
+    post_save.connect(by_list, sender=SENDERS)
+    post_save.connect(by_tuple, (Sent, Order))
+    for each in SENDERS:
+        post_save.connect(by_each, sender=each)
+
+    assert [(each.names[0], each.names[2]) for each in findings("never-called")] == [
+        (f"{__name__}.by_list", "[Sent, Order]"),
+        (f"{__name__}.by_tuple", "(Sent, Order)"),
+        (f"{__name__}.by_label", "'shop.Order'"),
+    ]
+    assert messages("never-called")[0].endswith(
+        "[Sent, Order], which never sends it: it is a list of senders, and Django takes it for one "
+        "sender."
+    )
 
 
 def test_a_sender_that_nothing_is_any_more_is_lost() -> None:
