@@ -28,6 +28,16 @@ class Function:
     def has_docstring(self) -> bool:
         return ast.get_docstring(self.node, clean=False) is not None
 
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether a decorator that is not Django's may have put another in its place.
+
+        What stands above ``@receiver`` comes when the function is connected already.
+        """
+        names = [_name(each) for each in self.node.decorator_list]
+        first = names.index("receiver") if "receiver" in names else 0
+        return not all(name in ("receiver", "staticmethod") for name in names[first:])
+
     def ignores(self, argument: str) -> bool:
         """Whether its code certainly never looks at the keyword argument.
 
@@ -35,7 +45,7 @@ class Function:
         keyword arguments to.
         """
         node = self.node
-        if not all(_name(each) in ("receiver", "staticmethod") for each in node.decorator_list):
+        if self.is_wrapped:
             return False
         rest = node.args.kwarg.arg if node.args.kwarg else None
         plain: set[int] = set()  # kwargs["created"] and kwargs.get("created") pass nothing on

@@ -390,6 +390,11 @@ def decorated(sender, **kwargs):
 
 def declared_but_not_used(sender, raw, **kwargs):
     pass
+
+@some_decorator
+@receiver([])
+def decorated_too_late(sender, **kwargs):
+    pass
 """
 LOOKS = """
 def argument(sender, raw=False, **kwargs):
@@ -415,6 +420,11 @@ def by_name(sender, **kwargs):
 def decorated(sender, **kwargs):
     pass
 
+@receiver([])
+@some_decorator
+def decorated_in_time(sender, **kwargs):
+    pass
+
 hidden = lambda sender, **kwargs: None
 """
 
@@ -436,7 +446,9 @@ def ignoring(tmp_path: Path, source: str, signal: str = "post_save") -> list[str
     lines = source.splitlines()
     for number, line in enumerate(lines, 1):
         if line.startswith("def "):
-            first = number - 1 if lines[number - 2].startswith("@") else number
+            first = number
+            while lines[first - 2].startswith("@"):
+                first -= 1
             connections.append(at(file, first, line[4:].partition("(")[0]))
     found = SignalMap(
         (MappedSignal(f"django.db.models.signals.{signal}", connections=tuple(connections)),)
@@ -453,6 +465,7 @@ def test_ignores_raw(tmp_path: Path) -> None:
         "written.plain",
         "written.decorated",
         "written.declared_but_not_used",
+        "written.decorated_too_late",
     ]
 
 
