@@ -366,8 +366,13 @@ class Project:
         return None
 
     def misspelt_ready(self, source: Source, around: Around, function: Function) -> Why | None:
-        """For a method of an ``AppConfig`` that would be its ``ready()``, but for its name."""
+        """For a function that would be the ``ready()`` of an ``AppConfig``, but for its name.
+
+        Or but for its place: beside the class, with the ``self`` of a method.
+        """
         cls = around[-1][0] if around else None
+        if isinstance(cls, ast.Module):
+            return self._ready_beside(source, function)
         if not isinstance(cls, ast.ClassDef) or _ready_of(cls) is not None:
             return None
         if not self._is_config(cls, look_up(f"{source.module}.{cls.name}")):
@@ -382,6 +387,25 @@ class Project:
             f"{cls.name}.{function.name}() ({place}) would do it, and Django calls ready()",
             f"Call the method ready ({place})",
         )
+
+    def _ready_beside(self, source: Source, function: Function) -> Why | None:
+        arguments = [each.arg for each in function.args.args]
+        if function.name != "ready" or arguments != ["self"]:
+            return None
+        if re.search(r"=\s*ready\b", source.text):  # It may be given to the class.
+            return None
+        taken = [type(each) for each in apps.app_configs.values()]
+        for cls in _classes_in(source):
+            live = look_up(f"{source.module}.{cls.name}")
+            if _ready_of(cls) is None and any(each is live for each in taken):
+                place = self.place(source, function.lineno)
+                return Why(
+                    "sure",
+                    f"ready() ({place}) stands beside {cls.name} and is no method of it, and "
+                    "Django calls the method",
+                    f"Indent it, into {cls.name} ({self.place(source, cls.lineno)})",
+                )
+        return None
 
     def _is_config(self, cls: ast.ClassDef, live: object) -> bool:
         if is_a(live, type):
@@ -411,7 +435,13 @@ class Project:
             or_else = ", or move the class there"
         else:
             because = ": apps.py has more than one, and not this one says default = True"
-            or_else = f", or give {cls.name} default = True"
+            # Of two that have it Django takes none: it raises RuntimeError.
+            default = next(filter(_is_default, _classes_in(source)), None)
+            or_else = (
+                f", or give {cls.name} default = True"
+                if default is None
+                else f", or move default = True from {default.name} to {cls.name}"
+            )
         return Why(
             "sure",
             f"{here}, and {taken}{because}",
@@ -463,6 +493,17 @@ def _ready_of(cls: ast.ClassDef) -> Function | None:
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == "ready"
     ]
     return found[-1] if found else None
+
+
+def _classes_in(source: Source) -> list[ast.ClassDef]:
+    body = [] if source.tree is None else source.tree.body
+    return [each for each in body if isinstance(each, ast.ClassDef)]
+
+
+def _is_default(cls: ast.ClassDef) -> bool:
+    return any(
+        isinstance(each, ast.Assign) and ast.unparse(each) == "default = True" for each in cls.body
+    )
 
 
 def _place_of(function: object) -> tuple[str, int] | None:

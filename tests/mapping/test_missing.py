@@ -192,6 +192,17 @@ async def send_receipt(**kwargs): ...
         "receivers.py": RECEIVERS,
         "apps.py": config("misspelt", "import misspelt.receivers", ready="raedy"),
     },
+    "beside": {
+        "receivers.py": RECEIVERS,
+        "apps.py": config("beside", "import beside.receivers").replace("\n    def", "\ndef"),
+    },
+    "beside_and_given": {
+        "receivers.py": RECEIVERS,
+        "apps.py": config("beside_and_given", "import beside_and_given.receivers").replace(
+            "\n    def", "\ndef"
+        )
+        + "\n\nif AppConfig is None:\n    ShopConfig.ready = ready\n",
+    },
     "overwritten": {
         "receivers.py": RECEIVERS,
         "apps.py": config("overwritten", "import overwritten.receivers")
@@ -607,8 +618,8 @@ SAID = {
             "the app 'chosen': apps.py has more than one, and not this one says default = True"
         ),
         (
-            "Write 'chosen.apps.ShopConfig' in INSTALLED_APPS in place of 'chosen', or give "
-            "ShopConfig default = True"
+            "Write 'chosen.apps.ShopConfig' in INSTALLED_APPS in place of 'chosen', or move default "
+            "= True from OtherConfig to ShopConfig"
         ),
     ),
     "in_init": (
@@ -635,6 +646,25 @@ SAID = {
         "sure",
         "ShopConfig.raedy() (misspelt/apps.py:7) would do it, and Django calls ready()",
         "Call the method ready (misspelt/apps.py:7)",
+    ),
+    "beside": (
+        "sure",
+        (
+            "ready() (beside/apps.py:7) stands beside ShopConfig and is no method of it, and Django "
+            "calls the method"
+        ),
+        "Indent it, into ShopConfig (beside/apps.py:4)",
+    ),
+    "beside_and_given": (
+        "possible",
+        (
+            "beside_and_given.receivers was never imported so far: beside_and_given/apps.py:8 does,"
+            " in ready()"
+        ),
+        (
+            "Give ShopConfig (beside_and_given/apps.py:4) a ready() with `import "
+            "beside_and_given.receivers`"
+        ),
     ),
     "overwritten": (
         "sure",
