@@ -1136,7 +1136,7 @@ PYTHON = (
         lambda: Product()._state.adding,
         True,
         "tasks/django.py writes into the row of a task before it is inserted, and only then; "
-        "findings/catalogue.py advises to ask it",
+        "findings/catalogue.py advises to ask it; findings/bodies.py finds in the source who does",
     ),
     Detail(
         "call, acall",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from signal_tracer.findings import catalogue
 from signal_tracer.findings.kinds import Finding, Kind
 from signal_tracer.findings.source import Function, Sources
+from signal_tracer.records import Location
 from signal_tracer.signal_map import Connection, MappedSignal, SignalMap
 from signal_tracer.wording import location_of
 
@@ -72,6 +73,146 @@ def _asks_for_key(node: ast.AST, own: set[str], keys: set[str]) -> str | None:
         return None
     is_key = isinstance(asked, ast.Attribute) and asked.attr in keys and is_one_of(asked.value, own)
     return asked.attr if is_key and isinstance(asked, ast.Attribute) else None
+
+
+def questions_that_nothing_is_new_for(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
+    """What ``post_save`` asks of a row that is there already, and ``pre_save`` of ``created``.
+
+    Of one that hears other signals as well, or looks at ``created`` in ``post_save``, nothing:
+    the question may be for those.
+    """
+    heard: dict[Location | None, set[str]] = {}
+    for signal, connection in signal_map.walk():
+        heard.setdefault(connection.defined_at, set()).add(signal.name)
+    for signal, connection, function in _receivers_of(signal_map, sources, "pre_save", "post_save"):
+        if len(heard[connection.defined_at]) > 1:
+            continue
+        if signal.name == f"{_MODELS}pre_save":
+            if _hopes_for_created(function):
+                yield _finding(catalogue.CREATED_BEFORE_IT, signal, connection)
+        elif function.ignores("created") and (asked := _asks_for_new(function)) is not None:
+            yield _finding(catalogue.NEVER_NEW_AFTER, signal, connection, asked=asked)
+
+
+def _hopes_for_created(function: Function) -> bool:
+    """Whether it gets along without ``created``, and does something where it is sent."""
+    if function.is_wrapped:
+        return False
+    arguments = function.node.args
+    given = [*arguments.kwonlyargs, *arguments.posonlyargs, *arguments.args]
+    is_there = any(each.arg == "created" for each in given)
+    uses = [
+        each
+        for statement in function.node.body
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Name) and each.id == "created"
+    ]
+    if is_there:
+        return bool(uses) and all(isinstance(each.ctx, ast.Load) for each in uses)
+    rest = arguments.kwarg
+    return rest is not None and any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and isinstance(each.func.value, ast.Name)
+        and each.func.value.id == rest.arg
+        and is_one_of(each, {"created"})
+        for each in ast.walk(function.node)
+    )
+
+
+def _asks_for_new(function: Function) -> str | None:
+    """What it asks, if it does something for a row that has no key yet, or is yet to be added.
+
+    To go on only where there is a key is no more than careful.
+    """
+    own = names_of(function, "instance")
+    if _may_be_another(function, own):
+        return None
+    for each in ast.walk(function.node):
+        match each:
+            case ast.Assign(value=asked) | ast.IfExp(test=asked) if _is_adding(asked, own):
+                return "instance._state.adding"
+            case ast.If(test=test, body=body, orelse=orelse):
+                rest = function.node.body
+                follows = rest[rest.index(each) + 1 :] if each in rest else []
+                lost = orelse or (follows if isinstance(body[-1], ast.Return) else [])
+                for parts, means, never in (
+                    (_parts(test, ast.And), _means_new, body),
+                    (_parts(test, ast.Or), _means_old, lost),
+                ):
+                    asked_for = next(filter(None, (means(part, own) for part in parts)), None)
+                    if asked_for is not None and not all(map(_is_careful, never)):
+                        return asked_for
+    return None
+
+
+def _parts(test: ast.expr, by: type[ast.boolop]) -> list[ast.expr]:
+    return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, by) else [test]
+
+
+def _is_careful(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Return() | ast.Raise() | ast.Pass() | ast.Continue():
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            return name.startswith("log")
+    return False
+
+
+def _means_new(test: ast.expr, own: set[str]) -> str | None:
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            return _means_old(inner, own)
+        case ast.Compare(left=left, ops=[ast.Is() | ast.Eq()], comparators=[ast.Constant(None)]):
+            return _key(left, own)
+    return "instance._state.adding" if _is_adding(test, own) else None
+
+
+def _means_old(test: ast.expr, own: set[str]) -> str | None:
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            return _means_new(inner, own)
+        case ast.Compare(
+            left=left, ops=[ast.IsNot() | ast.NotEq()], comparators=[ast.Constant(None)]
+        ):
+            return _key(left, own)
+    return _key(test, own)
+
+
+def _is_adding(node: ast.expr, own: set[str]) -> bool:
+    match node:
+        case ast.Attribute(attr="adding", value=ast.Attribute(attr="_state", value=value)):
+            return is_one_of(value, own)
+    return False
+
+
+def _key(node: ast.expr, own: set[str]) -> str | None:
+    match node:
+        # Django lets a field be called id only if it is the key.
+        case ast.Attribute(attr="pk" | "id" as name, value=value) if is_one_of(value, own):
+            return f"instance.{name}"
+    return None
+
+
+def _may_be_another(function: Function, own: set[str]) -> bool:
+    """Whether one of the names is given to something else, or its state is changed by hand."""
+    kept = {
+        id(target)
+        for each in ast.walk(function.node)
+        if isinstance(each, ast.Assign) and is_one_of(each.value, own)
+        for target in each.targets
+    }
+    for each in ast.walk(function.node):
+        match each:
+            case ast.Name(id=name, ctx=ast.Store()) if name in own and id(each) not in kept:
+                return True
+            case ast.Attribute(attr="adding" | "pk" | "id", ctx=ast.Store()):
+                return True
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                inner = [] if each is function.node else ast.walk(each.args)
+                if any(isinstance(part, ast.arg) and part.arg in own for part in inner):
+                    return True
+    return False
 
 
 def what_m2m_changed_asks(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
@@ -263,7 +404,7 @@ def _receivers_of(
 def _may_run(signal: MappedSignal, connection: Connection) -> bool:
     """Not one whose sender never sends the signal, which has a finding of its own."""
     is_between_models = signal.name == f"{_MODELS}m2m_changed"
-    never = ("abstract", "gone", "lazy", "string", "swapped")
+    never = ("abstract", "gone", "lazy", "several", "string", "swapped")
     return connection.state != "dead" and connection.sender_kind not in (
         (*never, "model", "instance") if is_between_models else never
     )

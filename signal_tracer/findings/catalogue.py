@@ -938,11 +938,25 @@ IGNORES_RAW = Kind(
 KEY_IS_NEVER_NONE = Kind(
     "key-never-none",
     "warning",
-    "A receiver of pre_save takes no key for a new row",
+    "A receiver never takes a row for new",
     "%(receiver)s asks for %(asked)s in pre_save of %(heard)s, and the key of %(model)s has a "
     "default: it is never None, and a new row is never known.",
     "A key with a default, as most UUIDs have, is there from the moment the object is made.",
     "In %(receiver)s (%(place)s), ask instance._state.adding, or use created in post_save.",
+)
+NEVER_NEW_AFTER = replace(
+    KEY_IS_NEVER_NONE,
+    message="%(receiver)s asks for %(asked)s in post_save of %(heard)s, when the row is there: "
+    "none is new any more.",
+    why="By then the row has its key, and its _state.adding is False.",
+    advice="In %(receiver)s (%(place)s), ask created, which post_save sends.",
+)
+CREATED_BEFORE_IT = replace(
+    KEY_IS_NEVER_NONE,
+    message="%(receiver)s asks for created in pre_save of %(heard)s, and only post_save sends it: "
+    "a new row is never known.",
+    why="A default, or kwargs.get(), hides that it is not sent.",
+    advice="In %(receiver)s (%(place)s), ask instance._state.adding, or hear post_save.",
 )
 IGNORES_REVERSE = Kind(
     "ignores-reverse",

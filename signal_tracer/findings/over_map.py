@@ -319,6 +319,7 @@ RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ..
     ("warning", duplicate_receivers),
     ("warning", robust_crashes),
     ("warning", bodies.keys_that_are_never_none),
+    ("warning", bodies.questions_that_nothing_is_new_for),
     ("info", perhaps_missing),
     ("info", receivers_in_models),
     ("info", connected_outside_ready),

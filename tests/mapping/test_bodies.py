@@ -105,13 +105,11 @@ def test_a_key_with_a_default_is_never_none(receiver: Any, said: Said) -> None:
     ("receiver", "signal", "sender"),
     [
         (is_none, pre_save, Plain),
-        (is_none, post_save, Parcel),
         (for_some, pre_save, None),
         (adding, pre_save, Parcel),
     ],
     ids=[
         "a key of the database's",
-        "after the save",
         "any model, of which it picks some",
         "asks for adding as well",
     ],
@@ -138,6 +136,143 @@ def test_it_names_what_to_ask_instead() -> None:
     assert finding.level == "warning"
     assert "asks for instance.pk in pre_save of parcels.Parcel" in finding.message
     assert "instance._state.adding" in finding.advice
+
+
+# What is new is asked where nothing is
+
+
+def is_adding(instance: Any, **kwargs: Any) -> None:
+    if instance._state.adding:
+        queue.append(1)
+
+
+def returns_unless_adding(**kwargs: Any) -> None:
+    order = kwargs["instance"]
+    if kwargs["raw"] or not order._state.adding:
+        return
+    queue.append(1)
+
+
+def keeps_adding(instance: Any, **kwargs: Any) -> None:
+    is_new = instance._state.adding
+    queue.append(is_new)
+
+
+def chooses_by_adding(instance: Any, **kwargs: Any) -> None:
+    print("new" if instance._state.adding else "old")
+
+
+def has_an_else(instance: Any, **kwargs: Any) -> None:
+    if instance.pk:
+        print(instance.pk)
+    else:
+        queue.append(1)
+
+
+def returns_if_it_has_a_key(instance: Any, **kwargs: Any) -> None:
+    if instance.id is not None:
+        return
+    queue.append(1)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "asked"),
+    [
+        (is_none, "pk"),
+        (has_none, "id"),
+        (is_adding, "_state.adding"),
+        (returns_unless_adding, "_state.adding"),
+        (keeps_adding, "_state.adding"),
+        (chooses_by_adding, "_state.adding"),
+        (has_an_else, "pk"),
+        (returns_if_it_has_a_key, "id"),
+    ],
+)
+def test_after_a_save_no_row_is_new(receiver: Any, asked: str, said: Said) -> None:
+    assert said(receiver, post_save, Plain) == ["key-never-none"]
+    [finding] = [each for each in over_signal_map(read_map()).shown if "Plain" in each.message]
+    assert f"asks for instance.{asked} in post_save of parcels.Plain" in finding.message
+    assert "ask created" in finding.advice
+
+
+def is_careful(instance: Any, **kwargs: Any) -> None:
+    if instance.pk is None or kwargs["raw"]:
+        return
+    if instance.pk:
+        queue.append(1)
+    print(instance.pk and 1)
+
+
+def looks_at_created(instance: Any, created: bool, **kwargs: Any) -> None:
+    if created or instance._state.adding:
+        queue.append(1)
+
+
+def of_another(instance: Any, **kwargs: Any) -> None:
+    if instance.owner.pk is None or instance.owner._state.adding:
+        queue.append(1)
+
+
+def goes_up(instance: Any, **kwargs: Any) -> None:
+    while instance.parent:
+        instance = instance.parent
+    if instance.pk is None:
+        queue.append(1)
+
+
+def of_a_copy(instance: Any, **kwargs: Any) -> None:
+    instance.pk = None
+    if instance._state.adding:
+        queue.append(1)
+
+
+@pytest.mark.parametrize("receiver", [is_careful, looks_at_created, of_another, goes_up, of_a_copy])
+def test_a_key_may_be_asked_for_after_a_save(receiver: Any, said: Said) -> None:
+    assert said(receiver, post_save, Plain) == []
+
+
+def test_one_that_hears_a_save_before_and_after_may_ask(said: Said) -> None:
+    said(is_adding, pre_save, Plain)
+
+    assert said(is_adding, post_save, Plain) == []
+
+
+def gets_created(instance: Any, **kwargs: Any) -> None:
+    if kwargs.get("created"):
+        queue.append(1)
+
+
+def has_created(instance: Any, created: bool = False, **kwargs: Any) -> None:
+    if created:
+        queue.append(1)
+
+
+def makes_created(instance: Any, created: bool = False, **kwargs: Any) -> None:
+    created = created or instance._state.adding
+    if created:
+        queue.append(1)
+
+
+def only_takes_created(instance: Any, created: bool = False, **kwargs: Any) -> None:
+    queue.append(1)
+
+
+def gets_created_of_another(instance: Any, **kwargs: Any) -> None:
+    if instance.dates.get("created"):
+        queue.append(1)
+
+
+@pytest.mark.parametrize("receiver", [gets_created, has_created])
+def test_before_a_save_created_is_never_sent(receiver: Any, said: Said) -> None:
+    assert said(receiver, pre_save, Plain) == ["key-never-none"]
+    [finding] = [each for each in over_signal_map(read_map()).shown if "Plain" in each.message]
+    assert "asks for created in pre_save of parcels.Plain" in finding.message
+    assert said(receiver, post_save, Plain) == []
+
+
+@pytest.mark.parametrize("receiver", [makes_created, only_takes_created, gets_created_of_another])
+def test_created_is_not_waited_for(receiver: Any, said: Said) -> None:
+    assert said(receiver, pre_save, Plain) == []
 
 
 # m2m_changed
