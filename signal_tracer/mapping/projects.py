@@ -20,6 +20,7 @@ from signal_tracer.describing.ownership import project_packages
 from signal_tracer.mapping.looking import files_of_modules, look_up
 from signal_tracer.mapping.ownership import Ownership, file_of_module
 from signal_tracer.mapping.signatures import Sending
+from signal_tracer.mapping.surroundings import text_of
 from signal_tracer.mapping.written import (
     NOT_FOR_SERVERS,
     Around,
@@ -331,10 +332,8 @@ class Project:
                 ),
                 None,
             )
-        here = (source.file, first_line(function))
-        for config in list(apps.app_configs.values()):
-            if _place_of(find_in_class(type(config), "ready")) == here:
-                return None, None
+        if self._runs(source, function):
+            return None, None
         for config in list(apps.app_configs.values()):
             if any(each is live for each in class_bases(type(config))):
                 return None, f"the ready() of {cls.name}, which {type(config).__name__} overrides"
@@ -363,7 +362,17 @@ class Project:
             if self.is_loaded(source) and (found := bare.search(source.text)):
                 start = found.start() + len(found[0]) - len(found[0].lstrip())
                 return self.place(source, source.text.count("\n", 0, start) + 1)
+            for cls in _classes_in(source) if name in source.text else ():
+                ready = _ready_of(cls)
+                if ready is not None and self._runs(source, ready):
+                    for line in _made_for_a_while(ready, name, calling):
+                        return self.place(source, line)
         return None
+
+    def _runs(self, source: Source, ready: Function) -> bool:
+        here = (source.file, first_line(ready))
+        configs = list(apps.app_configs.values())
+        return any(_place_of(find_in_class(type(each), "ready")) == here for each in configs)
 
     def misspelt_ready(self, source: Source, around: Around, function: Function) -> Why | None:
         """For a function that would be the ``ready()`` of an ``AppConfig``, but for its name.
@@ -504,6 +513,28 @@ def _is_default(cls: ast.ClassDef) -> bool:
     return any(
         isinstance(each, ast.Assign) and ast.unparse(each) == "default = True" for each in cls.body
     )
+
+
+def _made_for_a_while(function: Function, name: str, calling: str) -> Iterator[int]:
+    """The lines at which a local variable is given an object that is only called methods of."""
+    inside = list(ast.walk(function))
+    called = {
+        id(each.func.value): (each.func.value.id, each.func.attr)
+        for each in inside
+        if isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and isinstance(each.func.value, ast.Name)
+    }
+    for statement in function.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=local)], value=ast.Call(func=made)):
+                uses = [each for each in inside if isinstance(each, ast.Name) and each.id == local]
+                if (
+                    text_of(made).rpartition(".")[2] == name
+                    and (calling == "__init__" or (local, calling) in called.values())
+                    and sum(id(each) not in called for each in uses) == 1  # where it is made
+                ):
+                    yield statement.lineno
 
 
 def _place_of(function: object) -> tuple[str, int] | None:

@@ -305,6 +305,18 @@ def on_save(**kwargs): ...
         "        post_save.connect(self.on_save, sender=Order)\n\n"
         "    def on_save(self, **kwargs): ...\n\nHooks().hook_up_all()\n"
     ),
+    "dropped_by_ready": {
+        "apps.py": config(
+            "dropped_by_ready",
+            "from dropped_by_ready.models import Briefly\n        briefly = Briefly()\n"
+            "        briefly.hook_up_briefly(1)",
+        ),
+    }
+    | in_models(
+        "class Briefly:\n    def hook_up_briefly(self, size):\n"
+        "        post_save.connect(self.on_save, sender=Order)\n\n"
+        "    def on_save(self, **kwargs): ...\n"
+    ),
     "called_object": in_models(
         "class Indexer:\n    def __call__(self, **kwargs): ...\n\n"
         "post_save.connect(Indexer(), sender=Order)\n"
@@ -434,6 +446,20 @@ post_save.connect(lambda **kwargs: None, mine, False)
 sqlite3.connect(":memory:").close()
 """
     },
+    # What they connect was disconnected, and they are kept: nobody dropped them.
+    "kept_by_ready": {
+        "apps.py": config(
+            "kept_by_ready",
+            "from kept_by_ready.models import Lasting\n        lasting = Lasting()\n"
+            "        lasting.hook_up_lasting()\n        self.lasting = lasting",
+        ),
+    }
+    | in_models(
+        "class Lasting:\n    def hook_up_lasting(self):\n"
+        "        post_save.connect(self.on_save, sender=Order)\n"
+        "        post_save.receivers.pop()\n\n"
+        "    def on_save(self, **kwargs): ...\n"
+    ),
     "fine_tests": {
         "tests/test_it.py": RECEIVERS,
         "migrations/0001_initial.py": RECEIVERS,
@@ -618,8 +644,8 @@ SAID = {
             "the app 'chosen': apps.py has more than one, and not this one says default = True"
         ),
         (
-            "Write 'chosen.apps.ShopConfig' in INSTALLED_APPS in place of 'chosen', or move default "
-            "= True from OtherConfig to ShopConfig"
+            "Write 'chosen.apps.ShopConfig' in INSTALLED_APPS in place of 'chosen', or move "
+            "default = True from OtherConfig to ShopConfig"
         ),
     ),
     "in_init": (
@@ -650,8 +676,8 @@ SAID = {
     "beside": (
         "sure",
         (
-            "ready() (beside/apps.py:7) stands beside ShopConfig and is no method of it, and Django "
-            "calls the method"
+            "ready() (beside/apps.py:7) stands beside ShopConfig and is no method of it, and "
+            "Django calls the method"
         ),
         "Indent it, into ShopConfig (beside/apps.py:4)",
     ),
@@ -848,6 +874,17 @@ SAID = {
             "or connect it with weak=False (dropped_after/models.py:11)"
         ),
     ),
+    "dropped_by_ready": (
+        "sure",
+        (
+            "the Briefly made at dropped_by_ready/apps.py:9 was collected as garbage: connect() "
+            "holds it weakly, and nothing else refers to it"
+        ),
+        (
+            "Keep a reference to it at dropped_by_ready/apps.py:9, as a name of its module does; "
+            "or connect it with weak=False (dropped_by_ready/models.py:11)"
+        ),
+    ),
     "called_object": (
         "sure",
         (
@@ -945,7 +982,7 @@ def test_what_is_missing_is_said_with_the_reason_and_what_would_mend_it(
 
 
 def test_nothing_else_is_missing(answer: Any) -> None:
-    silent = {"bulk", "fine", "fine_everything", "fine_tests"}
+    silent = {"bulk", "fine", "fine_everything", "fine_tests", "kept_by_ready"}
 
     assert {each["module"].split(".")[0] for each in answer["missing"]} == SAID.keys()
     assert SAID.keys() == (APPS.keys() | NOT_INSTALLED.keys()) - silent
