@@ -28,6 +28,7 @@ from signal_tracer.mapping.surroundings import (
     class_around,
     condition_around,
     condition_of,
+    first_sender,
     function_of,
     is_for_failures,
     is_gone_at_once,
@@ -36,6 +37,7 @@ from signal_tracer.mapping.surroundings import (
     last_name,
     later_of_same_name,
     line_of,
+    loop_defining,
     name_of,
     receives_self,
     returns_before,
@@ -155,7 +157,7 @@ class _Comparison:
         return (dotted, None) if written.taken_by == "receiver" and not is_loaded else None
 
     def _sender(self, source: Source, written: Written, signal: Signal | None) -> _Sender:
-        node = written.sender
+        node = first_sender(written)
         if node is None or (isinstance(node, ast.Constant) and node.value is None):
             return _Sender(None, True, _ANY_SENDER)
         live: Any = node.value if isinstance(node, ast.Constant) else look_up(source.dotted(node))
@@ -202,7 +204,7 @@ class _Comparison:
             return None
         if scope.function is not None and not scope.is_run:
             return self._why_not_called(source, written, scope.function, target)
-        if scope.condition is not None:
+        if scope.condition is not None and first_sender(written) is written.sender:
             return _under(scope.condition, None)
         return self._why_gone(source, written, target)
 
@@ -224,6 +226,14 @@ class _Comparison:
                 "connect() returned None as a decorator, and None took the place of the function, "
                 "which was then collected as garbage",
                 f"Write @receiver({text_of(written.signal)}, ...) of django.dispatch at {place}",
+            )
+        loop = loop_defining(written)
+        if loop is not None:
+            return Why(
+                "sure",
+                f"the next round of {condition_of(loop, 'body')} gave its name to another, and as "
+                "nothing else referred to it, it was collected as garbage: only the last is kept",
+                f"Define it once, before the loop; or connect it with weak=False ({place})",
             )
         later = later_of_same_name(written)
         if later is not None:

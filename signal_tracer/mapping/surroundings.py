@@ -177,6 +177,31 @@ def later_of_same_name(written: Written) -> ast.stmt | None:
     return later[0] if later else None
 
 
+def loop_defining(written: Written) -> ast.For | None:
+    """The loop of a module whose every round defines the receiver anew, for one of its senders."""
+    match written.around:
+        case [(ast.Module(), _), (ast.For() as loop, "body")]:
+            defined = any(
+                isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+                and each.name == last_name(written)
+                for each in loop.body
+            )
+            is_whole = not any(
+                isinstance(each, ast.Break | ast.Continue) for each in ast.walk(loop)
+            )
+            return loop if defined and is_whole else None
+    return None
+
+
+def first_sender(written: Written) -> ast.expr | None:
+    """The sender as it is written; in such a loop over a list that is written out, its first."""
+    loop = loop_defining(written)
+    match loop and (loop.target, loop.iter, written.sender):
+        case (ast.Name(id=target), ast.List() | ast.Tuple() as every, ast.Name(id=sender)):
+            return every.elts[0] if target == sender and len(every.elts) > 1 else written.sender
+    return written.sender
+
+
 def kind_of(statement: ast.stmt) -> str:
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef():

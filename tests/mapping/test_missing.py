@@ -260,6 +260,10 @@ def on_save(**kwargs): ...
 def on_save(**kwargs): ...
 """
     ),
+    "loop": in_models(
+        "class Line(models.Model): ...\n\nfor model in (Order, Line):\n"
+        "    def on_save(**kwargs): ...\n    post_save.connect(on_save, sender=model)\n"
+    ),
     "deleted_name": in_models(
         "def on_save(**kwargs): ...\n\npost_save.connect(on_save, sender=Order)\ndel on_save\n"
     ),
@@ -413,6 +417,19 @@ def for_a_while(work):
     work()
 
 for_a_while(lambda: None)
+
+class One: ...
+class Two: ...
+
+def of_each(**kwargs): ...
+
+for each in (One, Two):
+    def once_each(**kwargs): ...
+    post_save.connect(once_each, sender=each, weak=False)
+    def kept_each(**kwargs): ...
+    keep = [*globals().get("keep", ()), kept_each]
+    post_save.connect(kept_each, sender=each)
+    post_save.connect(of_each, sender=each)
 
 class Recorder:
     def __init__(self):
@@ -747,6 +764,14 @@ SAID = {
             "referred to it, it was collected as garbage"
         ),
         "Give each of the two a name of its own",
+    ),
+    "loop": (
+        "sure",
+        (
+            "the next round of `for model in (Order, Line):` (line 11) gave its name to another, "
+            "and as nothing else referred to it, it was collected as garbage: only the last is kept"
+        ),
+        "Define it once, before the loop; or connect it with weak=False (loop/models.py:13)",
     ),
     "deleted_name": (
         "sure",
