@@ -296,7 +296,8 @@ _HANDS_OVER = frozenset(
 )
 _PUTS = frozenset(("append", "put", "put_nowait", "push", "lpush", "rpush", "publish", "submit"))
 _QUEUES = re.compile(
-    r"(^|_)(queue|job|task|broker|producer|executor|pool|outbox)s?$", re.IGNORECASE
+    r"(^|_)(queue|job|task|broker|producer|executor|pool|outbox|redis(_client)?)s?$",
+    re.IGNORECASE,
 )
 _REQUESTS = frozenset(("requests", "httpx"))
 _VERBS = frozenset(("get", "post", "put", "patch", "delete", "head", "request"))
@@ -340,6 +341,8 @@ def _handed_over(node: ast.AST, own: set[str]) -> str | None:
     match node:
         case ast.Call(func=ast.Name(id="Thread")) | ast.Call(func=ast.Attribute(attr="Thread")):
             return "Thread()"
+        case ast.Call(func=ast.Call(func=ast.Name(id="async_to_sync"), args=[function])):
+            return _handed_over(ast.Call(function, node.args, node.keywords), own)
         case ast.Call(func=ast.Name(id=name)) if name in _HANDS_OVER:
             return f"{name}()"
         case ast.Call(func=ast.Attribute(attr=name, value=value), args=given):

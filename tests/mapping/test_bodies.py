@@ -8,6 +8,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group
 from django.core.mail import send_mail
 from django.db import models, transaction
@@ -405,6 +406,19 @@ def mails(instance: Any, **kwargs: Any) -> None:
     send_mail("s", "b", None, [instance.email])
 
 
+def sends_to_a_group(instance: Any, **kwargs: Any) -> None:
+    async_to_sync(jobs.layer.group_send)("orders", {"type": "saved", "pk": instance.pk})
+
+
+def publishes(instance: Any, **kwargs: Any) -> None:
+    jobs.redis.publish("orders", instance.pk)
+
+
+def asks_a_layer(instance: Any, **kwargs: Any) -> None:
+    async_to_sync(jobs.layer.flush)()
+    jobs.article.publish("orders", instance.pk)
+
+
 def starts(instance: Any, **kwargs: Any) -> None:
     Thread(target=print, args=(instance.pk,)).start()
 
@@ -448,14 +462,16 @@ def stores(instance: Any, **kwargs: Any) -> None:
     instance.tags.get(pk=1)
 
 
-@pytest.mark.parametrize("receiver", [puts, delays, mails, starts, waits_not])
+@pytest.mark.parametrize(
+    "receiver", [puts, delays, mails, sends_to_a_group, publishes, starts, waits_not]
+)
 def test_who_hands_a_row_over_at_once_is_told(receiver: Any, said: Said) -> None:
     assert said(receiver, post_save, Order) == ["work-in-transaction"]
 
 
 @pytest.mark.parametrize(
     "receiver",
-    [waits, waits_itself, waits_by_a_helper, waits_by_a_function, collects, stores],
+    [waits, waits_itself, waits_by_a_helper, waits_by_a_function, collects, stores, asks_a_layer],
 )
 def test_who_waits_or_hands_nothing_over_is_not_told(receiver: Any, said: Said) -> None:
     assert said(receiver, post_save, Order) == []
