@@ -216,15 +216,30 @@ class Project:
         """Where a string names a module: in full, as settings do, or by its end in an import.
 
         That is ``import_module(f"{app}.receivers")`` and ``autodiscover_modules("receivers")``.
+        What the module itself says imports it no more than a ``dispatch_uid`` or a logger's name.
         """
         end = re.escape(module.rpartition(".")[2])
-        quoted = re.compile(
-            rf"""["']{re.escape(module)}["'.:]|(?:import|discover)\w*\([^\n]*["'.}}]{end}["']"""
-        )
+        whole = re.compile(rf"{re.escape(module)}([.:]\S*)?")
+        by_end = re.compile(rf"""(?:import|discover)\w*\([^\n]*["'.}}]{end}["']""")
         for source in self.sources:
-            found = quoted.search(source.text)
-            if found is not None:
-                return self.place(source, source.text.count("\n", 0, found.start()) + 1)
+            if source.module == module:
+                continue
+            lines = [
+                source.text.count("\n", 0, found.start()) + 1
+                for found in by_end.finditer(source.text)
+            ]
+            if module in source.text and source.tree is not None:
+                mere = set(_mere_names(source.tree))
+                lines += [
+                    node.lineno
+                    for node in ast.walk(source.tree)
+                    if isinstance(node, ast.Constant)
+                    and isinstance(node.value, str)
+                    and whole.fullmatch(node.value)
+                    and id(node) not in mere
+                ]
+            if lines:
+                return self.place(source, min(lines))
         return None
 
     def line_of_disconnect(self, name: str) -> str | None:
@@ -513,6 +528,21 @@ def _is_default(cls: ast.ClassDef) -> bool:
     return any(
         isinstance(each, ast.Assign) and ast.unparse(each) == "default = True" for each in cls.body
     )
+
+
+def _mere_names(tree: ast.Module) -> Iterator[int]:
+    """The ids of the strings that nobody imports by: of docstrings, receivers and loggers."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant() as text):
+                yield id(text)
+            case ast.keyword(arg="dispatch_uid", value=text):
+                yield id(text)
+            case ast.Call(func=func, args=[text]) if text_of(func).endswith("getLogger"):
+                yield id(text)
+            case ast.Assign(targets=[ast.Name(id="LOGGING")], value=value):
+                for each in ast.walk(value):
+                    yield from map(id, each.keys if isinstance(each, ast.Dict) else ())
 
 
 def _made_for_a_while(function: Function, name: str, calling: str) -> Iterator[int]:

@@ -491,6 +491,21 @@ sqlite3.connect(":memory:").close()
         "receivers.py": RECEIVERS,
         "models.py": MODELS + "\nHOOKS = ['by_string.receivers.send_receipt']\n",
     },
+    "only_told_of": {
+        "receivers.py": RECEIVERS.replace(
+            "Order)", "Order, dispatch_uid='only_told_of.receivers.send_receipt')"
+        ),
+        "models.py": "import logging\n"
+        + MODELS
+        + """
+    def pay(self):
+        'As "only_told_of.receivers" says.'
+        logging.getLogger("only_told_of.receivers").info("look at 'only_told_of.receivers'")
+
+LOGGING = {"loggers": {"only_told_of.receivers": {"level": "INFO"}}}
+UID = dict(dispatch_uid="only_told_of.receivers.send_receipt")
+""",
+    },
     "by_its_end": {
         "found_receivers.py": RECEIVERS,
         "plugins.py": """
@@ -965,6 +980,14 @@ SAID = {
         (
             "Give the app an AppConfig in by_string/apps.py, with a ready() that has `import "
             "by_string.receivers`"
+        ),
+    ),
+    "only_told_of": (
+        "sure",
+        "only_told_of.receivers was never imported: no line of the project imports it",
+        (
+            "Give the app an AppConfig in only_told_of/apps.py, with a ready() that has `import "
+            "only_told_of.receivers`"
         ),
     ),
     "by_its_end": (
