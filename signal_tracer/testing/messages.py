@@ -172,12 +172,24 @@ def not_received_so(name: str, times: int | None, found: int, trace: Trace) -> s
         for miss in near_misses
         if goes_by(miss.receiver, name)
     )
+    # Of every row that is made or read, and of no help.
+    unheard = [
+        each
+        for each in trace.unheard
+        if not each.near_misses and not each.signal.endswith(("pre_init", "post_init"))
+    ]
     return _text(
         f"{_happened(name, 'called', found)}."
         if not found
         else f"{_happened(name, 'called', found)}, not {_asked(times)}.",
         ("asked for", [f"{name}  ({_asked(times)})"]),
         ("called", [_counted(*each) for each in calls.items()] or ["nothing"]),
+        (
+            "sent, and nobody was connected then to hear it",
+            _cut([_counted(f"{each.signal}  sender={each.sender}", each.count) for each in unheard])
+            if not calls and not misses
+            else (),
+        ),
         ("near misses", _cut([_counted(*each) for each in misses.items()])),
         _bypasses(trace, lambda skipped: goes_by(skipped.receiver, name)),
         _outline(trace),

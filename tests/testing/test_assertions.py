@@ -485,6 +485,32 @@ the outline:
     )
 
 
+def test_not_called_while_something_took_all_receivers_away(signals: SignalTrace) -> None:
+    kept, ordered.receivers = ordered.receivers, []
+    ordered.send(User)
+    said = failure(signals.assert_received, charge)
+    ordered.receivers = kept
+    assert (
+        said
+        == """\
+test_assertions.charge was never called.
+
+asked for:
+  test_assertions.charge  (once or more)
+
+called:
+  nothing
+
+sent, and nobody was connected then to hear it:
+  test_assertions.ordered  sender=auth.User
+
+the outline:
+  no dispatches"""
+    )
+    ordered.send(User)
+    assert "connected then" not in failure(signals.assert_received, never)
+
+
 def test_called_another_number_of_times(signals: SignalTrace) -> None:
     ordered.send(User)
     assert (
