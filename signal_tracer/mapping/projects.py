@@ -268,6 +268,14 @@ class Project:
                     known.append(Sending(names - {"sender"}, self.place(source, line)))
         return found
 
+    def sends_text(self, signal: str) -> bool:
+        """Whether the source sends the signal with a string as its sender, which then may match."""
+        last = re.escape(signal.rpartition(".")[2])
+        sending = re.compile(
+            rf"""\b{last}\.a?send(?:_robust)?\(\s*(?:sender\s*=\s*)?(?:[\w.]*settings\.[A-Z]|["'])"""
+        )
+        return any(sending.search(source.text) for source in self.sources)
+
     def importers_of(self, wanted: Source) -> Iterator[tuple[Source, ast.stmt, Around]]:
         """Every import of the module in the project's source, and what it stands in."""
         last = re.compile(rf"\b{re.escape(wanted.module.rpartition('.')[2])}\b")

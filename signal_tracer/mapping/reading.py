@@ -145,6 +145,8 @@ class _Reader:
                 entry, signal_name(signal), looks_up=is_a(signal, ModelSignal)
             )
             sender, sender_kind = written or (sender, sender_kind)
+            if sender_kind == "string" and self.with_source and self.project.sends_text(name):
+                sender_kind = "instance"
         known: dict[str, Any] = {
             "position": position,
             "sender": sender,

@@ -16,6 +16,8 @@ from django.test.utils import isolate_apps
 from shop.models import Order
 from signal_tracer.findings import Finding, over_signal_map
 from signal_tracer.mapping import read_map
+from signal_tracer.mapping.projects import Project
+from signal_tracer.mapping.written import Source
 
 done = Signal()
 
@@ -320,6 +322,15 @@ def test_a_setting_that_names_a_model_is_a_string_as_well() -> None:
         f"{__name__}.by_user",
     ]
     assert "'auth.User', which never sends it: it is a string" in messages("never-called")[1]
+
+
+def test_a_string_that_the_project_sends_is_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "done.send(\n    sender=settings.AUTH_USER_MODEL, user=None)\n"
+    monkeypatch.setattr(Project, "sources", [Source("work.py", "work", text)])
+    assert findings("never-called") == []
+
+    monkeypatch.setattr(Project, "sources", [Source("work.py", "work", "undone.send('x')\n")])
+    assert [each.names[0] for each in findings("never-called")] == [f"{__name__}.by_label"]
 
 
 # Lists
