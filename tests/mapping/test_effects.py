@@ -17,7 +17,7 @@ from django.test.utils import isolate_apps
 
 from commissions.models import Commission, WithSave
 from shop.models import Order, Product
-from signal_tracer.mapping.effects import Effects, sendings, stepping
+from signal_tracer.mapping.effects import Effects, meanings, sendings, stepping
 from signal_tracer.mapping.effects.following import Following
 from signal_tracer.mapping.ownership import Ownership
 from signal_tracer.mapping.projects import Project
@@ -46,7 +46,20 @@ Trial = Callable[[str], ModuleType]
 
 
 @pytest.fixture
-def effects() -> Effects:
+def effects(monkeypatch: pytest.MonkeyPatch) -> Effects:
+    subclasses = meanings._subclasses
+
+    def without_those_of_other_tests(cls: type) -> list[type]:
+        homes = (__name__, "trial_module")
+        found = subclasses(cls)
+        return [
+            each
+            for each in found
+            if each.__module__ in homes or not each.__module__.startswith("test_")
+        ]
+
+    # Until it is collected, a class of another test is a subclass that there may be.
+    monkeypatch.setattr(meanings, "_subclasses", without_those_of_other_tests)
     return Effects(Project(Ownership()))
 
 
