@@ -191,7 +191,7 @@ async def test_the_trace_is_taken_away(page, address):
         return file.suggested_filename, json.loads(_read(await file.path()))
 
     name, data = await downloaded("Trace as JSON")
-    assert (name, data["version"]) == ("signal-trace-get-made.json", 4)
+    assert (name, data["version"]) == ("signal-trace-get-made.json", 5)
     name, data = await downloaded("Trace for Perfetto")
     assert name == "signal-trace-get-made-perfetto.json"
     assert "traceEvents" in data
