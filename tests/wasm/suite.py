@@ -54,7 +54,7 @@ NOT_HERE = {
     "test_a_worker_that_waits_for_the_commit_is_not_told": "threads",
     "test_every_mistake_has_a_twin_without_it": "threads",
     "test_what_stood_there_first_and_went_away_leaves_it_to_be_watched_again": "threads",
-    "test_a_model_signal_of_an_async_save_was_sent_from_the_line_that_awaited": "threads",
+    "test_of_a_model_signal_of_an_async_save_no_line_is_known": "threads",
     "test_a_path_stays_as_it_is_when_the_current_directory_is_gone": (
         "a current directory that can be removed"
     ),
