@@ -898,6 +898,7 @@ def test_a_task_with_other_settings_is_that_task_and_may_be_run_at_once(
 def test_a_task_that_celery_is_given_by_name_is_the_function_there_if_there_is_one(
     effects: Effects, trial: Trial
 ) -> None:
+    pytest.importorskip("celery")
     module = trial("""
         import celery
 
@@ -926,6 +927,8 @@ def test_a_task_that_celery_is_given_by_name_is_the_function_there_if_there_is_o
 def test_what_a_package_saves_or_queues_by_code_of_its_own_is_unknown(
     effects: Effects, trial: Trial
 ) -> None:
+    pytest.importorskip("celery")
+    pytest.importorskip("rest_framework")
     module = trial("""
         from celery import chain
         from rest_framework.serializers import ModelSerializer
