@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
@@ -17,7 +18,6 @@ from private_names import CACHES, DATABASES, DETAILS, MODELS, SIGNALS, Detail
 
 PACKAGE = Path(__file__).parent.parent / "signal_tracer"
 SOURCES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
-TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()}
 LISTED = {name for detail in DETAILS for name in (*detail.names, detail.of.rpartition(".")[2])}
 
 # What the documentation of Django, of asgiref and of the toolbar tells of, by where it is imported.
@@ -88,6 +88,13 @@ PROMISED_NAMES = {
 }
 
 
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Each of our modules, parsed anew: kept, they are half of all objects, and every test that
+    collects garbage or looks at all objects goes through them."""
+    for module, path in SOURCES.items():
+        yield module, ast.parse(path.read_text())
+
+
 def title(detail: Detail) -> str:
     return f"{detail.name} of {detail.of}"
 
@@ -121,7 +128,7 @@ def is_text(node: ast.AST) -> bool:
 def asked_for(*rooms: str) -> dict[str, set[str]]:
     """What our modules ask others for, as an attribute or by a string: the names, and who does."""
     found: dict[str, set[str]] = defaultdict(set)
-    for module, tree in TREES.items():
+    for module, tree in trees():
         if module.startswith(rooms or ""):
             texts = [each for each in ast.walk(tree) if isinstance(each, ast.JoinedStr)]
             parts = {id(each) for text in texts for each in text.values}
@@ -136,7 +143,7 @@ def asked_for(*rooms: str) -> dict[str, set[str]]:
 def our_own() -> set[str]:
     """What our own modules and classes call something."""
     found = set()
-    for tree in TREES.values():
+    for _, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef):
                 for each in node.body:
@@ -175,7 +182,7 @@ def test_each_private_name_that_is_used_is_in_the_list() -> None:
 
 def test_each_import_of_what_is_not_promised_is_in_the_list() -> None:
     missing = set()
-    for module, tree in TREES.items():
+    for module, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 imported = [(each.name, each.name) for each in node.names]

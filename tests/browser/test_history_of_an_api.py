@@ -48,6 +48,8 @@ async def test_a_request_from_elsewhere_is_switched_to_in_the_history(page, addr
     await page.locator("button.refreshHistory").click()
     asked = page.locator("#HistoryPanel tr", has_text="/api/rename/")
     await asked.locator("button.switchHistory").click()
+    # Until the answer has come, the toolbar is still that of the page, and then it closes.
+    await expect(page.locator("#djdt-SignalTracerPanel")).to_contain_text("1 dispatch")
     await page.locator("#djDebug a.SignalTracerPanel").click()
     await expect(page.locator("#sigtr")).to_contain_text("GET /api/rename/")
     await expect(page.locator("#sigtr")).to_contain_text("post_save")
