@@ -11,12 +11,15 @@ from typing import Any
 import made
 import pytest
 from debug_toolbar.store import MemoryStore
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 from pytest_django.live_server_helper import LiveServer
 
 from scenarios import sample_data
 
 QUIET = ("log: ", "info: ", "debug: ")
+# Milliseconds. What comes, comes soon; but others use the machine too, and then painting is slow.
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="3"/>'
 
 
@@ -71,7 +74,7 @@ async def page(chromium: str, address: str, foreseen: str) -> AsyncIterator[Page
         page = await browser.new_page(viewport={"width": 1400, "height": 1000})
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         # The server of the tests does not know where this test keeps its uploads.
         await page.route(
             "**/media/**",

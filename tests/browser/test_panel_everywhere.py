@@ -143,7 +143,7 @@ async def test_without_the_script_all_but_the_filter_works(page: Page, address: 
 
     async def opens(link: Locator, text: str) -> None:
         await link.click()
-        await expect(window).to_contain_text(text, timeout=10_000)
+        await expect(window).to_contain_text(text)
         await window.locator(".djDebugClose").click()
         await expect(window).to_be_hidden()
 
