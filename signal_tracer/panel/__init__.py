@@ -119,7 +119,7 @@ class SignalTracerPanel(Panel):
                 route = route_of(request, asked.path)
                 stats = {
                     "trace": self._trace.to_dict(),
-                    "asked": [asked.method, route],
+                    "asked": [asked.method, route, asked.status],
                     **counts,
                 }
                 learn(self.toolbar.request_id, stats)

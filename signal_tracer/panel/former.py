@@ -1,4 +1,4 @@
-"""Former requests of the same method and route, as far as the toolbar's store still has them.
+"""Former requests of the same method and route, answered alike, as far as the toolbar's store still has them.
 
 What was asked for, and how much it set off, is kept of each request by its id: of those of this
 process from when they ended, of those of another one (or of this one before it was reloaded) from
@@ -32,8 +32,10 @@ READING_TIME = 0.1
 class Asked:
     """What a request asked for, when, and how much it set off."""
 
-    what: tuple[str, str]
-    """The method, and the route of its URLconf: of ``/orders/3/`` and of ``/orders/4/`` one."""
+    what: tuple[str, str, int]
+    """The method, the route of its URLconf (of ``/orders/3/`` and of ``/orders/4/`` one), and the
+    status of the answer: a form that was saved has little in common with one that was refused, or
+    with the way to the login."""
     started_at: datetime
     counts: Mapping[str, int]
 
@@ -70,14 +72,16 @@ def learn(request_id: str | None, stats: Mapping[str, Any]) -> Asked | None:
 def _asked(stats: Mapping[str, Any]) -> Asked | None:
     """A store outlives upgrades: anything may stand in it."""
     try:
-        method, route = stats["asked"]
+        method, route, status = stats["asked"]
         started_at = datetime.fromisoformat(stats["trace"]["started_at"])
         counts = {name: stats[name] for name in COUNTED}
     except (KeyError, TypeError, ValueError):
         return None
-    if started_at.tzinfo is None or not all(type(each) is int for each in counts.values()):
+    if started_at.tzinfo is None or any(
+        type(each) is not int for each in (status, *counts.values())
+    ):
         return None
-    return Asked((str(method), str(route)), started_at, counts)
+    return Asked((str(method), str(route), status), started_at, counts)
 
 
 def former_of(request_id: str, stats: Mapping[str, Any], panel_id: str) -> Former | None:

@@ -19,6 +19,8 @@ STORES = [name for name in ("MemoryStore", "CacheStore", "DatabaseStore") if has
 
 
 def order_view(request, number):
+    if "refused" in request.GET:
+        return HttpResponse("<html><body></body></html>", status=422)
     paid.send_robust(sender="shop", order=number)
     return HttpResponse("<html><body></body></html>")
 
@@ -125,6 +127,15 @@ def test_another_method_is_another_request():
     client.post("/orders/3/")
 
     assert sentence(opened("/orders/3/", client)) is None
+
+
+def test_what_was_answered_otherwise_is_passed_over():
+    paid.connect(send_receipt)
+    opened("/orders/3/")
+
+    assert sentence(opened("/orders/3/?refused")) is None
+    assert "as many dispatches, receiver calls" in sentence(opened("/orders/3/"))
+    assert "as many dispatches, receiver calls" in sentence(opened("/orders/4/?refused"))
 
 
 def test_a_request_is_compared_with_the_one_before_it_whenever_it_is_looked_at():
