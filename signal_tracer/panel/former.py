@@ -1,4 +1,4 @@
-"""Former requests of the same method and route, answered alike, as far as the toolbar's store still has them.
+"""Former requests of the same method, route and status, as far as the toolbar's store has them.
 
 What was asked for, and how much it set off, is kept of each request by its id: of those of this
 process from when they ended, of those of another one (or of this one before it was reloaded) from
