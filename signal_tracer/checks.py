@@ -118,10 +118,13 @@ IDS = {
     "uncallable-receiver": "signal_tracer.E123",
     "fragile-receiver": "signal_tracer.E101",
     "dead-receiver": "signal_tracer.E102",
+    "left-out-receiver": "signal_tracer.E133",
     "never-called": "signal_tracer.E103",
     "duplicate-receiver": "signal_tracer.W104",
+    "signal-twice": "signal_tracer.W134",
     "robust-crash": "signal_tracer.W105",
     "key-never-none": "signal_tracer.W131",
+    "gone-after-delete": "signal_tracer.W132",
     "database-cascade": "signal_tracer.W124",
     "soft-delete": "signal_tracer.W125",
     "lost-sender": "signal_tracer.W126",
@@ -133,7 +136,7 @@ _MESSAGES: dict[Level, Callable[..., CheckMessage]] = {
 
 
 def check_signal_map(**kwargs: Any) -> list[CheckMessage]:
-    """E101 to W131: the errors and warnings over the map of the project's own receivers."""
+    """E101 to W134: the errors and warnings over the map of the project's own receivers."""
     signal_map = map_for_check().select(project_only=True)
     ignored = conf.read_config().ignore_findings
     found = over_signal_map(signal_map, ignored, at_least="warning").of_project

@@ -111,7 +111,9 @@ class Connection:
     receiver cannot take what the signal sends, where that is certain. ``preset_key`` is the
     primary key of its sender, or of some model where it hears any, that has a value before its
     row is written, as most UUIDs do: ``shop.Order.id``. ``detours`` are
-    ways past the receiver that the sender's model itself says.
+    ways past the receiver that the sender's model itself says. ``left_out_for`` are the senders
+    for which Django's cache leaves it out, so that it is not called. ``gone_relations`` are those
+    of the sender's model that have no rows any more when it hears ``post_delete``.
     """
 
     receiver: str
@@ -136,6 +138,8 @@ class Connection:
     cannot: str | None = None
     detours: tuple[Detour, ...] = ()
     preset_key: str | None = None
+    left_out_for: tuple[str, ...] = ()
+    gone_relations: tuple[str, ...] = ()
 
     @property
     def heard(self) -> str:
@@ -164,6 +168,8 @@ class Connection:
             yield "FRAGILE"
         if self.cannot is not None:
             yield "CANNOT BE CALLED"
+        if self.left_out_for:
+            yield "LEFT OUT"
         if self.is_async:
             yield "ASYNC"
         if self.is_weak is False:
@@ -369,8 +375,9 @@ class SignalMap:
 
 
 # Why a receiver would not run, beyond the reasons of a near miss: it is dead, it waits for a model
-# to be defined, its sender is gone, or it is connected to one that has nothing to do with it.
-Obstacle = Literal[Reason, "dead", "waiting", "sender_gone"]
+# to be defined, its sender is gone, it is connected to one that has nothing to do with it, or
+# Django's cache leaves it out.
+Obstacle = Literal[Reason, "dead", "waiting", "sender_gone", "left_out"]
 
 
 @dataclass(frozen=True, slots=True)

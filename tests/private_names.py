@@ -187,6 +187,22 @@ def cached() -> object:
     return unheard is dispatcher.NO_RECEIVERS, heard is dispatcher.NO_RECEIVERS, len(data)
 
 
+def cached_otherwise() -> list[list[list[Any]]]:
+    """Who hears a sender that was looked up while the receivers were others, and once Django knows
+    of dead ones; with a cache and without."""
+    found = []
+    for is_cached in (True, False):
+        signal = Signal(use_caching=is_cached)
+        signal.connect(function, sender=Sender)
+        receivers, signal.receivers = signal.receivers, []
+        signal._live_receivers(Sender)
+        signal.receivers = receivers
+        before = signal._live_receivers(Sender)[0]
+        signal._dead_receivers = True
+        found.append([before, signal._live_receivers(Sender)[0]])
+    return found
+
+
 def asked_when_unheard() -> list[str]:
     """Which methods of its own a send calls that Django's fast path answers."""
     asked = []
@@ -273,7 +289,8 @@ SIGNALS = (
         lambda: (parameters(Signal._live_receivers), *live_receivers()),  # type: ignore[misc]  # a tuple
         ("(self, sender)", ("list", "list"), [[True], [True]], True),
         "who is called: collecting/receivers.py watches what it returns, the loops of Django take "
-        "the synchronous ones from the first list and the asynchronous from the second",
+        "the synchronous ones from the first list and the asynchronous from the second; "
+        "describing/connections.py asks whether a class has its own",
     ),
     Detail(
         "_live_receivers",
@@ -363,14 +380,23 @@ SIGNALS = (
         "django.dispatch.Signal",
         lambda: [type(Signal(use_caching=each).sender_receivers_cache) for each in (False, True)],
         [dict, weakref.WeakKeyDictionary],
-        "collecting/signals.py and collecting/dispatches.py look into it as Django's send does",
+        "collecting/signals.py and collecting/dispatches.py look into it as Django's send does, "
+        "and describing/connections.py for whom it leaves out",
+    ),
+    Detail(
+        "use_caching, _dead_receivers",
+        "django.dispatch.Signal",
+        cached_otherwise,
+        [[[], [function]], [[function], [function]]],
+        "describing/connections.py: left_out_of_cache()",
     ),
     Detail(
         "NO_RECEIVERS",
         "django.dispatch.dispatcher",
         cached,
         (True, False, 2),
-        "what the cache holds of a sender that nobody hears: collecting/dispatches.py",
+        "what the cache holds of a sender that nobody hears: collecting/dispatches.py, "
+        "describing/connections.py",
     ),
     Detail(
         "NO_RECEIVERS",
@@ -688,6 +714,17 @@ MODELS = (
         ],
         ["User", "Group"],
         "describing/near_misses.py: the two ends of what stands between: _ends_of_through()",
+    ),
+    Detail(
+        "related_objects, get_accessor_name",
+        "django.db.models.options.Options",
+        lambda: {
+            each.get_accessor_name(): (each.one_to_many, each.on_delete is deletion.CASCADE)
+            for each in Order._meta.related_objects
+            if each.related_model is OrderLine
+        },
+        {"lines": (True, True)},
+        "mapping/doors.py: what points to a row: gone_relations()",
     ),
     Detail(
         "private_fields, bulk_related_objects",

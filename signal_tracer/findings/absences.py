@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from math import inf
 
 from signal_tracer.findings.catalogue import (
@@ -35,7 +35,15 @@ from signal_tracer.findings.catalogue import (
     UID_TAKEN,
 )
 from signal_tracer.findings.kinds import Finding, Kind
-from signal_tracer.findings.walk import Step, Walk, grouped, is_sent_by_hand, last_name, whose
+from signal_tracer.findings.walk import (
+    Step,
+    Walk,
+    grouped,
+    is_sent_by_hand,
+    last_name,
+    some,
+    whose,
+)
 from signal_tracer.phrases import At, Count, Names, Phrase
 from signal_tracer.records import (
     DJANGO,
@@ -71,7 +79,6 @@ NEAR_MISSES: Mapping[str, Kind] = {
     "connected_to_text": CONNECTED_TO_TEXT,
     "connected_to_other": CONNECTED_TO_OTHER,
 }
-_NAMED = 3
 _DELETIONS = frozenset(f"django.db.models.signals.{name}" for name in ("pre_delete", "post_delete"))
 # The second is private, and the same in Django 5.2, 6.0 and 6.1.
 DELETING = frozenset({"delete", "_raw_delete"})
@@ -161,8 +168,8 @@ def _bypasses_of_others(walk: Walk, found: list[tuple[Bypass, list[Skipped]]]) -
         yield Finding(
             BULK_BYPASS_OF_OTHERS,
             {
-                "operations": _some(f"{each.model}.{each.method}" for each in bypasses.values()),
-                "receivers": _some(sorted(left)),
+                "operations": some(f"{each.model}.{each.method}" for each in bypasses.values()),
+                "receivers": some(sorted(left)),
             },
             names=tuple(sorted(left)),
             location=first.sent_from,
@@ -170,15 +177,6 @@ def _bypasses_of_others(walk: Walk, found: list[tuple[Bypass, list[Skipped]]]) -
             count=len(bypasses),
             owner=owner,
         )
-
-
-def _some(names: Iterable[str]) -> Names:
-    """The first of them, and how many more there are."""
-    every = list(dict.fromkeys(names))
-    more = len(every) - _NAMED
-    if more < 2:  # The last takes no more room than its number would.
-        return Names.of(every)
-    return Names.of([*every[:_NAMED], Count(more, "%(number)s more", "%(number)s more")])
 
 
 def with_what_was_sent(walk: Walk) -> Iterator[tuple[Bypass, list[Dispatch]]]:

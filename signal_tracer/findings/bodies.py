@@ -215,6 +215,84 @@ def _may_be_another(function: Function, own: set[str]) -> bool:
     return False
 
 
+def what_is_gone_after_a_deletion(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
+    """A relation that ``post_delete`` reads when its rows are gone; and the key, in a callback
+    that waits for the commit.
+
+    Nothing of a receiver that hears other signals as well: it may read for those.
+    """
+    heard: dict[Location | None, set[str]] = {}
+    for signal, connection in signal_map.walk():
+        heard.setdefault(connection.defined_at, set()).add(signal.name)
+    for signal, connection, function in _receivers_of(signal_map, sources, "post_delete"):
+        own = names_of(function, "instance")
+        if len(heard[connection.defined_at]) > 1 or _may_be_another(function, own):
+            continue
+        relation = next(
+            (
+                name
+                for node in _run_by(function.node)
+                if (name := _relation_read(node, own)) in connection.gone_relations
+            ),
+            None,
+        )
+        if relation is not None:
+            yield _finding(
+                catalogue.GONE_AFTER_DELETE, signal, connection, asked=f"instance.{relation}"
+            )
+        key = next(
+            filter(None, (_key_at_commit(function, each, own) for each in ast.walk(function.node))),
+            None,
+        )
+        if key is not None:
+            yield _finding(catalogue.KEY_GONE_AT_COMMIT, signal, connection, asked=key)
+
+
+_READS = frozenset(
+    (
+        *("all", "filter", "exclude", "get", "first", "last", "count", "exists", "values"),
+        *("values_list", "iterator", "order_by", "select_related", "prefetch_related", "in_bulk"),
+        *("aggregate", "annotate", "distinct", "earliest", "latest", "only", "defer"),
+    )
+)
+
+
+def _relation_read(node: ast.AST, own: set[str]) -> str | None:
+    """``lines`` of ``instance.lines.all()``."""
+    match node:
+        case ast.Call(
+            func=ast.Attribute(attr=method, value=ast.Attribute(attr=name, value=value))
+        ) if method in _READS and is_one_of(value, own):
+            return name
+    return None
+
+
+def _key_at_commit(function: Function, node: ast.AST, own: set[str]) -> str | None:
+    """The key that a callback asks for, when ``node`` registers it with ``on_commit()``."""
+    match node:
+        case ast.Call(
+            func=ast.Name(id="on_commit") | ast.Attribute(attr="on_commit"), args=[callback, *_]
+        ):
+            parts: list[ast.AST] = []
+            if isinstance(callback, ast.Lambda):
+                parts = [callback.body]  # What stands among its defaults is asked at once.
+            elif isinstance(callback, ast.Name):
+                parts = [
+                    statement
+                    for each in ast.walk(function.node)
+                    if isinstance(each, ast.FunctionDef) and each.name == callback.id
+                    for statement in each.body
+                ]
+            asked = (
+                _key(each, own)
+                for part in parts
+                for each in ast.walk(part)
+                if isinstance(each, ast.expr)
+            )
+            return next(filter(None, asked), None)
+    return None
+
+
 def what_m2m_changed_asks(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
     for signal, connection, function in _receivers_of(signal_map, sources, "m2m_changed"):
         own = names_of(function, "instance")

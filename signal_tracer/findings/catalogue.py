@@ -857,6 +857,17 @@ DEAD_RECEIVER = Kind(
     "Find the connect() call of %(signal)s for %(heard)s (%(uid)s), and keep a reference to "
     "what it connects; or connect it with weak=False.",
 )
+LEFT_OUT_RECEIVER = Kind(
+    "left-out-receiver",
+    "error",
+    "Django's cache leaves a receiver out",
+    "%(receiver)s is connected to %(signal)s, and is not called for %(senders)s: Django's cache of "
+    "who hears that was filled while the receivers were others.",
+    "connect() and disconnect() empty the cache. Whoever gives the signal another list of "
+    "receivers, to mute it for a while, does not, and what was looked up in between stays.",
+    "After each change of %(signal)s.receivers by hand, call its sender_receivers_cache.clear(). "
+    "Or disconnect() %(receiver)s (%(place)s) and connect() it again.",
+)
 NEVER_CALLED = Kind(
     "never-called",
     "error",
@@ -875,6 +886,15 @@ DUPLICATE_RECEIVER = Kind(
     "each one.",
     "Give both connect() calls of %(receiver)s (%(place)s) the same dispatch_uid and sender, or "
     "remove one, and import its module under one name.",
+)
+SIGNAL_TWICE = Kind(
+    "signal-twice",
+    "warning",
+    "A signal is there twice",
+    "%(signal)s and %(other)s are two signals of one line: %(receivers)s waits for the first, and "
+    "never hears what is sent as the second.",
+    "A module that is imported under two names is run twice, and all that it makes is there twice.",
+    "Import it by one name everywhere: from %(module)s import %(name)s (%(place)s).",
 )
 ROBUST_CRASH = Kind(
     "robust-crash",
@@ -957,6 +977,26 @@ CREATED_BEFORE_IT = replace(
     "a new row is never known.",
     why="A default, or kwargs.get(), hides that it is not sent.",
     advice="In %(receiver)s (%(place)s), ask instance._state.adding, or hear post_save.",
+)
+GONE_AFTER_DELETE = Kind(
+    "gone-after-delete",
+    "warning",
+    "A receiver reads what a deletion has taken",
+    "%(receiver)s reads %(asked)s in post_delete of %(heard)s, and finds nothing: its rows went "
+    "first.",
+    "Django deletes the rows between two models, and changes or deletes what points to a row, "
+    "before the row itself; post_delete comes last.",
+    "Read %(asked)s in a receiver of pre_delete, and keep on the instance what %(receiver)s "
+    "(%(place)s) needs of it.",
+)
+KEY_GONE_AT_COMMIT = replace(
+    GONE_AFTER_DELETE,
+    message="%(receiver)s registers a callback in post_delete of %(heard)s that asks for "
+    "%(asked)s when it runs: after the commit that may be None.",
+    why="At its end delete() sets the key of the object to None. A callback comes later wherever "
+    "delete() is called inside atomic(), as with ATOMIC_REQUESTS and in the admin.",
+    advice="In %(receiver)s (%(place)s), take the key at once: key = %(asked)s, and use that in "
+    "the callback; or functools.partial(..., %(asked)s).",
 )
 IGNORES_REVERSE = Kind(
     "ignores-reverse",

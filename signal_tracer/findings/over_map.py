@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 
 from signal_tracer.findings import bodies, catalogue
 from signal_tracer.findings.kinds import Finding, Kind, Level
 from signal_tracer.findings.source import Sources
-from signal_tracer.findings.walk import grouped, last_name
-from signal_tracer.phrases import Names
+from signal_tracer.findings.walk import grouped, last_name, some
+from signal_tracer.phrases import Names, Words
 from signal_tracer.signal_map import Certainty, Connection, MappedSignal, SignalMap
 from signal_tracer.wording import location_of
 
@@ -29,7 +30,7 @@ _M2M_CHANGED = f"{_MODELS}m2m_changed"
 _KINDS_IN_WORDS = {"instance": "callable instance", "mock": "mock", "partial": "partial"}
 
 
-def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values: str) -> Finding:
+def _finding(kind: Kind, signal: MappedSignal, connection: Connection, **values: Words) -> Finding:
     return Finding(
         kind,
         {
@@ -103,6 +104,18 @@ def dead_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
             uid = connection.dispatch_uid
             words = "without a dispatch_uid" if uid is None else f"dispatch_uid {uid}"
             yield _finding(catalogue.DEAD_RECEIVER, signal, connection, uid=words)
+
+
+def left_out_receivers(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    """Those that Django's cache leaves out, as long as nobody connects or disconnects anything."""
+    for signal, connection in signal_map.walk():
+        if connection.left_out_for:
+            yield _finding(
+                catalogue.LEFT_OUT_RECEIVER,
+                signal,
+                connection,
+                senders=some(connection.left_out_for),
+            )
 
 
 def never_called(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
@@ -184,6 +197,30 @@ def _duplicates(signal_map: SignalMap) -> Iterator[Finding]:
             yield _finding(
                 catalogue.DUPLICATE_RECEIVER, signal, connection, heard=heard or "any sender"
             )
+
+
+def signals_that_are_twice(signal_map: SignalMap, _: Sources) -> Iterator[Finding]:
+    """Two signals of one line, in a module that was imported under two names."""
+    placed = [each for each in signal_map.signals if each.defined_at]
+    for same in grouped(placed, lambda each: each.defined_at):
+        for one, other in combinations(sorted(same, key=lambda each: len(each.name)), 2):
+            heard, unheard = (one, other) if one.connections else (other, one)
+            is_projects = one.is_project or other.is_project
+            if other.name.endswith(f".{one.name}") and heard.connections and is_projects:
+                yield Finding(
+                    catalogue.SIGNAL_TWICE,
+                    {
+                        "signal": heard.name,
+                        "other": unheard.name,
+                        "receivers": some([each.receiver for each in heard.connections]),
+                        "right": other.name,
+                        "module": other.name.rpartition(".")[0],
+                        "name": other.name.rpartition(".")[2],
+                        "place": location_of(one.defined_at),
+                    },
+                    names=(one.name, other.name),
+                    location=one.defined_at,
+                )
 
 
 def robust_crashes(signal_map: SignalMap, sources: Sources) -> Iterator[Finding]:
@@ -314,12 +351,15 @@ RULES: tuple[tuple[Level, Callable[[SignalMap, Sources], Iterator[Finding]]], ..
     ("error", uncallable_receivers),
     ("error", fragile_receivers),
     ("error", dead_receivers),
+    ("error", left_out_receivers),
     ("error", never_called),
     ("warning", uncalled_connects),
     ("warning", duplicate_receivers),
+    ("warning", signals_that_are_twice),
     ("warning", robust_crashes),
     ("warning", bodies.keys_that_are_never_none),
     ("warning", bodies.questions_that_nothing_is_new_for),
+    ("warning", bodies.what_is_gone_after_a_deletion),
     ("info", perhaps_missing),
     ("info", receivers_in_models),
     ("info", connected_outside_ready),

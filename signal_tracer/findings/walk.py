@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from signal_tracer.findings.catalogue import RECURSION
 from signal_tracer.findings.kinds import Kind
+from signal_tracer.phrases import Count, Names
 from signal_tracer.records import (
     DJANGO,
     PROJECT,
@@ -192,6 +193,18 @@ def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return list(groups.values())
+
+
+_MOST_NAMED = 3
+
+
+def some(names: Iterable[str]) -> Names:
+    """The first of them, and how many more there are."""
+    every = list(dict.fromkeys(names))
+    more = len(every) - _MOST_NAMED
+    if more < 2:  # The last takes no more room than its number would.
+        return Names.of(every)
+    return Names.of([*every[:_MOST_NAMED], Count(more, "%(number)s more", "%(number)s more")])
 
 
 def last_name(dotted: str) -> str:

@@ -1,4 +1,5 @@
-"""Ways in which rows of a connection's sender change without its signal, told by the models alone.
+"""Ways in which rows of a connection's sender change without its signal, told by the models alone;
+and which rows are gone when it hears of a deletion.
 
 No row is looked at, and nothing of a model is run: its fields say what a deletion does to them,
 and the code of its ``delete()`` whether that can delete anything.
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Model, deletion, signals
+from django.db.models.options import Options
 
 from signal_tracer.describing.names import (
     class_bases,
@@ -38,6 +40,8 @@ _RULES: dict[int, str] = {
 # LOAD_CONST is none: a text may be a date's format.
 _READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_SUPER_ATTR", "LOAD_DEREF")
 _OF_DELETION = ("DB_CASCADE", "DO_NOTHING")
+# With the last two nothing is deleted while there are rows: to read them is to be careful.
+_LEAVES_ROWS = (deletion.DO_NOTHING, deletion.PROTECT, deletion.RESTRICT)
 
 
 def detours(signal: Any, sender: Any) -> tuple[Detour, ...]:
@@ -50,6 +54,42 @@ def detours(signal: Any, sender: Any) -> tuple[Detour, ...]:
     if any(signal is each for each in _SAVED):
         return tuple(each for each in _of_fields(sender) if each.by not in _OF_DELETION)
     return ()
+
+
+def gone_relations(signal: Any, model: Any) -> tuple[str, ...]:
+    """Of ``post_delete``: the relations that Django has emptied by then, by the model's names.
+
+    It deletes the rows between two models, and what points to a row, before the row itself.
+    """
+    meta: Any = find_in_class(model, "_meta")
+    if signal is not signals.post_delete or type(meta) is not Options:
+        return ()
+    # Not documented, and the same in Django 5.2, 6.0 and 6.1: many_to_many of a model's options,
+    # related_objects, and get_accessor_name() of such a relation.
+    own = [field.name for field in meta.many_to_many if _are_rows_first(field.remote_field.through)]
+    others = [
+        relation.get_accessor_name()
+        for relation in list[Any](meta.related_objects)
+        if (relation.many_to_many and _are_rows_first(relation.through))
+        or (relation.one_to_many and _goes_first(relation.field))
+    ]
+    return tuple(sorted(filter(None, (*own, *others))))
+
+
+def _are_rows_first(through: Any) -> bool:
+    meta: Any = find_in_class(through, "_meta")
+    fields = meta.local_fields if type(meta) is Options else ()
+    return bool(fields) and all(_goes_first(each) for each in fields if each.is_relation)
+
+
+def _goes_first(field: Any) -> bool:
+    """Whether what points to a row by this field is changed or deleted before the row.
+
+    What may point to nothing is deleted in any order (Collector.collect() of Django 5.2, 6.0 and
+    6.1).
+    """
+    rule = getattr(field.remote_field, "on_delete", None)
+    return rule not in _LEAVES_ROWS and not (rule is deletion.CASCADE and field.null)
 
 
 def _of_fields(model: Any) -> Iterator[Detour]:

@@ -11,7 +11,13 @@ from django.apps import apps
 from django.db.models.signals import m2m_changed
 from django.dispatch import Signal
 
-from signal_tracer.describing.connections import Entry, entries_of, identity, read_entry
+from signal_tracer.describing.connections import (
+    Entry,
+    entries_of,
+    identity,
+    left_out_of_cache,
+    read_entry,
+)
 from signal_tracer.describing.names import class_name, is_a, namespace_of, signal_name
 from signal_tracer.describing.near_misses import reason_to_expect
 from signal_tracer.mapping.reading import read_map
@@ -66,8 +72,11 @@ class LookUp:
     def prospects(self, signal: Signal, sender: Any) -> tuple[Prospect, ...]:
         """What would become of each connection, if the sender sent the signal."""
         entries = entries_of(signal)
+        left_out = {id(entry) for entry, other in left_out_of_cache(signal) if other is sender}
         return tuple(
-            Prospect(connection, _obstacle(connection, entries, signal, sender, self.senders))
+            Prospect(
+                connection, _obstacle(connection, entries, signal, sender, self.senders, left_out)
+            )
             for connection in self.mapped[signal_name(signal)].connections
         )
 
@@ -96,13 +105,21 @@ def explain(signal_wanted: str, sender_wanted: str) -> Explanation:
 
 
 def _obstacle(
-    connection: Connection, entries: list[Any], signal: Signal, sender: Any, senders: Senders
+    connection: Connection,
+    entries: list[Any],
+    signal: Signal,
+    sender: Any,
+    senders: Senders,
+    left_out: set[int],
 ) -> Obstacle | None:
     if connection.state == "waiting":
         return "waiting"
-    entry = read_entry(entries[connection.position - 1])
+    live = entries[connection.position - 1]
+    entry = read_entry(live)
     if entry.receiver is None:
         return "dead"
+    if id(live) in left_out:
+        return "left_out"
     if entry.sender_id in (identity(None), identity(sender)):
         return None
     found, connected = senders.find(entry)

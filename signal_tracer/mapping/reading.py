@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.db.models.signals import ModelSignal
 from django.dispatch import Signal
 
-from signal_tracer.describing.connections import Entry, entries_of, identity, read_entry
+from signal_tracer.describing.connections import (
+    Entry,
+    entries_of,
+    identity,
+    left_out_of_cache,
+    read_entry,
+)
 from signal_tracer.describing.names import class_name, find_in_class, is_a, signal_name
 from signal_tracer.describing.values import Capture, render
 from signal_tracer.mapping.bulk_calls import bulk_calls
 from signal_tracer.mapping.connectors import Connectors
-from signal_tracer.mapping.doors import detours
+from signal_tracer.mapping.doors import detours, gone_relations
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.missing import missing_connections
 from signal_tracer.mapping.ownership import Ownership
@@ -112,8 +119,14 @@ class _Reader:
         self, name: str, signal: Any, entries: list[Any], waiting: list[Waiting]
     ) -> MappedSignal:
         twins = _Twins()
+        left_out: dict[int, list[str]] = {}
+        for entry, sender in left_out_of_cache(signal):
+            left_out.setdefault(id(entry), []).append(self.senders.describe_live(sender)[0])
         connections = [
-            self._connection(name, signal, entry, position, twins)
+            replace(
+                self._connection(name, signal, entry, position, twins),
+                left_out_for=tuple(sorted(left_out.get(id(entry), ()))),
+            )
             for position, entry in enumerate(entries, 1)
         ]
         connections += [
@@ -159,7 +172,9 @@ class _Reader:
             "preset_key": self.senders.preset_key(entry, sender_kind),
         }
         if sender_kind == "model":
-            known["detours"] = detours(signal, self.senders.find(entry)[1])
+            model = self.senders.find(entry)[1]
+            known["detours"] = detours(signal, model)
+            known["gone_relations"] = gone_relations(signal, model)
         if entry.receiver is None:
             return self._dead(signal, entry, known)
         known["cannot"] = why_not_callable(entry.receiver, name, self._sendings(signal, name))

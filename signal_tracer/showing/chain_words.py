@@ -16,6 +16,7 @@ _OBSTACLES: dict[str, str] = {
     "dead": "it was collected as garbage",
     "waiting": "it waits for a model %(sender)s",
     "sender_gone": "its sender is gone",
+    "left_out": "Django's cache leaves it out",
     **{reason: f"it is {phrase.words}" for reason, phrase in REASONS.items()},
 }
 # What a mark means that does not say it by itself, for a last line.

@@ -44,6 +44,7 @@ _OBSTACLES: dict[Obstacle, str] = {
     "dead": "it was collected as garbage: nothing but the connection referred to it",
     "waiting": "it waits for a model %(sender)s, and no model goes by that name",
     "sender_gone": "the sender that it was connected to is gone",
+    "left_out": "Django's cache of who hears that sender was filled while it was not connected",
     **{reason: f"it is {phrase.words}" for reason, phrase in REASONS.items()},
 }
 # What a sender can be that Django never sends a signal of its models with.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Thread
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.contrib.auth.models import Group
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.mail import send_mail
 from django.db import models, transaction
-from django.db.models.signals import m2m_changed, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from shop.models import Order, Product
 from signal_tracer.findings import over_signal_map
@@ -37,7 +40,7 @@ class Plain(models.Model):
 OURS = frozenset(
     (
         *("key-never-none", "ignores-reverse", "ignores-action", "needs-pk-set"),
-        "work-in-transaction",
+        *("work-in-transaction", "gone-after-delete"),
     )
 )
 
@@ -481,3 +484,99 @@ def test_a_signal_of_ones_own_is_sent_when_its_sender_likes(said: Said) -> None:
     from django.core.signals import request_finished
 
     assert said(puts, request_finished) == []
+
+
+# What a deletion has taken
+
+
+def reads_lines(instance: Any, **kwargs: Any) -> None:
+    for line in instance.lines.all():
+        print(line)
+
+
+def counts_lines(**kwargs: Any) -> None:
+    order = kwargs["instance"]
+    print(order.lines.filter(quantity=1).count())
+
+
+def reads_further(instance: Any, **kwargs: Any) -> None:
+    print(instance.customer.groups.all())
+
+
+def reads_something(instance: Any, **kwargs: Any) -> None:
+    print(instance.history.all())
+    print(instance.lines)
+
+
+def reads_of_another(sender: Any, instance: Any, **kwargs: Any) -> None:
+    for instance in sender.objects.all():
+        print(instance.lines.all())
+
+
+def forgets_key(instance: Any, **kwargs: Any) -> None:
+    transaction.on_commit(lambda: jobs.forget(instance.pk))
+
+
+def forgets_key_by_a_function(**kwargs: Any) -> None:
+    order = kwargs["instance"]
+
+    def forget() -> None:
+        jobs.forget(order.id)
+
+    transaction.on_commit(forget, using=kwargs["using"])
+
+
+def keeps_key(instance: Any, **kwargs: Any) -> None:
+    transaction.on_commit(partial(jobs.forget, instance.pk))
+    transaction.on_commit(lambda pk=instance.pk: jobs.forget(pk))
+    key = instance.pk
+    transaction.on_commit(lambda: jobs.forget(key, instance.phone))
+
+
+@pytest.mark.parametrize(
+    "receiver", [reads_lines, counts_lines, forgets_key, forgets_key_by_a_function]
+)
+def test_what_is_gone_when_post_delete_reads_it_is_told(receiver: Any, said: Said) -> None:
+    assert said(receiver, post_delete, Order) == ["gone-after-delete"]
+
+
+@pytest.mark.parametrize("receiver", [reads_further, reads_something, reads_of_another, keeps_key])
+def test_what_post_delete_may_read_is_not_told(receiver: Any, said: Said) -> None:
+    assert said(receiver, post_delete, Order) == []
+
+
+@pytest.mark.parametrize("receiver", [reads_lines, forgets_key])
+def test_before_the_deletion_and_for_two_signals_nothing_is_told(receiver: Any, said: Said) -> None:
+    assert said(receiver, pre_delete, Order) == []
+    assert said(receiver, post_delete, Order) == []
+
+
+def test_a_relation_is_told_where_the_model_has_it(said: Said) -> None:
+    assert said(reads_lines, post_delete, Parcel) == []
+    assert said(reads_lines, post_delete) == []
+
+
+@pytest.mark.django_db
+def test_django_has_emptied_the_relations_that_are_named() -> None:
+    found: dict[str, int] = {}
+    named: list[str] = []
+
+    def look(instance: Any, **kwargs: Any) -> None:
+        found.update({name: getattr(instance, name).count() for name in named})
+
+    ada = User.objects.create(username="ada")
+    ada.groups.add(Group.objects.create(name="Buyers"))
+    kind = ContentType.objects.get_for_model(User)
+    LogEntry.objects.create(user=ada, content_type=kind, action_flag=1)
+    post_delete.connect(look, sender=User)
+    try:
+        [connection] = [each for _, each in read_map().walk() if look.__qualname__ in each.receiver]
+        named += connection.gone_relations
+        ada.delete()
+    finally:
+        post_delete.disconnect(look, sender=User)
+
+    assert found == dict.fromkeys(named, 0)
+    assert {"groups", "user_permissions", "logentry_set"} <= {*named}
+    # While there are orders nobody can be deleted.
+    assert "order_set" not in named

@@ -108,6 +108,22 @@ def test_who_would_run_stands_in_calling_order_the_async_ones_last() -> None:
     ]
 
 
+def test_whom_djangos_cache_leaves_out_would_not_run() -> None:
+    post_save.connect(first, sender=Group)
+    receivers, post_save.receivers = post_save.receivers, []
+    post_save.has_listeners(Group)
+    post_save.receivers = receivers
+    try:
+        lines = explained("post_save", "auth.Group")
+    finally:
+        post_save.disconnect(first, sender=Group)
+
+    why = lines[lines.index("  -  first") + 1]
+    assert why == (
+        "     Django's cache of who hears that sender was filled while it was not connected"
+    )
+
+
 @pytest.mark.parametrize(
     ("connected", "sent", "why"),
     [
@@ -304,5 +320,6 @@ def test_an_answer_is_broken_at_the_width_of_the_page_and_names_are_not(
 
 def test_every_reason_why_a_receiver_would_not_run_has_words() -> None:
     wanted = {*get_args(records.Reason), "dead", "waiting", "sender_gone", "connected_to_other"}
+    wanted |= {"left_out"}
 
     assert set(map_text._OBSTACLES) == wanted

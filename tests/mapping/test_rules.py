@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -199,7 +200,160 @@ def test_never_called_for_a_sender_that_is_gone() -> None:
     assert finding.message.endswith("the sender itself was collected as garbage.")
 
 
+@pytest.fixture
+def muted() -> Callable[[Any, Any], None]:
+    """Looks up who hears a sender while somebody has taken all receivers away."""
+
+    def look_up(signal: Any, sender: Any) -> None:
+        receivers, signal.receivers = signal.receivers, []
+        signal.has_listeners(sender)
+        signal.receivers = receivers
+
+    return look_up
+
+
+@pytest.fixture
+def cached() -> Iterator[Any]:
+    yield ringing
+    ringing.receivers = []
+    ringing.sender_receivers_cache.clear()
+
+
+ringing: Any = Signal(use_caching=True)
+
+
+def test_left_out_receiver_of_a_signal_whose_cache_is_older_than_its_receivers(
+    cached: Any, muted: Any
+) -> None:
+    cached.connect(documented, sender=Order)
+    cached.connect(undocumented)
+    for sender in (Order, Product):
+        muted(cached, sender)
+    assert cached.send(Order) == []  # Django calls neither.
+    found = findings("left-out-receiver")
+
+    assert [each.values["receiver"] for each in found] == [
+        f"{__name__}.documented",
+        f"{__name__}.undocumented",
+    ]
+    assert found[0].level == "error"
+    assert found[0].message == (
+        f"{__name__}.documented is connected to {__name__}.ringing, and is not called for "
+        "shop.Order: Django's cache of who hears that was filled while the receivers were others."
+    )
+    assert "is not called for shop.Order and shop.Product" in found[1].message
+    [mapped] = [each for each in read_map().signals if each.name == f"{__name__}.ringing"]
+    assert ["LEFT OUT" in each.marks() for each in mapped.connections] == [True, True]
+
+
+def test_left_out_receiver_that_one_of_several_was_put_in_the_place_of(cached: Any) -> None:
+    cached.connect(documented, sender=Order)
+    receivers, cached.receivers = cached.receivers, []
+    cached.connect(undocumented, sender=Order)
+    cached.send(Order)
+    cached.receivers = receivers
+
+    assert [each.values["receiver"] for each in findings("left-out-receiver")] == [
+        f"{__name__}.documented"
+    ]
+
+
+def test_nobody_is_left_out_by_a_cache_that_is_right_empty_or_not_asked(
+    cached: Any, muted: Any
+) -> None:
+    cached.connect(documented, sender=Order)
+    cached.send(Order)
+    cached.send(Product)
+    assert findings("left-out-receiver") == []
+
+    cached.connect(undocumented, sender=Order)  # which empties it
+    assert findings("left-out-receiver") == []
+
+    muted(cached, Order)
+    cached.disconnect(undocumented, sender=Order)
+    assert findings("left-out-receiver") == []
+
+    cached.send(Order)
+    cached.connect(inner := make(), sender=Order)
+    cached.send(Order)
+    del inner  # Django knows that it is gone, and looks again.
+    gc.collect()
+    assert len(cached.send(Order)) == 1
+    assert findings("left-out-receiver") == []
+
+
+def test_a_class_that_looks_for_receivers_itself_leaves_nobody_out(muted: Any) -> None:
+    class Own(Signal):
+        def _live_receivers(self, sender: Any) -> Any:
+            return super()._live_receivers(sender)
+
+    own = Own(use_caching=True)
+    own.connect(documented, sender=Order)
+    muted(own, Order)
+    try:
+        assert findings("left-out-receiver") == []
+    finally:
+        own.receivers = []
+
+
 # Warnings
+
+
+@pytest.fixture
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
+    """One file, as it is when it was imported by each of these names."""
+    file = tmp_path / "bells.py"
+
+    def run(text: str, *names: str) -> list[Any]:
+        file.write_text(text)
+        modules = []
+        for name in names:
+            spec = importlib.util.spec_from_file_location(name, file)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            monkeypatch.setitem(sys.modules, name, module)
+            spec.loader.exec_module(module)
+            modules.append(module)
+        return modules
+
+    return run
+
+
+BELLS = "from django.dispatch import Signal\n\nstruck_twice = Signal()\n"
+
+
+def test_a_signal_that_is_there_twice(imported: Any) -> None:
+    short, long = imported(BELLS, "bells", "tower.bells")
+    assert findings("signal-twice", about="struck_twice") == []  # Nobody waits for either.
+    short.struck_twice.connect(documented)
+    [found] = findings("signal-twice", about="struck_twice")
+
+    assert found.message == (
+        "bells.struck_twice and tower.bells.struck_twice are two signals of one line: "
+        f"{__name__}.documented waits for the first, and never hears what is sent as the second."
+    )
+    assert "from tower.bells import struck_twice (" in found.advice
+
+    short.struck_twice.disconnect(documented)
+    long.struck_twice.connect(documented)
+    [found] = findings("signal-twice", about="struck_twice")
+    assert found.message.startswith("tower.bells.struck_twice and bells.struck_twice are two")
+
+
+def test_signals_of_one_name_or_of_one_line_are_no_doubles(imported: Any) -> None:
+    text = (
+        "from django.dispatch import Signal\n\n"
+        "class Big:\n    struck_in_class = Signal()\n\n"
+        "class Small:\n    struck_in_class = Signal()\n\n"
+        "one_struck, two_struck = Signal(), Signal()\n"
+    )
+    [module] = imported(text, "bells")
+    signals = module.Big.struck_in_class, module.Small.struck_in_class, module.one_struck
+    for each in signals:
+        each.connect(documented)
+
+    assert findings("signal-twice", about="struck") == []
 
 
 def test_duplicate_receiver_for_any_sender_and_for_one() -> None:
@@ -350,10 +504,13 @@ def test_hot_signal() -> None:
 
 
 def test_unheard_signal() -> None:
-    assert messages("unheard-signal") == [f"{__name__}.struck has no receivers."]
+    assert messages("unheard-signal") == [
+        f"{__name__}.ringing has no receivers.",
+        f"{__name__}.struck has no receivers.",
+    ]
 
     struck.connect(documented)
-    assert messages("unheard-signal") == []
+    assert messages("unheard-signal") == [f"{__name__}.ringing has no receivers."]
 
 
 def test_undocumented_receiver() -> None:
