@@ -716,17 +716,6 @@ MODELS = (
         "describing/near_misses.py: the two ends of what stands between: _ends_of_through()",
     ),
     Detail(
-        "related_objects, get_accessor_name",
-        "django.db.models.options.Options",
-        lambda: {
-            each.get_accessor_name(): (each.one_to_many, each.on_delete is deletion.CASCADE)
-            for each in Order._meta.related_objects
-            if each.related_model is OrderLine
-        },
-        {"lines": (True, True)},
-        "mapping/doors.py: what points to a row: gone_relations()",
-    ),
-    Detail(
         "private_fields, bulk_related_objects",
         "django.db.models.options.Options",
         lambda: (

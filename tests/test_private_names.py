@@ -83,7 +83,7 @@ PROMISED_NAMES = {
     *("choices", "default", "logger", "null", "models", "raw", "app_config"),
     # Of fields and of the options of a model; and of others that are called alike.
     *("on_delete", "related_model", "many_to_many", "app_label", "model_name", "db_table", "proxy"),
-    *("is_relation", "one_to_many"),
+    "is_relation",
     "get_field",
     "cursor",
 }

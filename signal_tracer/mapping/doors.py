@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Model, deletion, signals
+from django.db.models.fields.related_descriptors import (
+    ManyToManyDescriptor,
+    ReverseManyToOneDescriptor,
+)
 from django.db.models.options import Options
 
 from signal_tracer.describing.names import (
@@ -42,6 +46,8 @@ _READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_SUPER_AT
 _OF_DELETION = ("DB_CASCADE", "DO_NOTHING")
 # With the last two nothing is deleted while there are rows: to read them is to be careful.
 _LEAVES_ROWS = (deletion.DO_NOTHING, deletion.PROTECT, deletion.RESTRICT)
+# Not documented, and the same in Django 5.2, 6.0 and 6.1, with the `rel` of the second.
+_TO_MANY = (ReverseManyToOneDescriptor, ManyToManyDescriptor)
 
 
 def detours(signal: Any, sender: Any) -> tuple[Detour, ...]:
@@ -59,25 +65,21 @@ def detours(signal: Any, sender: Any) -> tuple[Detour, ...]:
 def gone_relations(signal: Any, model: Any) -> tuple[str, ...]:
     """Of ``post_delete``: the relations that Django has emptied by then, by the model's names.
 
-    It deletes the rows between two models, and what points to a row, before the row itself.
+    It deletes the rows between two models, and changes or deletes what points to a row, before
+    the row itself. Of relations that a package makes in its own way nothing is known.
     """
-    meta: Any = find_in_class(model, "_meta")
-    if signal is not signals.post_delete or type(meta) is not Options:
+    if signal is not signals.post_delete or not is_a(model, type):
         return ()
-    # Not documented, and the same in Django 5.2, 6.0 and 6.1: many_to_many of a model's options,
-    # related_objects, and get_accessor_name() of such a relation.
-    own = [field.name for field in meta.many_to_many if _are_rows_first(field.remote_field.through)]
-    others = [
-        relation.get_accessor_name()
-        for relation in list[Any](meta.related_objects)
-        if (relation.many_to_many and _are_rows_first(relation.through))
-        or (relation.one_to_many and _goes_first(relation.field))
-    ]
-    return tuple(sorted(filter(None, (*own, *others))))
+    names = {name for cls in class_bases(model) for name in namespace_of(cls)}
+    return tuple(sorted(name for name in names if _is_empty_first(find_in_class(model, name))))
 
 
-def _are_rows_first(through: Any) -> bool:
-    meta: Any = find_in_class(through, "_meta")
+def _is_empty_first(descriptor: Any) -> bool:
+    if type(descriptor) not in _TO_MANY:
+        return False
+    if type(descriptor) is ReverseManyToOneDescriptor:
+        return _goes_first(descriptor.field)
+    meta: Any = find_in_class(descriptor.rel.through, "_meta")
     fields = meta.local_fields if type(meta) is Options else ()
     return bool(fields) and all(_goes_first(each) for each in fields if each.is_relation)
 
