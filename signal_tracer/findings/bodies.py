@@ -81,9 +81,7 @@ def questions_that_nothing_is_new_for(signal_map: SignalMap, sources: Sources) -
     Of one that hears other signals as well, or looks at ``created`` in ``post_save``, nothing:
     the question may be for those.
     """
-    heard: dict[Location | None, set[str]] = {}
-    for signal, connection in signal_map.walk():
-        heard.setdefault(connection.defined_at, set()).add(signal.name)
+    heard = _signals_heard(signal_map)
     for signal, connection, function in _receivers_of(signal_map, sources, "pre_save", "post_save"):
         if len(heard[connection.defined_at]) > 1:
             continue
@@ -219,14 +217,17 @@ def what_is_gone_after_a_deletion(signal_map: SignalMap, sources: Sources) -> It
     """A relation that ``post_delete`` reads when its rows are gone; and the key, in a callback
     that waits for the commit.
 
-    Nothing of a receiver that hears other signals as well: it may read for those.
+    Nothing of a receiver that hears other signals as well, for it may read for those; and of a
+    model whose ``delete()`` only marks, for what it sends by hand is no deletion.
     """
-    heard: dict[Location | None, set[str]] = {}
-    for signal, connection in signal_map.walk():
-        heard.setdefault(connection.defined_at, set()).add(signal.name)
+    heard = _signals_heard(signal_map)
     for signal, connection, function in _receivers_of(signal_map, sources, "post_delete"):
         own = names_of(function, "instance")
-        if len(heard[connection.defined_at]) > 1 or _may_be_another(function, own):
+        if (
+            len(heard[connection.defined_at]) > 1
+            or any(each.by == "delete" for each in connection.detours)
+            or _may_be_another(function, own)
+        ):
             continue
         relation = next(
             (
@@ -480,6 +481,14 @@ def _receivers_of(
             function = sources.function_at(connection.defined_at)
             if function is not None:
                 yield signal, connection, function
+
+
+def _signals_heard(signal_map: SignalMap) -> dict[Location | None, set[str]]:
+    """The signals that each receiver is connected to, by where it is defined."""
+    heard: dict[Location | None, set[str]] = {}
+    for signal, connection in signal_map.walk():
+        heard.setdefault(connection.defined_at, set()).add(signal.name)
+    return heard
 
 
 def _may_run(signal: MappedSignal, connection: Connection) -> bool:

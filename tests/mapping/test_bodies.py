@@ -551,6 +551,28 @@ def test_before_the_deletion_and_for_two_signals_nothing_is_told(receiver: Any, 
     assert said(receiver, post_delete, Order) == []
 
 
+def test_of_a_model_that_only_marks_what_it_deletes_nothing_is_told(said: Said) -> None:
+    class Kept(models.Model):
+        is_deleted = models.BooleanField(default=False)
+
+        class Meta:
+            app_label = "parcels"
+
+        def delete(self, **kwargs: Any) -> Any:
+            self.is_deleted = True
+            self.save()
+            post_delete.send(Kept, instance=self, using="default")
+
+    class Part(models.Model):
+        kept = models.ForeignKey(Kept, models.CASCADE, related_name="lines")
+
+        class Meta:
+            app_label = "parcels"
+
+    assert said(reads_lines, post_delete, Kept) == []
+    assert said(forgets_key, post_delete, Kept) == []
+
+
 def test_a_relation_is_told_where_the_model_has_it(said: Said) -> None:
     assert said(reads_lines, post_delete, Parcel) == []
     assert said(reads_lines, post_delete) == []
