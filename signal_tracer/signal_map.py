@@ -112,8 +112,9 @@ class Connection:
     primary key of its sender, or of some model where it hears any, that has a value before its
     row is written, as most UUIDs do: ``shop.Order.id``. ``detours`` are
     ways past the receiver that the sender's model itself says. ``left_out_for`` are the senders
-    for which Django's cache leaves it out, so that it is not called. ``gone_relations`` are those
-    of the sender's model that have no rows any more when it hears ``post_delete``.
+    for which Django's cache leaves it out, so that it is not called. ``gone`` is what of a
+    row that was deleted is empty for a receiver of ``post_delete``: ``pk`` when that has ended,
+    and relations already then.
     """
 
     receiver: str
@@ -139,7 +140,7 @@ class Connection:
     detours: tuple[Detour, ...] = ()
     preset_key: str | None = None
     left_out_for: tuple[str, ...] = ()
-    gone_relations: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def heard(self) -> str:

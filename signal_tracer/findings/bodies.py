@@ -217,23 +217,18 @@ def what_is_gone_after_a_deletion(signal_map: SignalMap, sources: Sources) -> It
     """A relation that ``post_delete`` reads when its rows are gone; and the key, in a callback
     that waits for the commit.
 
-    Nothing of a receiver that hears other signals as well, for it may read for those; and of a
-    model whose ``delete()`` only marks, for what it sends by hand is no deletion.
+    Nothing of a receiver that hears other signals as well: it may read for those.
     """
     heard = _signals_heard(signal_map)
     for signal, connection, function in _receivers_of(signal_map, sources, "post_delete"):
         own = names_of(function, "instance")
-        if (
-            len(heard[connection.defined_at]) > 1
-            or any(each.by == "delete" for each in connection.detours)
-            or _may_be_another(function, own)
-        ):
+        if len(heard[connection.defined_at]) > 1 or _may_be_another(function, own):
             continue
         relation = next(
             (
                 name
                 for node in _run_by(function.node)
-                if (name := _relation_read(node, own)) in connection.gone_relations
+                if (name := _relation_read(node, own)) in connection.gone
             ),
             None,
         )
@@ -245,7 +240,8 @@ def what_is_gone_after_a_deletion(signal_map: SignalMap, sources: Sources) -> It
             filter(None, (_key_at_commit(function, each, own) for each in ast.walk(function.node))),
             None,
         )
-        if key is not None:
+        is_kept = connection.sender_kind == "model" and not connection.gone
+        if key is not None and not is_kept:
             yield _finding(catalogue.KEY_GONE_AT_COMMIT, signal, connection, asked=key)
 
 

@@ -62,16 +62,27 @@ def detours(signal: Any, sender: Any) -> tuple[Detour, ...]:
     return ()
 
 
-def gone_relations(signal: Any, model: Any) -> tuple[str, ...]:
-    """Of ``post_delete``: the relations that Django has emptied by then, by the model's names.
+def gone_after_deletion(signal: Any, model: Any) -> tuple[str, ...]:
+    """Of ``post_delete``: the key, which Django takes from the instance when that was sent; and
+    the relations that it has emptied by then, by the model's names.
 
     It deletes the rows between two models, and changes or deletes what points to a row, before
-    the row itself. Of relations that a package makes in its own way nothing is known.
+    the row itself. Of relations that a package makes in its own way nothing is known; nor of a
+    model whose ``delete()`` never goes on to Django's: what it sends by hand is no deletion.
     """
-    if signal is not signals.post_delete or not is_a(model, type):
+    if signal is not signals.post_delete or not is_a(model, type) or not _deletes(model):
         return ()
     names = {name for cls in class_bases(model) for name in namespace_of(cls)}
-    return tuple(sorted(name for name in names if _is_empty_first(find_in_class(model, name))))
+    relations = (name for name in names if _is_empty_first(find_in_class(model, name)))
+    return ("pk", *sorted(relations))
+
+
+def _deletes(model: Any) -> bool:
+    """Whether its ``delete()`` is Django's, or one that may go on to it."""
+    own = find_in_class(model, "delete")
+    if type(own) is not types.FunctionType or own is namespace_of(Model)["delete"]:
+        return True
+    return not {"super", "delete", "Collector"}.isdisjoint(_called(unwrapped(own).__code__))
 
 
 def _is_empty_first(descriptor: Any) -> bool:

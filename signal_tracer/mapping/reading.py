@@ -20,7 +20,7 @@ from signal_tracer.describing.names import class_name, find_in_class, is_a, sign
 from signal_tracer.describing.values import Capture, render
 from signal_tracer.mapping.bulk_calls import bulk_calls
 from signal_tracer.mapping.connectors import Connectors
-from signal_tracer.mapping.doors import detours, gone_relations
+from signal_tracer.mapping.doors import detours, gone_after_deletion
 from signal_tracer.mapping.lazy import Waiting
 from signal_tracer.mapping.missing import missing_connections
 from signal_tracer.mapping.ownership import Ownership
@@ -174,7 +174,7 @@ class _Reader:
         if sender_kind == "model":
             model = self.senders.find(entry)[1]
             known["detours"] = detours(signal, model)
-            known["gone_relations"] = gone_relations(signal, model)
+            known["gone"] = gone_after_deletion(signal, model)
         if entry.receiver is None:
             return self._dead(signal, entry, known)
         known["cannot"] = why_not_callable(entry.receiver, name, self._sendings(signal, name))
