@@ -193,7 +193,7 @@ def test_each_program_of_the_page_prints_what_stands_below_it(title: str, tmp_pa
 def test_a_program_of_the_page_names_its_file_and_belongs_to_something_that_is_shown() -> None:
     first_lines = [each.partition("\n")[0] for each in blocks("python", PAGE)]
     assert set(first_lines) == {f"# {name}" for name in LEFT_OUT}
-    assert len(blocks("text", PAGE)) == len(RUN) == 29
+    assert len(blocks("text", PAGE)) == len(RUN) == 31
     assert sum(len(blocks("python", text)) for text in RUN.values()) == len(first_lines)
 
 
