@@ -12,6 +12,16 @@ async def open_made(page: Page, address: str, name: str, *, scripted: bool = Tru
     return panel
 
 
+async def open_history(page: Page) -> Locator:
+    """The rows of the toolbar's history, opened, and its script listens to their buttons."""
+    await page.locator("#djDebug a.HistoryPanel").click()
+    script = page.locator("head script[src*='history']").last
+    await script.wait_for(state="attached")
+    # The same module, which is there when it has run.
+    await script.evaluate("it => import(it.src)")
+    return page.locator("#HistoryPanel tr")
+
+
 def rows(panel: Locator) -> Locator:
     return panel.locator(".sigtr-timeline > tbody:visible")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
+from looking import open_history
 from made import urlpatterns as made_urls
 from playwright.async_api import expect
 
@@ -43,10 +44,9 @@ async def test_a_request_from_elsewhere_is_switched_to_in_the_history(page, addr
     await page.goto(f"{address}/toolbar/")
     answer = await page.request.get(f"{address}/api/rename/")  # by no script of the page
     assert "saved" in await answer.json()
-    await page.locator("#djDebug a.HistoryPanel").click()
-    await page.wait_for_load_state("networkidle")
+    history = await open_history(page)
     await page.locator("button.refreshHistory").click()
-    asked = page.locator("#HistoryPanel tr", has_text="/api/rename/")
+    asked = history.filter(has_text="/api/rename/")
     await asked.locator("button.switchHistory").click()
     # Until the answer has come, the toolbar is still that of the page, and then it closes.
     await expect(page.locator("#djdt-SignalTracerPanel")).to_contain_text("1 dispatch")

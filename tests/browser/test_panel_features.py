@@ -1,14 +1,13 @@
 """Each feature of the panel, clicked through in a real Chromium."""
 
-import contextlib
 import json
 import re
 from pathlib import Path
 
 import pytest
-from looking import open_made, row, rows
+from looking import open_history, open_made, row, rows
 from made import HOSTILE
-from playwright.async_api import Error, expect
+from playwright.async_api import expect
 
 from signal_tracer.panel import timeline
 
@@ -404,14 +403,9 @@ async def test_requests_of_the_page_and_of_the_history_are_switched_to(page, add
     await expect(panel).to_contain_text("GET /made/run/")
     await expect(panel.locator(".sigtr-controls")).to_be_visible()
 
-    await page.locator("#djDebug a.HistoryPanel").click()
-    history = page.locator("#HistoryPanel tr", has_text="/made/troubled/")
-    switched = page.locator("#djdt-SignalTracerPanel", has_text="1 swallowed")
-    # Nothing says when the toolbar's script for its history has begun to listen.
-    while not await switched.count():
-        await history.locator("button.switchHistory").click()
-        with contextlib.suppress(Error):
-            await switched.wait_for(timeout=1000)
+    history = await open_history(page)
+    await history.filter(has_text="/made/troubled/").locator("button.switchHistory").click()
+    await expect(page.locator("#djdt-SignalTracerPanel")).to_contain_text("1 swallowed")
     await page.locator("#djDebug a.SignalTracerPanel").click()
     await panel.get_by_label("Filter").fill("text_customer")
     await expect(rows(panel)).to_have_count(4)
