@@ -478,6 +478,44 @@ def test_a_cycle_is_marked_and_not_followed() -> None:
     ]
 
 
+def save_without_itself(instance: Product, **kwargs: Any) -> None:
+    post_save.disconnect(save_without_itself, sender=Product)
+    instance.save()
+    post_save.connect(save_without_itself, sender=Product)
+
+
+def disconnect_another(instance: Product, **kwargs: Any) -> None:
+    post_save.disconnect(hear, sender=Product)
+    instance.save()
+
+
+def test_a_receiver_that_disconnects_itself_around_its_save_goes_not_round() -> None:
+    post_save.receivers = []
+    pre_save.receivers = []
+    post_save.connect(save_without_itself, sender=Product)
+    post_save.connect(hear, sender=Product)
+    signal = "signal post_save sender=shop.Product"
+
+    assert steps_of("shop.Product.save") == [
+        "save shop.Product.save()",
+        "  signal pre_save sender=shop.Product",
+        f"  {signal}",
+        "    receiver save_without_itself",
+        "      save shop.Product.save() (in_source)",
+        f"        {signal}",
+        "          receiver hear",
+        "    receiver hear",
+    ]
+
+
+def test_one_that_disconnects_another_goes_round() -> None:
+    post_save.receivers = []
+    pre_save.receivers = []
+    post_save.connect(disconnect_another, sender=Product)
+
+    assert steps_of("shop.Product.save")[-1].endswith("save shop.Product.save() (in_source) cycle")
+
+
 def ring_and_ring(sender: Any, **kwargs: Any) -> None:
     gong.send(sender=Order)
 

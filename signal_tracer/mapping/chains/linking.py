@@ -55,13 +55,19 @@ _NOWHERE = Location("", 1, "")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the chain something stands: how deep, and what it is in."""
+    """Where in the chain something stands: how deep, what it is in, and who is disconnected
+    there, each by signal and receiver."""
 
     level: int = 1
     above: tuple[Root, ...] = ()
+    away: frozenset[tuple[str, str]] = frozenset()
 
     def inside(self, root: Root, levels: int = 0) -> _Place:
-        return _Place(self.level + levels, (*self.above, root))
+        return replace(self, level=self.level + levels, above=(*self.above, root))
+
+    def without(self, signal: str, receiver: str) -> _Place:
+        """Where one of those above is not called: what they lead to does not go round by it."""
+        return replace(self, above=(), away=self.away | {(signal, receiver)})
 
 
 class Links:
@@ -177,6 +183,8 @@ class Links:
         names = set()
         for position, connection in enumerate(running, 1):
             names.add(steady_name(connection.receiver))
+            if (name, connection.receiver) in place.away:
+                continue
             call = self.watched.call(name, sender, connection.receiver)
             seen = of_calls(call)
             step = ChainStep(
@@ -239,6 +247,8 @@ class Links:
         ):
             doer.sendings.setdefault((each.sent_signal, each.sent_sender), []).append(each)
         inside = place.inside(root, 1)
+        if is_read and self.effects.disconnects_itself(receiver, root.name):
+            inside = inside.without(root.name, step.name)
         if inside.level > self.depth:
             return replace(step, omitted=self._count(written, doer))
         found = [*self._of_source(written, doer, inside), *self._only_seen(written, doer, inside)]

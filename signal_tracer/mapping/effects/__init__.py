@@ -110,6 +110,26 @@ class Effects:
             return ()
         return self._read(code, first, keywords)
 
+    def disconnects_itself(self, receiver: object, signal: str) -> bool:
+        """Whether the receiver's source takes it away from the signal that goes by this name, as
+        one does around a save of one's own."""
+        code, _ = self.functions.code_of(_value_of_receiver(receiver))
+        if code is None:
+            return False
+        own = code.qualname.rpartition(".")[2]
+        names = (signal.rpartition(".")[2], "signal")
+        for each in ast.walk(code.node):
+            match each:
+                case ast.Call(
+                    func=ast.Attribute(
+                        attr="disconnect", value=ast.Name(id=name) | ast.Attribute(attr=name)
+                    )
+                ) if name in names:
+                    given = (*each.args, *(keyword.value for keyword in each.keywords))
+                    if any(isinstance(arg, ast.Name) and arg.id == own for arg in given):
+                        return True
+        return False
+
     def of_function(self, file: str, line: int, qualname: str) -> tuple[SourceStep, ...]:
         """What the function does that begins on the line, with its decorators or without."""
         code = self.functions.find(file, line, qualname)
