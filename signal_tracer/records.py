@@ -331,14 +331,15 @@ class OnCommit:
     defined_at: Location | None = None
     registered_at: Seconds = 0.0
     outcome: CallbackOutcome = "waiting"
-    """``waiting`` while its transaction is open, ``ran`` or ``raised`` after a commit,
-    ``discarded`` after a rollback, ``not_run`` where one before it raised after the commit."""
+    """``waiting`` while its transaction is open, ``ran`` or ``raised`` after a commit or run by a
+    test, ``discarded`` after a rollback, ``not_run`` where one before it raised after the commit.
+    """
     ran_at: Seconds | None = None
     """``None`` unless it ran."""
     duration: Seconds = 0.0
     waits_for_test: bool = False
     """Whether it waits for the block that Django's ``TestCase`` puts around a test, and never
-    commits."""
+    commits; if it ran, the test did that, by ``captureOnCommitCallbacks(execute=True)``."""
     was_logged: bool = False
     """Whether Django caught and logged what it raised (``robust=True``), and went on."""
 

@@ -37,7 +37,7 @@ PROMISED_IMPORTS = {
     },
     "django.core.management": {"call_command"},
     "django.core.management.base": {"BaseCommand", "CommandError", "OutputWrapper"},
-    "django.db": {"connection", "connections", "transaction"},
+    "django.db": {"DEFAULT_DB_ALIAS", "connection", "connections", "transaction"},
     "django.db.models": {"Manager", "Model", "NOT_PROVIDED", "QuerySet", "signals"},
     "django.db.models.signals": {"m2m_changed", "post_delete", "pre_delete", "pre_save"},
     "django.dispatch": {"Signal", "receiver"},

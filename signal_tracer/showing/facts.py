@@ -613,11 +613,19 @@ class OfOnCommit(About[OnCommit]):
         return _after_it_was_registered(record)
 
     def sentence(self, record: OnCommit) -> Words | None:
+        if _was_run_by_a_test(record):
+            return Phrase("The test ran it in place of a commit.")
         return FATES[record.outcome][1]
+
+
+def _was_run_by_a_test(record: OnCommit) -> bool:
+    return record.waits_for_test and record.ran_at is not None
 
 
 def _after_it_was_registered(record: OnCommit) -> Words:
     waited: Words = Seconds(max((record.ran_at or 0.0) - record.registered_at, 0.0))
+    if _was_run_by_a_test(record):
+        return Sentence("the test ran it, %(time)s after it was registered", {"time": waited})
     if record.outcome == "raised":
         return Sentence(
             "raised after the commit, %(time)s after it was registered", {"time": waited}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.signals import post_save, pre_save
 from django.dispatch import Signal
 from django.test import TestCase
@@ -19,6 +20,7 @@ from signal_tracer.records import Request
 from signal_tracer.trace import Trace as TraceClass
 
 happened = Signal()
+happened_later = Signal()
 
 
 @pytest.fixture(autouse=True)
@@ -172,12 +174,14 @@ def test_what_is_no_model_is_not_asked_for_fields() -> None:
 # Callbacks in tests
 
 
-def run(test: Any) -> Trace:
-    """The trace of a test that Django's ``TestCase`` runs."""
+def run(test: Any, *callbacks: Any, **options: Any) -> Trace:
+    """The trace of a test that Django's ``TestCase`` runs, with a receiver of ``happened`` that
+    registers the callbacks."""
     kept: list[Trace] = []
 
     def receiver(**named: Any) -> None:
-        transaction.on_commit(print)
+        for each in callbacks or (print,):
+            transaction.on_commit(each, **options)
 
     happened.connect(receiver, weak=False)
 
@@ -216,6 +220,117 @@ def test_a_callback_that_the_test_collects_waits_for_nothing(execute: bool) -> N
         assert callbacks == [print]
 
     assert slugs(run(test)) == []
+
+
+def fates(trace: Trace) -> list[tuple[str, bool]]:
+    """What became of each callback, and whether it waits for a test, or that ran it."""
+    assert trace.faults == 0
+    found = [each for call in trace.receiver_calls() for each in call.on_commit]
+    assert all((each.ran_at is not None) == (each.outcome in ("ran", "raised")) for each in found)
+    return [(each.outcome, each.waits_for_test) for each in found]
+
+
+def collect_and_run(case: Any) -> None:
+    with case.captureOnCommitCallbacks(execute=True):
+        happened.send(None)
+        django_list = connection.run_on_commit
+    assert connection.run_on_commit is django_list
+    assert type(django_list) is list
+
+
+@pytest.mark.django_db
+def test_a_callback_that_a_test_collects_and_runs_has_run() -> None:
+    trace = run(collect_and_run, print, print)
+
+    assert fates(trace) == [("ran", True), ("ran", True)]
+    assert "the test ran it, " in str(trace)
+    assert slugs(trace) == []
+
+
+@pytest.mark.django_db
+def test_what_it_sends_is_sent_by_the_callback_and_what_it_registers_is_run_too() -> None:
+    def again(**named: Any) -> None:
+        transaction.on_commit(last)
+
+    def last() -> None:
+        happened_later.send("last")
+
+    def first() -> None:
+        happened_later.send("first")
+        happened_later.send("again")
+
+    happened_later.connect(again, sender="again")
+    try:
+        trace = run(collect_and_run, first)
+    finally:
+        happened_later.receivers = []
+
+    assert fates(trace) == [("ran", True), ("ran", True)]
+    sent = [
+        (each.sender, (each.on_commit or "").rpartition(".")[2])
+        for each in trace.find(signal="happened_later")
+    ]
+    assert sent == [("'again'", "first")]
+    assert [call.on_commit[0].callback.rpartition(".")[2] for call in trace.receiver_calls()] == [
+        "first",
+        "last",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_callback_that_a_test_collects_and_does_not_run_waits_for_nothing() -> None:
+    def test(case: Any) -> None:
+        with case.captureOnCommitCallbacks() as callbacks:
+            happened.send(None)
+        callbacks[0]()  # Which cannot be seen.
+
+    assert fates(run(test)) == [("waiting", False)]
+
+
+def raise_it() -> None:
+    raise ValueError("no")
+
+
+@pytest.mark.django_db
+def test_a_callback_that_raises_ends_the_others_that_the_test_runs() -> None:
+    def test(case: Any) -> None:
+        with pytest.raises(ValueError, match="no"):
+            collect_and_run(case)
+        assert type(connection.run_on_commit) is list
+
+    trace = run(test, print, raise_it, print)
+
+    assert fates(trace) == [("ran", True), ("raised", True), ("waiting", False)]
+
+
+@pytest.mark.django_db
+def test_a_robust_callback_that_raises_is_logged_and_the_others_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("django.test"), "propagate", False)
+    trace = run(collect_and_run, raise_it, print, robust=True)
+
+    assert fates(trace) == [("raised", True), ("ran", True)]
+    [call] = trace.receiver_calls()
+    assert [each.was_logged for each in call.on_commit] == [True, False]
+    assert logging.getLogger("django.test").filters == []
+
+
+@pytest.mark.django_db
+def test_a_callback_may_take_back_what_it_registers() -> None:
+    def undo() -> None:
+        with transaction.atomic():
+            transaction.on_commit(print)
+            transaction.set_rollback(True)
+
+    def test(case: Any) -> None:
+        with case.captureOnCommitCallbacks(execute=True) as callbacks:
+            happened.send(None)
+        assert callbacks == [undo, print]
+        assert len(connection.run_on_commit) == 2
+        assert type(connection.run_on_commit) is list
+
+    assert fates(run(test, undo, print)) == [("ran", True), ("ran", True)]
 
 
 def test_a_callback_outside_of_tests_is_not_waiting_for_one(committed_books: None) -> None:

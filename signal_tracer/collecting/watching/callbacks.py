@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signal_tracer.collecting import clock, nodes, savepoints
@@ -84,6 +85,8 @@ class Callbacks(list[CallbackRecord]):
 _waiting: dict[int, tuple[weakref.ref[Any], CallbackRecord]] = {}
 # Where Django 5.2, 6.0 and 6.1 log what a robust callback raises.
 _logger = logging.getLogger("django.db.backends.base")
+# The same of a callback that a test runs itself.
+_logger_of_tests = logging.getLogger("django.test")
 _CAPTURE = "captureOnCommitCallbacks"
 
 
@@ -193,16 +196,23 @@ class _Entries(list[Any]):
     def pop(self, index: Any = -1) -> Any:
         entry = super().pop(index)
         self.running.end()
-        self.running.begin_next(entry, self.entries)
+        self.note_taken()
+        self.running.begin_entry(entry)
         return entry
+
+    @fenced("to see an on_commit() callback begin")
+    def note_taken(self) -> None:
+        """Others may know the list that this one stands in the place of."""
+        del self.entries[0]
 
 
 class _Running:
     """The callback of a connection that runs, and how it ends."""
 
-    __slots__ = ("has_failed", "is_robust", "outer", "record", "thread", "was_logged")
+    __slots__ = ("has_failed", "is_robust", "logger", "outer", "record", "thread", "was_logged")
 
-    def __init__(self) -> None:
+    def __init__(self, logger: logging.Logger = _logger) -> None:
+        self.logger = logger
         self.record: CallbackRecord | None = None
         self.is_robust = False
         self.has_failed = False
@@ -211,9 +221,7 @@ class _Running:
         self.thread = threading.get_ident()
 
     @fenced("to see an on_commit() callback begin")
-    def begin_next(self, entry: Any, entries: list[Any]) -> None:
-        """``entry`` was taken; ``entries`` is the list that others may know it from."""
-        del entries[0]
+    def begin_entry(self, entry: Any) -> None:
         savepoints, func, is_robust, *_ = entry
         reference, record = _waiting.get(id(savepoints), (None, None))
         if record is None or reference is None or reference() is not savepoints:
@@ -233,7 +241,7 @@ class _Running:
         note_place()
         if is_robust:
             # Django catches what it raises, and logs it: nowhere else can that be seen.
-            _logger.addFilter(self.note_log)
+            self.logger.addFilter(self.note_log)
         record.started = clock.now()
 
     def note_log(self, log: logging.LogRecord) -> bool:
@@ -260,7 +268,7 @@ class _Running:
     @fenced("to see an on_commit() callback end")
     def _note_end(self, record: CallbackRecord) -> None:
         if self.is_robust:
-            _logger.removeFilter(self.note_log)
+            self.logger.removeFilter(self.note_log)
         record.stopped = clock.now()
         record.outcome = "raised" if self.has_failed else "ran"
         record.was_logged = self.was_logged
@@ -291,22 +299,91 @@ def _watch_capture() -> None:
     @contextmanager
     @functools.wraps(theirs.__func__)
     def capture(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return _capturing_in(theirs.__get__(None, cls)(*args, **kwargs))
+        return _capturing_in(theirs.__get__(None, cls)(*args, **kwargs), **kwargs)
 
     _capture = theirs, classmethod(capture)
     setattr(_test_case(), _CAPTURE, _capture[1])
 
 
-def _capturing_in(block: Any) -> Iterator[Any]:
+def _capturing_in(
+    block: Any, *, using: Any = DEFAULT_DB_ALIAS, execute: Any = False
+) -> Iterator[Any]:
+    """``block`` is Django's, with what it was given: at its end it runs what it has collected."""
     __traceback_hide__ = __tracebackhide__ = True
-    with block as callbacks:
-        was_capturing = _capturing.get()
-        _capturing.set(True)
-        try:
-            yield callbacks
-        finally:
-            # Not by a token: it may be left in another context, as what a test has cleaned up is.
-            _capturing.set(was_capturing)
+    executed: _Executed | None = None
+    try:
+        with block as callbacks:
+            was_capturing = _capturing.get()
+            _capturing.set(True)
+            try:
+                yield callbacks
+            finally:
+                # Not by a token: it may be left in another context, as what a test has cleaned up.
+                _capturing.set(was_capturing)
+                if execute:
+                    executed = _executed_on(using)
+    except BaseException:
+        if executed is not None:
+            executed.running.fail()
+        raise
+    finally:
+        if executed is not None:
+            executed.give_back()
+
+
+@fenced("to see which on_commit() callbacks a test runs")
+def _executed_on(alias: Any) -> _Executed | None:
+    connection: Any = connections[alias]
+    if type(connection.run_on_commit) is not list or (is_idle() and not _waiting):
+        return None
+    executed = _Executed(connection.run_on_commit)
+    executed.connection, executed.entries = connection, connection.run_on_commit
+    executed.running = _Running(_logger_of_tests)
+    connection.run_on_commit = executed
+    return executed
+
+
+class _Executed(list[Any]):
+    """Django's list of callbacks while a test runs those that it has collected.
+
+    It takes them by a slice, again and again, and each stays in the list: the same in Django 5.2,
+    6.0 and 6.1.
+    """
+
+    __slots__ = ("connection", "entries", "running")
+
+    connection: Any
+    entries: list[Any]
+    running: _Running
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return _InTurn(found, self.running) if type(index) is slice else found
+
+    def give_back(self) -> None:
+        self.running.end()
+        # What a callback rolled back has made a list of its own.
+        if self.connection.run_on_commit is self:
+            self.entries[:] = self
+            self.connection.run_on_commit = self.entries
+
+
+class _InTurn(list[Any]):
+    """Callbacks that a loop calls one after the other."""
+
+    __slots__ = ("running",)
+
+    def __init__(self, entries: list[Any], running: _Running) -> None:
+        super().__init__(entries)
+        self.running = running
+
+    def __iter__(self) -> Iterator[Any]:
+        for entry in super().__iter__():
+            self.running.begin_entry(entry)
+            if self.running.record is not None:
+                self.running.record.waits_for_test = True
+            yield entry
+            self.running.end()
 
 
 def _forget() -> None:
