@@ -11,6 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import Signal
+from django.test import TestCase
 from library import Author, Book, Counted, Loan, Tag, empty_tables
 from observing import is_ours
 from test_deletions import Entry, Item, Shop
@@ -36,6 +37,11 @@ OURS = (
 # Stand around what is fenced, and do nothing of their own.
 WRAPPERS = {
     "callbacks._Entries.pop",
+    "callbacks._Executed.__getitem__",
+    "callbacks._Executed.end",
+    "callbacks._InTurn.__init__",
+    "callbacks._InTurn.__iter__",
+    "callbacks._capturing_in",
     "callbacks._Running.__init__",
     "callbacks._Running.end",
     "callbacks._Running.fail",
@@ -73,9 +79,12 @@ bypassing.model_of
 bypassing.note
 bypassing.who_called
 callbacks.CallbackRecord.__init__
+callbacks._Entries.note_taken
+callbacks._Executed.give_back
 callbacks._Running._note_end
 callbacks._Running.begin
-callbacks._Running.begin_next
+callbacks._Running.begin_entry
+callbacks._executed_on
 callbacks._new_callback
 callbacks._note_registered
 deletions.SlowRecord.__init__
@@ -189,6 +198,8 @@ def play() -> list[Any]:
         for text in ("works", "fails"):
             with contextlib.suppress(Failed):
                 block(text)
+        with transaction.atomic(), TestCase.captureOnCommitCallbacks(execute=True):
+            sent.send("captured")
         sent.send("outside")
         with contextlib.suppress(Failed):
             transaction.on_commit(failing)
@@ -224,12 +235,14 @@ def somebody_waits() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(nodes, "_reported", set())
-    logger = logging.getLogger("django.db.backends.base")
-    monkeypatch.setattr(logger, "propagate", False)  # What it logs here is the rule.
+    loggers = [logging.getLogger(name) for name in ("django.db.backends.base", "django.test")]
     handler = logging.NullHandler()
-    logger.addHandler(handler)
+    for logger in loggers:
+        monkeypatch.setattr(logger, "propagate", False)  # What it logs here is the rule.
+        logger.addHandler(handler)
     yield
-    logger.removeHandler(handler)
+    for logger in loggers:
+        logger.removeHandler(handler)
     savepoints.forget_all()
 
 

@@ -221,12 +221,13 @@ class _Running:
         self.thread = threading.get_ident()
 
     @fenced("to see an on_commit() callback begin")
-    def begin_entry(self, entry: Any) -> None:
+    def begin_entry(self, entry: Any, *, is_by_test: bool = False) -> None:
         savepoints, func, is_robust, *_ = entry
         reference, record = _waiting.get(id(savepoints), (None, None))
         if record is None or reference is None or reference() is not savepoints:
             # Registered before anybody looked: only what it sends is of interest.
             record = CallbackRecord(describe_receiver(func).name, None, "", 0)
+        record.waits_for_test = record.waits_for_test or is_by_test
         self.begin(record, is_robust=is_robust is True)
 
     @fenced("to see an on_commit() callback begin")
@@ -328,7 +329,7 @@ def _capturing_in(
         raise
     finally:
         if executed is not None:
-            executed.give_back()
+            executed.end()
 
 
 @fenced("to see which on_commit() callbacks a test runs")
@@ -360,8 +361,12 @@ class _Executed(list[Any]):
         found = super().__getitem__(index)
         return _InTurn(found, self.running) if type(index) is slice else found
 
-    def give_back(self) -> None:
+    def end(self) -> None:
         self.running.end()
+        self.give_back()
+
+    @fenced("to see that a test has run its on_commit() callbacks")
+    def give_back(self) -> None:
         # What a callback rolled back has made a list of its own.
         if self.connection.run_on_commit is self:
             self.entries[:] = self
@@ -379,9 +384,7 @@ class _InTurn(list[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         for entry in super().__iter__():
-            self.running.begin_entry(entry)
-            if self.running.record is not None:
-                self.running.record.waits_for_test = True
+            self.running.begin_entry(entry, is_by_test=True)
             yield entry
             self.running.end()
 
