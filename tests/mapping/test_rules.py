@@ -300,9 +300,10 @@ def test_a_class_that_looks_for_receivers_itself_leaves_nobody_out(muted: Any) -
 
 
 @pytest.fixture
-def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
+def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Any]]]:
     """One file, as it is when it was imported by each of these names."""
     file = tmp_path / "bells.py"
+    made: list[Any] = []
 
     def run(text: str, *names: str) -> list[Any]:
         file.write_text(text)
@@ -315,9 +316,15 @@ def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
             monkeypatch.setitem(sys.modules, name, module)
             spec.loader.exec_module(module)
             modules.append(module)
+            made.append(vars(module))
+            made.extend(vars(each) for each in vars(module).values() if type(each) is type)
         return modules
 
-    return run
+    yield run
+    # On Django 5.2 a signal lives for as long as who hears it.
+    for each in (value for namespace in made for value in namespace.values()):
+        if type(each) is Signal:
+            each.receivers = []
 
 
 BELLS = "from django.dispatch import Signal\n\nstruck_twice = Signal()\n"
