@@ -290,7 +290,7 @@ SIGNALS = (
         ("(self, sender)", ("list", "list"), [[True], [True]], True),
         "who is called: collecting/receivers.py watches what it returns, the loops of Django take "
         "the synchronous ones from the first list and the asynchronous from the second; "
-        "describing/connections.py asks whether a class has its own",
+        "mapping/receivers.py asks whether a class has its own",
     ),
     Detail(
         "_live_receivers",
@@ -381,14 +381,14 @@ SIGNALS = (
         lambda: [type(Signal(use_caching=each).sender_receivers_cache) for each in (False, True)],
         [dict, weakref.WeakKeyDictionary],
         "collecting/signals.py and collecting/dispatches.py look into it as Django's send does, "
-        "and describing/connections.py for whom it leaves out",
+        "and mapping/receivers.py for whom it leaves out",
     ),
     Detail(
         "use_caching, _dead_receivers",
         "django.dispatch.Signal",
         cached_otherwise,
         [[[], [function]], [[function], [function]]],
-        "describing/connections.py: left_out_of_cache()",
+        "mapping/receivers.py: left_out_of_cache()",
     ),
     Detail(
         "NO_RECEIVERS",
@@ -396,7 +396,7 @@ SIGNALS = (
         cached,
         (True, False, 2),
         "what the cache holds of a sender that nobody hears: collecting/dispatches.py, "
-        "describing/connections.py",
+        "mapping/receivers.py",
     ),
     Detail(
         "NO_RECEIVERS",

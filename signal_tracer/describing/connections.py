@@ -1,4 +1,4 @@
-"""Knows the shape of an entry of ``Signal.receivers``, and of Django's cache of them."""
+"""Knows the shape of an entry of ``Signal.receivers``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import types
 import weakref
 from typing import Any, NamedTuple
 
-from django.dispatch import Signal, dispatcher
+from django.dispatch import Signal
 
-from signal_tracer.describing.names import find_in_class, is_a
+from signal_tracer.describing.names import is_a
 from signal_tracer.describing.values import Capture, render
 from signal_tracer.records import Value
 
@@ -30,12 +30,13 @@ class Entry(NamedTuple):
     is_known_shape: bool = False
 
 
-_signal_dict: Any = Signal.__dict__["__dict__"].__get__
+# What a signal holds, past any attribute of a subclass's own.
+attributes_of: Any = Signal.__dict__["__dict__"].__get__
 
 
 def entries_of(signal: Any) -> list[Any]:
     """``signal.receivers``, past any attribute of a subclass's own."""
-    receivers = _signal_dict(signal).get("receivers")
+    receivers = attributes_of(signal).get("receivers")
     return list.copy(receivers) if is_a(receivers, list) else []
 
 
@@ -84,52 +85,3 @@ def identity(live: Any) -> Any:
     if type(live) is types.MethodType:
         return (id(live.__self__), id(live.__func__))
     return id(live)
-
-
-def left_out_of_cache(signal: Any) -> list[tuple[Any, Any]]:
-    """Each connection, and a sender that Django does not call its receiver for: its cache of who
-    hears that sender was filled while the receivers were others.
-
-    So it is where somebody gave the signal another list of receivers: ``connect()`` and
-    ``disconnect()`` empty the cache, after they have changed the list. Hence the second look.
-    """
-    return _left_out(signal) and _left_out(signal)
-
-
-def _left_out(signal: Any) -> list[tuple[Any, Any]]:
-    attributes = _signal_dict(signal)
-    # Private, and the same in Django 5.2, 6.0 and 6.1: use_caching, sender_receivers_cache, what is
-    # in it, NO_RECEIVERS, and _dead_receivers, with which a list in it is made anew. A class with
-    # a _live_receivers() of its own may do otherwise.
-    cache: Any = attributes.get("sender_receivers_cache")
-    if (
-        type(cache) is not _SenderCache
-        or not attributes.get("use_caching")
-        or find_in_class(type(signal), "_live_receivers")
-        is not find_in_class(Signal, "_live_receivers")
-    ):
-        return []
-    heard: dict[Any, list[Any]] = {}
-    for entry in entries_of(signal):
-        read = read_entry(entry)
-        if read.receiver is not None:
-            heard.setdefault(read.sender_id, []).append(entry)
-    found = []
-    for reference, cached in list(cache.data.items()):
-        sender = reference()
-        if cached is dispatcher.NO_RECEIVERS:
-            cached = []
-        if (
-            sender is None
-            or type(cached) is not list
-            or (cached and attributes.get("_dead_receivers"))
-        ):
-            continue
-        known = {id(each[0]) for each in cached if type(each) is tuple}
-        wanted = (*heard.get(_ANY_SENDER, ()), *heard.get(identity(sender), ()))
-        found += [(entry, sender) for entry in wanted if id(entry[1]) not in known]
-    return found
-
-
-_ANY_SENDER = identity(None)
-_SenderCache: Any = weakref.WeakKeyDictionary

@@ -15,12 +15,12 @@ from signal_tracer.describing.connections import (
     Entry,
     entries_of,
     identity,
-    left_out_of_cache,
     read_entry,
 )
 from signal_tracer.describing.names import class_name, is_a, namespace_of, signal_name
 from signal_tracer.describing.near_misses import reason_to_expect
 from signal_tracer.mapping.reading import read_map
+from signal_tracer.mapping.receivers import left_out_of_cache
 from signal_tracer.mapping.searching import find_signals
 from signal_tracer.mapping.senders import Senders, classes_by_id, through_models
 from signal_tracer.signal_map import (

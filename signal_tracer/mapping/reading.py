@@ -13,7 +13,6 @@ from signal_tracer.describing.connections import (
     Entry,
     entries_of,
     identity,
-    left_out_of_cache,
     read_entry,
 )
 from signal_tracer.describing.names import class_name, find_in_class, is_a, signal_name
@@ -29,6 +28,7 @@ from signal_tracer.mapping.receivers import (
     describe_dead,
     inspected_receivers,
     is_fragile,
+    left_out_of_cache,
     look_at,
 )
 from signal_tracer.mapping.searching import find_signals, locate_signal

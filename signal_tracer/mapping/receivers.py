@@ -1,4 +1,6 @@
-"""Says what a receiver is, beyond its name: its kind, module and docstring."""
+"""Says what a receiver is, beyond its name: its kind, module and docstring; whether only a cache of
+Django's keeps it, and whether another one leaves it out.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,10 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
+from django.dispatch import Signal, dispatcher
 from django.utils import inspect as django_inspect
 
+from signal_tracer.describing.connections import attributes_of, entries_of, identity, read_entry
 from signal_tracer.describing.names import (
     Description,
     IdentityCache,
@@ -181,3 +185,54 @@ def _count_nobody() -> int:
 
 
 _NOBODY = _count_nobody()
+
+
+# Whom Django's cache leaves out
+
+_ANY_SENDER = identity(None)
+_SenderCache: Any = weakref.WeakKeyDictionary
+
+
+def left_out_of_cache(signal: Any) -> list[tuple[Any, Any]]:
+    """Each connection, and a sender that Django does not call its receiver for: its cache of who
+    hears that sender was filled while the receivers were others.
+
+    So it is where somebody gave the signal another list of receivers: ``connect()`` and
+    ``disconnect()`` empty the cache, after they have changed the list. Hence the second look.
+    """
+    return _left_out(signal) and _left_out(signal)
+
+
+def _left_out(signal: Any) -> list[tuple[Any, Any]]:
+    attributes = attributes_of(signal)
+    # Private, and the same in Django 5.2, 6.0 and 6.1: use_caching, sender_receivers_cache, what is
+    # in it, NO_RECEIVERS, and _dead_receivers, with which a list in it is made anew. A class with
+    # a _live_receivers() of its own may do otherwise.
+    cache: Any = attributes.get("sender_receivers_cache")
+    if (
+        type(cache) is not _SenderCache
+        or not attributes.get("use_caching")
+        or find_in_class(type(signal), "_live_receivers")
+        is not find_in_class(Signal, "_live_receivers")
+    ):
+        return []
+    heard: dict[Any, list[Any]] = {}
+    for entry in entries_of(signal):
+        read = read_entry(entry)
+        if read.receiver is not None:
+            heard.setdefault(read.sender_id, []).append(entry)
+    found = []
+    for reference, cached in list(cache.data.items()):
+        sender = reference()
+        if cached is dispatcher.NO_RECEIVERS:
+            cached = []
+        if (
+            sender is None
+            or type(cached) is not list
+            or (cached and attributes.get("_dead_receivers"))
+        ):
+            continue
+        known = {id(each[0]) for each in cached if type(each) is tuple}
+        wanted = (*heard.get(_ANY_SENDER, ()), *heard.get(identity(sender), ()))
+        found += [(entry, sender) for entry in wanted if id(entry[1]) not in known]
+    return found
